@@ -1,0 +1,1 @@
+"""Networks and objectives: tensors in, tensors out; no files, no params.yaml, no progress bars."""

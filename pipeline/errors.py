@@ -1,0 +1,40 @@
+"""Errors a user can mend: one line that says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BackdropError(Exception):
+    """A mistake in the user's data, params or machine; printed as one line, never as a traceback.
+
+    Args:
+        what: what is wrong, in plain words.
+        where: the file, frame or param at fault.
+        remedy: what the user can do about it.
+    """
+
+    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
+        self.what, self.where, self.remedy = what, where, remedy
+        super().__init__(what, where, remedy)
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        remedy = f" — {self.remedy}" if self.remedy else ""
+        return " ".join(f"{place}{self.what}{remedy}".split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+def _rebuild(cls: type[BackdropError], what: str, where: str, remedy: str) -> BackdropError:
+    """Unpickle across processes: keyword-only arguments do not survive the default protocol."""
+    return cls(what, where=where, remedy=remedy)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A remedy naming the closest known word, or all of them when none is close."""
+    candidates = sorted(known)
+    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known are: {', '.join(candidates)}"

@@ -1,0 +1,74 @@
+"""Params of the data stages: prepare_data, extract_frames, stabilize, compute_flow."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.params.base import PositiveInt, Probability, Section
+
+Split = Literal["train", "val", "test", "test_unseen", "train_test"]
+
+
+class PrepareData(Section):
+    """Where the videos are and which split each belongs to."""
+
+    name: str = Field("builtin", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="data set")
+    source: Literal["recipe", "videos"] = Field(
+        "videos", description="recipe: render the built-in clips; videos: files in root"
+    )
+    root: str = Field("data/builtin", description="folder of the videos (or of recipe.yaml)")
+    splits: dict[str, Split] = Field(
+        default_factory=dict, description="split per video; names may hold * and ?"
+    )
+    default_split: Split = Field(
+        "train_test", description="split of the rest; train_test: trained on and reported"
+    )
+
+
+class ExtractFrames(Section):
+    """Decoding: order, size and number of the frames kept."""
+
+    longest_side: int = Field(
+        128, ge=64, le=4096, description="px; frames keep their aspect, sides are multiples of 8"
+    )
+    stride: PositiveInt = Field(1, description="keep every n-th frame")
+    max_frames: PositiveInt | None = Field(None, description="frames kept per video at most")
+    crop: tuple[Probability, Probability, Probability, Probability] | None = Field(
+        None, description="left, top, width, height as shares of the frame"
+    )
+    store: Literal["raw", "jpeg"] = Field("raw", description="raw: fast; jpeg: an eighth the size")
+    jpeg_quality: int = Field(95, ge=50, le=100)
+    scene_cuts: Literal["error", "flag"] = Field(
+        "flag", description="flag: pairs across a cut are marked not ok; error: stop"
+    )
+
+
+class Stabilize(Section):
+    """SIFT homographies between frames t+gap (source) and t (target)."""
+
+    gap: int = Field(1, ge=1, le=100, description="frames between the two of a pair")
+    keypoints: int = Field(400, ge=50, le=20000, description="SIFT keypoints kept per frame")
+    ratio: float = Field(0.8, gt=0.0, lt=1.0, description="Lowe's ratio test")
+    estimator: Literal["magsac", "ransac"] = "magsac"
+    threshold_px: float = Field(2.0, gt=0.0, le=50.0, description="inlier reprojection error")
+    min_inliers: int = Field(12, ge=4)
+    min_inlier_ratio: Probability = 0.3
+    max_scale_change: float = Field(1.5, gt=1.0, description="zoom between the pair beyond it: bad")
+    max_shift: float = Field(
+        0.5, gt=0.0, le=2.0, description="shift as a share of the longest side"
+    )
+
+
+class ComputeFlow(Section):
+    """Residual optical flow of the stabilised pairs."""
+
+    backend: Literal["auto", "dis"] = Field("auto", description="auto: the best the machine allows")
+    dis_preset: Literal["ultrafast", "fast", "medium"] = "medium"
+    scale_percentile: float = Field(
+        98.0, ge=50.0, le=100.0, description="flow magnitude (over a video) at 0.76 of full colour"
+    )
+    min_scale_px: float = Field(
+        0.5, gt=0.0, description="px; residual motion below it is not stretched to full colour"
+    )

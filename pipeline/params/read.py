@@ -1,0 +1,102 @@
+"""Read `params.yaml`: every mistake is one line that names the key and what is allowed.
+
+A stage reads only the sections it declares (`load_section`), so that `dvc.yaml` can list exactly
+the keys it depends on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.errors import BackdropError, did_you_mean
+from pipeline.params.base import Section
+from pipeline.params.schema import Params
+
+PARAMS_FILE = Path("params.yaml")
+AnySection = TypeVar("AnySection", bound=Section)
+
+
+def read_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate the whole file.
+
+    Raises:
+        BackdropError: missing or unreadable file, unknown key (with a suggestion), bad value.
+    """
+    return _validate(Params, _read_yaml(path), path, prefix=())
+
+
+def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) -> AnySection:
+    """Read one section by its dotted name, e.g. `train_inpainter.rgb`; missing keys take defaults.
+
+    Raises:
+        BackdropError: as `read_params`, for this section only.
+    """
+    value: Any = _read_yaml(path)
+    keys = tuple(name.split("."))
+    for key in keys:
+        value = value.get(key, {}) if isinstance(value, dict) else {}
+    return _validate(kind, value, path, prefix=keys)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise BackdropError(
+            "is missing", where=str(path), remedy="run `backdrop init --preset demo`"
+        ) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise BackdropError(
+            f"is not valid YAML ({getattr(error, 'problem', error)})",
+            where=f"{path}{line}",
+            remedy="mend that line",
+        ) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise BackdropError("must be a mapping of sections", where=str(path))
+    return value
+
+
+def _validate(
+    kind: type[AnySection], value: Any, path: Path, prefix: tuple[str, ...]
+) -> AnySection:
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise _explain(kind, error.errors()[0], path, prefix) from error
+
+
+def _explain(
+    kind: type[BaseModel], detail: ErrorDetails, path: Path, prefix: tuple[str, ...]
+) -> BackdropError:
+    """Turn pydantic's first complaint into one line."""
+    location = [str(part) for part in detail["loc"]]
+    where = f"{path}: {'.'.join([*prefix, *location])}".rstrip(".: ")
+    if detail["type"] == "extra_forbidden":
+        siblings = _section_at(kind, location[:-1]).model_fields
+        return BackdropError(
+            "is not a known param", where=where, remedy=did_you_mean(location[-1], siblings)
+        )
+    message = detail["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(detail["input"], dict) else f" (found {detail['input']!r})"
+    return BackdropError(f"{message[0].lower()}{message[1:]}{shown}", where=where)
+
+
+def _section_at(kind: type[BaseModel], location: list[str]) -> type[BaseModel]:
+    """The section class that holds a key, walking through nested sections and tuples of them."""
+    for part in location:
+        field = kind.model_fields.get(part)
+        if field is None:  # an index into a tuple of sections: stay
+            continue
+        inner: list[object] = [*get_args(field.annotation), field.annotation]
+        sections = [a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)]
+        kind = sections[0] if sections else kind
+    return kind

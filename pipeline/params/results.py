@@ -1,0 +1,63 @@
+"""Params of the stages after training: predict, calibrate, refine_masks, evaluate, report."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.params.base import NonNegative, PositiveInt, Probability, Section
+
+
+class Predict(Section):
+    """Inference: the most probable cell of every frame."""
+
+    batch_size: PositiveInt = 16
+
+
+class Crf(Section):
+    """One setting of the dense CRF (Kraehenbuehl & Koltun): Gaussian and bilateral kernels."""
+
+    smooth_weight: NonNegative = 3.0
+    smooth_px: float = Field(2.0, gt=0.0, description="standard deviation, px of the cached frame")
+    bilateral_weight: NonNegative = 5.0
+    bilateral_px: float = Field(20.0, gt=0.0, description="standard deviation, px")
+    bilateral_colour: float = Field(10.0, gt=0.0, description="standard deviation, 0-255 levels")
+
+
+class Calibrate(Section):
+    """What validation frames choose: the threshold, the CRF's setting, and the blob control."""
+
+    default_threshold: float = Field(
+        0.5, gt=0.0, lt=1.0, description="where there is no validation ground truth"
+    )
+    frames_per_video: PositiveInt = Field(10, description="validation frames looked at per video")
+    crf: tuple[Crf, ...] = Field((Crf(),), min_length=1, description="settings to choose from")
+    blob_scales: tuple[float, ...] = Field(
+        (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1, description="ellipse axes over box sides"
+    )
+
+
+class RefineMasks(Section):
+    """Dense CRF over the soft masks."""
+
+    iterations: int = Field(5, ge=1, le=100)
+
+
+class Evaluate(Section):
+    """DAVIS's J and F, detection, and what can be known without ground truth."""
+
+    boundary_tolerance: float = Field(
+        0.008, gt=0.0, le=0.1, description="of F, share of the image diagonal (DAVIS: 0.008)"
+    )
+    collapse_empty: Probability = Field(0.5, description="share of empty masks that is a collapse")
+    collapse_full: Probability = Field(0.8, description="mask area, share of the frame")
+    collapse_frozen_px: NonNegative = Field(
+        0.25, description="px; boxes that move less over a video whose subject moves are frozen"
+    )
+
+
+class Report(Section):
+    """The static page."""
+
+    panels_per_video: PositiveInt = 4
+    max_videos: PositiveInt = 24
+    panel_width: int = Field(220, ge=80, le=1000, description="px of one picture")

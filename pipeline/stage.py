@@ -1,0 +1,65 @@
+"""How a stage starts: logging, the stage's lock, and errors as one line.
+
+if __name__ == "__main__":
+    run_stage("extract_frames", main)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import BackdropError
+from pipeline.store.paths import LOCKS
+
+log = logging.getLogger("backdrop")
+
+
+def run_stage(name: str, main: Callable[[], None]) -> None:
+    """Run `main` under the stage's lock; exit 1 with one line on a user's mistake, 130 on Ctrl-C."""
+    logging.basicConfig(
+        level=os.environ.get("BACKDROP_LOG", "INFO"),
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with stage_lock(name):
+            main()
+    except BackdropError as error:
+        print(f"error: {name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; run it again to go on", file=sys.stderr)
+        sys.exit(130)
+
+
+def stage_lock(name: str) -> FileLock:
+    """An acquired lock: a stage left running by a killed `dvc` must not be written beside.
+
+    Raises:
+        BackdropError: another live process holds it.
+    """
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(LOCKS / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise BackdropError(
+            "another process is still running this stage",
+            where=str(LOCKS / f"{name}.lock"),
+            remedy=f"wait for it, or stop it (`pkill -f stages.{name}`), and run again",
+        ) from error
+    return lock
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    """Treat SIGTERM like Ctrl-C, so that temporary files are removed and workers stopped."""
+    raise KeyboardInterrupt

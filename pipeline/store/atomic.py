@@ -1,0 +1,98 @@
+"""Write whole or not at all: temporary file in the same folder, fsync, `os.replace`, fsync the folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BackdropError
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Yield a temporary path with the target's suffix; move it to `target` if the block succeeds.
+
+    Raises:
+        BackdropError: the folder is read-only or the disk is full. What stood at `target` stays.
+    """
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _fsync(temporary)
+        os.replace(temporary, target)
+        _fsync(target.parent)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write `data` to `target` atomically."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write JSON with sorted keys and a final newline: equal values give equal bytes."""
+    write_bytes(target, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON; a missing or damaged file is an error that names it."""
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise BackdropError(
+            "is missing", where=str(path), remedy="run `dvc repro` to make it"
+        ) from error
+    except ValueError as error:
+        raise BackdropError(
+            f"is not valid JSON ({error})",
+            where=str(path),
+            remedy="delete it and run `dvc repro`",
+        ) from error
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Yield a temporary folder that replaces `target` as a whole if the block succeeds."""
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for path in sorted(temporary.rglob("*")):
+            _fsync(path)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(temporary, target)
+        _fsync(target.parent)
+    except OSError as error:
+        raise _explain(error, target) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explain(error: OSError, target: Path) -> BackdropError:
+    """The one line for a failed write; h5py reports a full disk without an errno."""
+    return BackdropError(
+        f"cannot be written ({error.strerror or error})",
+        where=str(target),
+        remedy="free disk space or make the folder writable, then run `dvc repro` again; "
+        "what was there is unchanged",
+    )

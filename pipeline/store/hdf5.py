@@ -1,0 +1,111 @@
+"""HDF5 artifacts: a schema name and version, a `complete` mark written last, stable bytes.
+
+with create(path, FLOW) as file:
+    file.create_dataset("flow", ...)
+with open_artifact(path, FLOW) as file:
+    file["flow"][3]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+
+from pipeline.errors import BackdropError
+from pipeline.store.atomic import atomic_path
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Name and version of an artifact's layout; a reader refuses what it does not know, by name."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
+
+
+FRAMES = Schema("backdrop.frames", 1)
+FLOW = Schema("backdrop.flow", 1)
+PREDICTIONS = Schema("backdrop.predictions", 1)
+MASKS = Schema("backdrop.masks", 1)
+
+
+@contextmanager
+def create(path: Path, schema: Schema) -> Iterator[h5py.File]:
+    """Open a new artifact for writing; it appears at `path` only when the block succeeds.
+
+    Raises:
+        BackdropError: the folder is read-only or the disk is full.
+    """
+    with (
+        atomic_path(path) as temporary,
+        h5py.File(temporary, "w", libver="v110", track_order=False) as file,
+    ):
+        file.attrs["schema"] = schema.name
+        file.attrs["schema_version"] = schema.version
+        yield file
+        file.attrs["complete"] = True
+
+
+@contextmanager
+def open_artifact(path: Path, schema: Schema) -> Iterator[h5py.File]:
+    """Open an artifact for reading after checking that it is whole and of `schema`.
+
+    Raises:
+        BackdropError: missing, cut short, or of another schema; the line names both.
+    """
+    file = _open(path)
+    try:
+        found = read_schema(file)
+        if found != schema:
+            raise BackdropError(
+                f"holds '{found}', expected '{schema}'",
+                where=str(path),
+                remedy="it was written by another version; run `dvc repro --force`",
+            )
+        if not file.attrs.get("complete", False):
+            raise _damaged(path, "its writer did not finish")
+        yield file
+    finally:
+        file.close()
+
+
+def read_schema(file: h5py.File) -> Schema | None:
+    """The schema an open file declares, or None if it is not one of ours."""
+    if "schema" not in file.attrs:
+        return None
+    return Schema(str(file.attrs["schema"]), int(file.attrs["schema_version"]))
+
+
+def is_complete(path: Path, schema: Schema) -> bool:
+    """True if `path` is a whole artifact of `schema`, e.g. left by an interrupted run."""
+    if not path.exists():
+        return False
+    try:
+        with open_artifact(path, schema):
+            return True
+    except BackdropError:
+        return False
+
+
+def _open(path: Path) -> h5py.File:
+    if not path.exists():
+        raise BackdropError("is missing", where=str(path), remedy="run `dvc repro` to make it")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise _damaged(path, "not a readable HDF5 file") from error
+
+
+def _damaged(path: Path, why: str) -> BackdropError:
+    return BackdropError(
+        f"is damaged or cut short ({why})",
+        where=str(path),
+        remedy="delete it and run `dvc repro`",
+    )

@@ -1,0 +1,135 @@
+"""Parquet tables: an explicit schema with a name and version, no pandas index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import BackdropError
+from pipeline.store.atomic import atomic_path
+
+
+def table_schema(name: str, version: int, columns: Mapping[str, pa.DataType]) -> pa.Schema:
+    """A schema that carries its own name and version, e.g. `backdrop.videos`, 1."""
+    metadata = {"schema": name, "schema_version": str(version)}
+    return pa.schema([pa.field(key, kind) for key, kind in columns.items()], metadata=metadata)
+
+
+VIDEOS = table_schema(
+    "backdrop.videos",
+    1,
+    {
+        "video": pa.string(),
+        "path": pa.string(),  # file, or folder of frames; relative to the repository
+        "masks": pa.string(),  # folder of ground-truth PNGs, "" where there is none
+        "split": pa.string(),  # train | val | test | test_unseen | train_test
+        "sha256": pa.string(),
+        "frames": pa.int64(),
+        "fps": pa.float64(),
+        "width": pa.int64(),
+        "height": pa.int64(),
+    },
+)
+INDEX = table_schema(
+    "backdrop.index",
+    1,
+    {
+        "video": pa.string(),
+        "frame": pa.int64(),  # position in the artifact, 0-based
+        "source_frame": pa.int64(),  # position in the source video, 0-based
+        "time_s": pa.float64(),
+        "split": pa.string(),
+        "has_mask": pa.bool_(),
+    },
+)
+HOMOGRAPHIES = table_schema(
+    "backdrop.homographies",
+    1,
+    {
+        "video": pa.string(),
+        "source": pa.int64(),  # the frame that is warped
+        "target": pa.int64(),  # the frame it is warped onto
+        **{f"h{row}{col}": pa.float64() for row in range(3) for col in range(3)},
+        "keypoints": pa.int64(),
+        "matches": pa.int64(),
+        "inliers": pa.int64(),
+        "inlier_ratio": pa.float64(),
+        "error_px": pa.float64(),
+        "ok": pa.bool_(),
+        "reason": pa.string(),  # why a pair is not ok, "" where it is
+        "camera": pa.string(),  # verdict for the whole video: static | rotating | translating
+    },
+)
+PER_FRAME = table_schema(
+    "backdrop.per_frame",
+    1,
+    {
+        "video": pa.string(),
+        "frame": pa.int64(),
+        "split": pa.string(),
+        "confidence": pa.float64(),
+        "mask_area": pa.float64(),  # share of the frame, after CRF
+        "box_jump": pa.float64(),  # px moved by the box centre since the frame before
+        **{
+            key: pa.float64()  # null where there is no ground truth
+            for key in (
+                "J",
+                "F",
+                "J_no_crf",
+                "F_no_crf",
+                "J_oracle",
+                "J_blob",
+                "J_blob_no_crf",
+                "J_flow_threshold",
+                "box_iou",
+                "hit",
+            )
+        },
+    },
+)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
+    """Write rows (dicts with exactly the schema's keys) atomically, byte for byte repeatable."""
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    """Read a table after checking that it is whole and of `schema`.
+
+    Raises:
+        BackdropError: missing, cut short, or of another schema; the line names both.
+    """
+    if not path.exists():
+        raise BackdropError("is missing", where=str(path), remedy="run `dvc repro` to make it")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise BackdropError(
+            "is damaged or cut short (not a readable Parquet file)",
+            where=str(path),
+            remedy="delete it and run `dvc repro`",
+        ) from error
+    if not table.schema.equals(schema) or describe(table.schema) != describe(schema):
+        raise BackdropError(
+            f"holds '{describe(table.schema)}', expected '{describe(schema)}'",
+            where=str(path),
+            remedy="it was written by another version; run `dvc repro --force`",
+        )
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def describe(schema: pa.Schema) -> str:
+    """`name vN` of a table schema, or `unknown`."""
+    metadata = schema.metadata or {}
+    if b"schema" not in metadata:
+        return "unknown"
+    return f"{metadata[b'schema'].decode()} v{metadata[b'schema_version'].decode()}"
