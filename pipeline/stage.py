@@ -22,7 +22,7 @@ log = logging.getLogger("backdrop")
 
 
 def run_stage(name: str, main: Callable[[], None]) -> None:
-    """Run `main` under the stage's lock; exit 1 with one line on a user's mistake, 130 on Ctrl-C."""
+    """Run `main` under the stage's lock; exit 1 with a line on a user's mistake, 130 on Ctrl-C."""
     logging.basicConfig(
         level=os.environ.get("BACKDROP_LOG", "INFO"),
         format="%(asctime)s %(message)s",
@@ -60,6 +60,6 @@ def stage_lock(name: str) -> FileLock:
     return lock
 
 
-def _terminate(signum: int, frame: FrameType | None) -> None:
+def _terminate(_signum: int, _frame: FrameType | None) -> None:
     """Treat SIGTERM like Ctrl-C, so that temporary files are removed and workers stopped."""
     raise KeyboardInterrupt

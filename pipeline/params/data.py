@@ -49,10 +49,16 @@ class Stabilize(Section):
     """SIFT homographies between frames t+gap (source) and t (target)."""
 
     gap: int = Field(1, ge=1, le=100, description="frames between the two of a pair")
-    keypoints: int = Field(400, ge=50, le=20000, description="SIFT keypoints kept per frame")
+    keypoints: int = Field(400, ge=50, le=4000, description="SIFT keypoints kept per frame")
+    contrast: float = Field(
+        0.03, ge=0.0, le=0.2, description="SIFT's contrast threshold; lower finds fainter keypoints"
+    )
+    enlarge_to: int = Field(
+        192, ge=64, le=1024, description="px; frames with a shorter longest side are enlarged first"
+    )
     ratio: float = Field(0.8, gt=0.0, lt=1.0, description="Lowe's ratio test")
-    estimator: Literal["magsac", "ransac"] = "magsac"
-    threshold_px: float = Field(2.0, gt=0.0, le=50.0, description="inlier reprojection error")
+    estimator: Literal["ransac", "magsac"] = "ransac"
+    threshold_px: float = Field(1.5, gt=0.0, le=50.0, description="inlier reprojection error")
     min_inliers: int = Field(12, ge=4)
     min_inlier_ratio: Probability = 0.3
     max_scale_change: float = Field(1.5, gt=1.0, description="zoom between the pair beyond it: bad")
@@ -66,6 +72,12 @@ class ComputeFlow(Section):
 
     backend: Literal["auto", "dis"] = Field("auto", description="auto: the best the machine allows")
     dis_preset: Literal["ultrafast", "fast", "medium"] = "medium"
+    change_levels: float = Field(
+        5.0,
+        ge=0.0,
+        le=255.0,
+        description="grey levels; flow where the stabilised frames differ less is drift, set to 0",
+    )
     scale_percentile: float = Field(
         98.0, ge=50.0, le=100.0, description="flow magnitude (over a video) at 0.76 of full colour"
     )

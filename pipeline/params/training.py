@@ -25,6 +25,10 @@ class Compute(Section):
     checkpoint_every: PositiveInt = Field(200, description="iterations")
     cache_mib: int = Field(1024, ge=0, description="frames kept in memory while training, MiB")
 
+    def result_keys(self) -> dict[str, object]:
+        """Those that change a result, and therefore belong to a checkpoint's fingerprint."""
+        return self.model_dump(include={"seed", "threads", "device", "precision"})
+
 
 class Network(Section):
     """What both inpainters and the model share."""
@@ -67,13 +71,14 @@ class DetectorParams(Section):
     channels: int = Field(32, ge=4, le=512)
     scale_min: Probability = Field(0.2, description="smallest box side, share of the image")
     scale_max: Probability = Field(0.8, description="largest box side, share of the image")
+    scale_initial: Probability = Field(0.3, description="box side at the start of training")
     offset_limit: float = Field(1.5, gt=0.0, le=10.0, description="box widths from cell to centre")
     encoder: str = Field("none", description="imagenet | none | a path to a safetensors file")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if not 0.0 < self.scale_min < self.scale_max:
-            raise ValueError("scale_min must be above 0 and below scale_max")
+        if not 0.0 < self.scale_min < self.scale_initial < self.scale_max:
+            raise ValueError("needs 0 < scale_min < scale_initial < scale_max")
         return self
 
 

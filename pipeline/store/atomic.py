@@ -1,4 +1,4 @@
-"""Write whole or not at all: temporary file in the same folder, fsync, `os.replace`, fsync the folder."""
+"""Write whole or not at all: temporary file, fsync, rename, fsync of the folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _fsync(temporary)
-        os.replace(temporary, target)
+        temporary.replace(target)
         _fsync(target.parent)
     except OSError as error:
         raise _explain(error, target) from error
@@ -72,7 +72,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             _fsync(path)
         if target.exists():
             shutil.rmtree(target)
-        os.replace(temporary, target)
+        temporary.replace(target)
         _fsync(target.parent)
     except OSError as error:
         raise _explain(error, target) from error

@@ -76,6 +76,16 @@ def open_artifact(path: Path, schema: Schema) -> Iterator[h5py.File]:
         file.close()
 
 
+def identify(path: Path) -> Schema | None:
+    """The schema that a file declares, or None if it is not one of ours.
+
+    Raises:
+        BackdropError: missing, or not a readable HDF5 file.
+    """
+    with _open(path) as file:
+        return read_schema(file)
+
+
 def read_schema(file: h5py.File) -> Schema | None:
     """The schema an open file declares, or None if it is not one of ours."""
     if "schema" not in file.attrs:

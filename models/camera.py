@@ -1,0 +1,89 @@
+"""What the camera does over a whole video: static, rotating or translating.
+
+The verdict on a static camera needs no keypoints, so that it holds for a bare arena too: it asks
+whether the strongest edges stay where they are, from frame to frame and since the shot's start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.stabilization import PairHomography
+
+Camera = Literal["static", "rotating", "translating"]
+
+THUMBNAIL = 128  # px, longest side at which edges are followed
+EDGE_SHARE = 0.1  # of the pixels, those of the strongest gradient
+EDGE_LEVELS = 8.0  # grey levels per px: weaker gradients are noise, not edges
+STEP_PX = 0.25  # thumbnail px between neighbouring frames; static: to 0.1, handheld: from 0.4
+DRIFT_PX = 0.6  # thumbnail px since the shot began; changing light looks like up to 0.5
+PARALLAX_RATIO = 0.65  # inlier ratio over a long baseline below which depth shows
+
+
+def edge_motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+    """How far the edges of a blurred grey frame (H, W) moved: the median normal flow, px.
+
+    Normal flow is |dI/dt| / |grad I|; the median over the strongest edges ignores a subject that
+    has fewer than half of them. Right below about 1 px, and large above. A change of brightness of
+    the whole frame does not count. 0 for a frame without edges.
+    """
+    gx = cv2.Sobel(before, cv2.CV_32F, 1, 0, scale=1 / 8)
+    gy = cv2.Sobel(before, cv2.CV_32F, 0, 1, scale=1 / 8)
+    gradient = np.hypot(gx, gy)
+    edges = gradient >= max(float(np.quantile(gradient, 1 - EDGE_SHARE)), EDGE_LEVELS)
+    if not edges.any():
+        return 0.0
+    change = after - before
+    change -= np.median(change)
+    return float(np.median(np.abs(change[edges]) / gradient[edges]))
+
+
+@dataclass
+class EdgeMotionMeter:
+    """Follows the edges through a video; keeps two thumbnails, whatever its length."""
+
+    steps: list[float] = field(default_factory=list)
+    drifts: list[float] = field(default_factory=list)
+    first: NDArray[np.float32] | None = None
+    last: NDArray[np.float32] | None = None
+
+    def add(self, grey: NDArray[np.uint8], new_shot: bool) -> None:
+        """Take the next frame, uint8 (H, W)."""
+        scale = min(1.0, THUMBNAIL / max(grey.shape))
+        thumbnail = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = np.asarray(cv2.GaussianBlur(thumbnail, (0, 0), 1.0), np.float32)
+        if self.first is None or self.last is None or new_shot:
+            self.first = small
+        else:
+            self.steps.append(edge_motion(self.last, small))
+            self.drifts.append(edge_motion(self.first, small))
+        self.last = small
+
+    @property
+    def still(self) -> bool:
+        """True if the edges stayed in place, but for a rare jolt or flicker."""
+        if not self.steps:
+            return True
+        return bool(
+            np.quantile(self.steps, 0.95) <= STEP_PX and np.quantile(self.drifts, 0.9) <= DRIFT_PX
+        )
+
+
+def camera_verdict(still: bool, long_pairs: Sequence[PairHomography]) -> Camera:
+    """The verdict on a video.
+
+    Args:
+        still: from `EdgeMotionMeter`.
+        long_pairs: homographies over a longer baseline, where parallax has room to show: a camera
+            that moves through the scene leaves near and far things on different homographies.
+    """
+    if still:
+        return "static"
+    ratios = [pair.inlier_ratio for pair in long_pairs if pair.inliers]
+    return "translating" if ratios and np.median(ratios) < PARALLAX_RATIO else "rotating"

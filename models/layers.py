@@ -1,0 +1,37 @@
+"""The convolution block and the image standardisation that every network of ours shares."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def conv_block(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """Convolution that keeps the size (over the stride), batch norm and ReLU."""
+    padding = dilation * (kernel - 1) // 2
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def upsample() -> nn.Upsample:
+    """Bilinear, by two."""
+    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def standardise(image: Tensor) -> Tensor:
+    """(B, 3, H, W) in [0, 1] to ImageNet's zero mean and unit deviation.
+
+    The losses are computed in these units, in which the paper's weights make sense: the mask prior
+    competes with squared errors of order one, not of order 0.01.
+    """
+    mean = torch.tensor(IMAGENET_MEAN, device=image.device, dtype=image.dtype)
+    std = torch.tensor(IMAGENET_STD, device=image.device, dtype=image.dtype)
+    return (image - mean[:, None, None]) / std[:, None, None]

@@ -1,0 +1,79 @@
+"""The objectives of sections 3.1-3.4 and which network each of them may train.
+
+Symbols: p probabilities of cells, b boxes, S synthesis, I inpainter; `weights` are p/q of Eq. (5).
+
+| term | formula | gradient to | never to |
+|---|---|---|---|
+| foreground O, Eq. (3, 5) | p/q * L(F, I) | b, S | p, I |
+| background G, Eq. (4) | -p/q * L(I(I, b), I) / a(b) | p | b, S, I |
+| probability prior (3.4) | -sum p^2 | p | |
+| mask prior L_v, Eq. (7) | abs(mean(T^-1(S)) - lambda) + lambda | S | |
+
+That is the paper's *disentangled* training. `joint` lets every gradient flow.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from models.sampling import leave_one_out
+
+MaskPrior = Literal["v", "l1", "l2", "none"]
+
+
+def foreground_objective(weights: Tensor, loss: Tensor, to_probability: bool) -> Tensor:
+    """O: the reconstruction error over the drawn boxes. Eq. (3) through Eq. (5).
+
+    Args:
+        weights: (B, J) p/q.
+        loss: (B, J) L(F(I, b, I(I, b)), I), with gradient to b and S.
+        to_probability: False for the disentangled training: p is a constant here.
+    """
+    return ((weights if to_probability else weights.detach()) * loss).mean()
+
+
+def background_objective(weights: Tensor, error_density: Tensor) -> Tensor:
+    """G: minus the inpainting error per area over the drawn boxes. Eq. (4) through Eq. (5).
+
+    Args:
+        weights: (B, J) p/q, with gradient to p.
+        error_density: (B, J) L(I(I, b), I) / a(b). A constant for the disentangled training; the
+            other draws' mean is subtracted from it (see `leave_one_out`).
+    """
+    baseline = error_density - leave_one_out(error_density.detach())
+    return -(weights * (error_density - baseline.detach())).mean()
+
+
+def exact_background_objective(probability: Tensor, error_density: Tensor) -> Tensor:
+    """G as the sum over all cells, Eq. (2)'s form, for tables of errors computed beforehand.
+
+    Args:
+        probability: (B, C), with gradient.
+        error_density: (B, C), a constant.
+    """
+    return -(probability * error_density).sum(dim=1).mean()
+
+
+def probability_prior(probability: Tensor) -> Tensor:
+    """L2 prior on p (3.4); its sign rewards one cell that stands out: -1 at best, -1/C at worst."""
+    return -probability.square().sum(dim=1).mean()
+
+
+def mask_prior(mask: Tensor, kind: MaskPrior, target: float) -> Tensor:
+    """Prior on the mask's average over the image (3.4, Table 3).
+
+    Args:
+        mask: (B, 1, H, W) T^-1(S) in [0, 1].
+        kind: `v` Eq. (7); `l1` the average; `l2` the average of squares; `none` zero.
+        target: lambda, the average below which the mask is pushed up.
+    """
+    if kind == "v":
+        return ((mask.mean(dim=(1, 2, 3)) - target).abs() + target).mean()  # Eq. (7)
+    if kind == "l1":
+        return mask.mean()
+    if kind == "l2":
+        return mask.square().mean()
+    return torch.zeros((), device=mask.device)

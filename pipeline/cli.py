@@ -1,0 +1,146 @@
+"""The `backdrop` command. Each command imports what it needs when it runs: `--help` stays quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import BackdropError
+
+app = typer.Typer(
+    help="Unlabelled videos of one moving subject in; boxes, masks and a report out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+INTERRUPTED = 130
+BUILT_IN = "demo"  # the preset that needs no videos
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line on stderr and exit code 1."""
+    try:
+        app()
+    except BackdropError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def init(
+    videos: Annotated[
+        list[Path] | None,
+        typer.Option("--videos", help="Video files, folders of videos, folders of frames."),
+    ] = None,
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", hidden=True)] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data; by default its path's.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="demo, static-camera, moving-camera or davis2016.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite params changed by hand, or other videos.")
+    ] = False,
+) -> None:
+    """Take videos (or, with `--preset demo`, the built-in data) and write params.yaml for them."""
+    _require_project()
+    # `--videos *.mp4` reaches us as one option and many arguments.
+    paths = [*(videos or []), *(more or [])]
+    if (preset == BUILT_IN) == bool(paths):
+        raise BackdropError(
+            "give videos of your own or the built-in ones",
+            where="backdrop init",
+            remedy="`--videos PATH...` (with another preset than demo), or `--preset demo` alone",
+        )
+    if paths:
+        from pipeline.init_project import init_videos
+
+        init_videos(Path(), paths, name, preset, force=force, say=typer.echo)
+        return
+    from pipeline.params.preset import compose, load_preset
+    from pipeline.params.read import PARAMS_FILE
+    from pipeline.params.write import write_params
+
+    write_params(compose(load_preset(BUILT_IN).params), PARAMS_FILE, force=force)
+    typer.echo(f"{PARAMS_FILE} is set for the built-in data; next: dvc repro")
+
+
+@app.command()
+def doctor(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Videos; by default those of params.yaml.")
+    ] = None,
+) -> None:
+    """Check raw videos: damage, size, rate, cuts, camera motion, and the method's assumptions."""
+    from pipeline.doctor import examine_paths, print_reports
+    from pipeline.params import read_params
+    from pipeline.store.paths import RAW
+
+    if not paths:
+        data = read_params().prepare_data
+        paths = [RAW if data.source == "recipe" else Path(data.root)]
+    if not print_reports(examine_paths(paths)):
+        raise typer.Exit(1)
+
+
+@app.command()
+def run() -> None:
+    """Bring everything up to date like `dvc repro`, as a Prefect flow that can be watched."""
+    from pipeline.params import read_params
+    from pipeline.prefect_setup import prepare_environment
+
+    _require_project()
+    read_params()  # a mistake in it is best told before a server starts
+    prepare_environment()
+    from pipeline.flow_run import run_flow
+    from pipeline.summary import headline
+
+    try:
+        run_flow(Path(), say=typer.echo)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; run it again to go on", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo(headline())
+
+
+@app.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(help="Any artifact, or a video.")],
+    frame: Annotated[int | None, typer.Option(help="Frame to draw, 0-based.")] = None,
+    to: Annotated[Path | None, typer.Option(help="PNG file to draw it into.")] = None,
+) -> None:
+    """Describe an artifact, or draw one frame of it."""
+    from pipeline.inspection import describe, draw_frame
+    from pipeline.store.images import write_png
+
+    if (frame is None) != (to is None):
+        raise BackdropError("--frame and --to go together", where="backdrop inspect")
+    if frame is None or to is None:
+        typer.echo(describe(file))
+        return
+    write_png(to, draw_frame(file, frame))
+    typer.echo(f"wrote {to}")
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(f"backdrop {installed('backdrop')}")
+
+
+def _require_project() -> None:
+    if not Path("dvc.yaml").exists():
+        raise BackdropError(
+            "no dvc.yaml here",
+            where=str(Path().resolve()),
+            remedy="run this in the folder of your clone of Backdrop",
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""What moves between two frames of one shot: the camera, and what is left beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 480  # px; frames are looked at with this longest side
+KEYPOINTS = 1000
+RATIO = 0.75  # Lowe's
+INLIER_PX = 2.0
+STILL_PX = 1.0  # a matched point that moves less stands still
+MIN_MATCHES = 16
+MOVING_PX = 1.5  # residual flow that is more than noise
+CHANGED = 8  # levels; smaller differences are noise
+MIN_AREA = 0.001  # of the frame; smaller blobs are noise
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Between frame `frame` and the one a gap later; lengths in shares of the frame's width.
+
+    Shares are NaN where there is too little texture to tell. `blob` is None where nothing moves.
+    """
+
+    frame: int
+    still: float  # share of matched points that stay in place
+    fitted: float  # share of matched points that one homography explains
+    restless: float  # share of the frame that still moves once the camera's motion is taken out
+    blob: Blob | None
+
+
+@dataclass(frozen=True)
+class Blob:
+    """The largest region that moves against the background."""
+
+    x: float
+    y: float
+    width: float
+    dx: float  # motion against the background
+    dy: float
+    colour_distance: float  # to what surrounds it, 0 (the same colours) .. 1
+
+
+def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """RGB uint8 (H, W, 3) with its longest side at 480 px; smaller pictures stay as they are."""
+    scale = SIDE / max(image.shape)
+    if scale >= 1:
+        return image
+    shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return shrunk.astype(np.uint8, copy=False)
+
+
+def measure(frame: int, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motion:
+    """Compare two shrunk frames, RGB uint8 (H, W, 3)."""
+    grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
+    here, there = _matches(grey[0], grey[1])
+    still, fitted, homography = _camera(here, there)
+    flow, valid, changed = _residual(grey[0], grey[1], homography)
+    moving = (np.hypot(flow[..., 0], flow[..., 1]) > MOVING_PX) & valid & changed
+    restless = float(moving.sum() / max(int(valid.sum()), 1))
+    return Motion(frame, still, fitted, restless, _largest_blob(first, flow, moving))
+
+
+def _matches(
+    first: NDArray[Any], second: NDArray[Any]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Matched SIFT points (N, 2) px in the first and the second picture."""
+    sift = cv2.SIFT.create(KEYPOINTS)
+    points_a, described_a = sift.detectAndCompute(first, None)
+    points_b, described_b = sift.detectAndCompute(second, None)
+    if min(len(points_a), len(points_b)) < 2:
+        return np.empty((0, 2), np.float32), np.empty((0, 2), np.float32)
+    pairs = cv2.BFMatcher().knnMatch(described_a, described_b, k=2)
+    good = [a for a, b in pairs if a.distance < RATIO * b.distance]
+    here = np.array([points_a[match.queryIdx].pt for match in good], np.float32)
+    there = np.array([points_b[match.trainIdx].pt for match in good], np.float32)
+    return here.reshape(-1, 2), there.reshape(-1, 2)
+
+
+def _camera(
+    here: NDArray[np.float32], there: NDArray[np.float32]
+) -> tuple[float, float, NDArray[np.float64]]:
+    """Shares of points that stand still and that fit; the homography second -> first."""
+    if len(here) < MIN_MATCHES:
+        return float("nan"), float("nan"), np.eye(3)
+    still = float((np.linalg.norm(here - there, axis=1) < STILL_PX).mean())
+    if still > 0.5:
+        return still, still, np.eye(3)
+    homography, _ = cv2.findHomography(there, here, cv2.USAC_MAGSAC, INLIER_PX)
+    if homography is None:
+        return still, 0.0, np.eye(3)
+    mapped = cv2.perspectiveTransform(there[:, None], homography)[:, 0]
+    fitted = float((np.linalg.norm(mapped - here, axis=1) < INLIER_PX).mean())
+    return still, fitted, homography.astype(np.float64)
+
+
+def _residual(
+    first: NDArray[Any], second: NDArray[Any], homography: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Flow (H, W, 2) px from the first to the second warped onto it; where the warp reaches; and
+    where the two differ: flow means nothing on a wall of one colour."""
+    size = (first.shape[1], first.shape[0])
+    warped = cv2.warpPerspective(second, homography, size)
+    inside = cv2.warpPerspective(np.full_like(second, 255), homography, size)
+    valid = cv2.erode(inside, np.ones((21, 21), np.uint8), borderValue=0) == 255
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(
+        first, warped, np.zeros((*first.shape, 2), np.float32)
+    )
+    difference = cv2.absdiff(cv2.blur(first, (5, 5)), cv2.blur(warped, (5, 5)))
+    changed = cv2.dilate((difference > CHANGED).astype(np.uint8), np.ones((7, 7), np.uint8))
+    return flow.astype(np.float32), np.asarray(valid, np.bool_), changed.astype(np.bool_)
+
+
+def _largest_blob(
+    image: NDArray[np.uint8], flow: NDArray[np.float32], moving: NDArray[np.bool_]
+) -> Blob | None:
+    closed = cv2.morphologyEx(moving.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(closed)
+    if count < 2:
+        return None
+    label = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    height, width = moving.shape
+    if stats[label, cv2.CC_STAT_AREA] < MIN_AREA * height * width:
+        return None
+    blob = labels == label
+    dx, dy = np.median(flow[blob], axis=0)
+    return Blob(
+        x=float(centres[label][0]) / width,
+        y=float(centres[label][1]) / width,
+        width=float(stats[label, cv2.CC_STAT_WIDTH]) / width,
+        dx=float(dx) / width,
+        dy=float(dy) / width,
+        colour_distance=_colour_distance(image, blob),
+    )
+
+
+def _colour_distance(image: NDArray[np.uint8], blob: NDArray[np.bool_]) -> float:
+    """1 - intersection of the colour histograms of the blob and of the ring around it."""
+    inner = blob.astype(np.uint8)
+    far = cv2.dilate(inner, np.ones((41, 41), np.uint8))
+    near = cv2.dilate(inner, np.ones((9, 9), np.uint8))
+    histograms = []
+    for mask in (inner, far - near):
+        counts = cv2.calcHist([image], [0, 1, 2], mask, [6] * 3, [0, 256] * 3)
+        histograms.append(counts / max(float(counts.sum()), 1.0))
+    return 1.0 - float(np.minimum(histograms[0], histograms[1]).sum())

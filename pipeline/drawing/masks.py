@@ -1,0 +1,66 @@
+"""Masks and flow as colour, `(H, W, 3)` uint8 RGB."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.drawing.colours import CYAN, ORANGE, Colour
+from pipeline.drawing.marks import Image
+from pipeline.flow_image import encode_flow
+
+TINT = 0.45  # how much of the tint covers the subject
+DIM = 0.45  # brightness left of what is not the subject
+
+
+def heat(mask: Image) -> Image:
+    """A soft mask as heat: black at 0 over red and yellow to white at 255.
+
+    Args:
+        mask: (H, W) uint8.
+    """
+    bgr = cv2.applyColorMap(mask, cv2.COLORMAP_INFERNO)
+    return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def overlay(image: Image, mask: NDArray[np.bool_], colour: Colour = ORANGE) -> Image:
+    """A hard mask as a tint with its contour, over the dimmed frame.
+
+    Args:
+        image: (H, W, 3).
+        mask: (H, W), true on the subject.
+        colour: RGB of the tint and the contour.
+    """
+    grey = image.mean(axis=2, keepdims=True)
+    outside = np.broadcast_to(DIM * grey, image.shape)
+    inside = (1 - TINT) * image + TINT * np.asarray(colour)
+    drawn = np.where(mask[..., None], inside, outside).astype(np.uint8)
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    thickness = max(1, round(max(image.shape[:2]) / 160))
+    cv2.drawContours(drawn, contours, -1, colour, thickness)
+    return drawn
+
+
+def ground_truth(image: Image, mask: NDArray[np.bool_]) -> Image:
+    """The annotator's mask, `overlay` in another colour, so that the two are never confused."""
+    return overlay(image, mask, CYAN)
+
+
+def flow_colours(flow: NDArray[np.floating], scale_px: float) -> Image:
+    """Flow in the encoding that the flow inpainter sees (`pipeline.flow_image`).
+
+    Args:
+        flow: (H, W, 2) px per pair.
+        scale_px: the flow at 0.76 of full colour, px.
+    """
+    encoded = encode_flow(np.asarray(flow, dtype=np.float32), scale_px)
+    return np.rint(np.asarray(encoded) * 255).astype(np.uint8)
+
+
+def flow_key(size: int, scale_px: float) -> Image:
+    """The colours of all directions, up to twice `scale_px` at the rim of a disc `size` px wide."""
+    axis = (np.arange(size) + 0.5) / size * 2 - 1
+    direction = np.stack(np.meshgrid(axis, axis), axis=-1)
+    length = np.linalg.norm(direction, axis=-1, keepdims=True)
+    return flow_colours(np.where(length <= 1, 2 * scale_px * direction, 0), scale_px)

@@ -1,0 +1,78 @@
+"""The panel of one frame: what goes in, what each step makes of it, and the truth beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.boxes import HOLE_SCALE
+from pipeline.drawing.captions import resize, resize_mask
+from pipeline.drawing.colours import WHITE
+from pipeline.drawing.marks import Image, draw_box, draw_detection
+from pipeline.drawing.masks import flow_colours, ground_truth, heat, overlay
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """All that is known of one frame; sizes are px of the cached frame `(H, W)`.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        box: (4,) `x, y, w, h` px.
+        cell: index of the winning cell.
+        cell_probability: (C,).
+        soft: (H, W) uint8, the soft mask.
+        hard: (H, W) bool, the mask after CRF.
+        flow: (H, W, 2) px, residual flow, and `flow_scale_px` of its encoding.
+        background: (H, W, 3) uint8, the frame with the inpainter's picture in the 1.1x box.
+        truth: ground truth (h, w) bool at its own size, or None.
+    """
+
+    image: Image
+    box: NDArray[np.floating]
+    cell: int
+    cell_probability: NDArray[np.floating]
+    soft: Image
+    hard: NDArray[np.bool_]
+    flow: NDArray[np.floating]
+    flow_scale_px: float
+    background: Image
+    truth: NDArray[np.bool_] | None = None
+
+
+class Picture(NamedTuple):
+    """One picture of a panel, `(h, width, 3)` uint8 RGB, and what it shows."""
+
+    caption: str
+    image: Image
+
+
+def draw_panel(frame: FrameResult, width: int) -> list[Picture]:
+    """The pictures of one frame, each `width` px wide, in the order of the method.
+
+    Marks are drawn after enlarging, so that they are sharp however small the frame is.
+    """
+    large = resize(frame.image, width)
+    height, scale = large.shape[0], width / frame.image.shape[1]
+    box = np.asarray(frame.box, dtype=np.float64) * scale
+    hole = draw_box(resize(frame.background, width), _grown(box, HOLE_SCALE), WHITE)
+    pictures = [
+        Picture("Input", draw_detection(large, box, frame.cell, frame.cell_probability)),
+        Picture("Flow", resize(flow_colours(frame.flow, frame.flow_scale_px), width)),
+        Picture("Inpainted", hole),
+        Picture("Soft mask", heat(resize(frame.soft, width))),
+        Picture("CRF mask", overlay(large, resize_mask(frame.hard, height, width))),
+    ]
+    if frame.truth is not None:
+        truth = resize_mask(frame.truth, height, width)
+        pictures.append(Picture("Ground truth", ground_truth(large, truth)))
+    return pictures
+
+
+def _grown(box: NDArray[np.floating], factor: float) -> NDArray[np.floating]:
+    x, y, width, height = box
+    grow_x, grow_y = (factor - 1) * width / 2, (factor - 1) * height / 2
+    return np.asarray([x - grow_x, y - grow_y, factor * width, factor * height])

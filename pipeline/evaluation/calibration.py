@@ -1,0 +1,63 @@
+"""What validation frames chose, as `calibrate` writes it and `refine_masks`, `evaluate` read it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ValidationError
+
+from models.crf import CrfSetting
+from pipeline.errors import BackdropError
+from pipeline.params.base import Section
+from pipeline.params.results import Crf
+from pipeline.store.atomic import read_json
+from pipeline.store.paths import CALIBRATION
+
+
+class BlobChoice(Section):
+    """The control's best form without CRF, and with it."""
+
+    scale: float
+    threshold: float
+    scale_crf: float
+    threshold_crf: float
+    crf: Crf
+
+
+class Calibration(Section):
+    """Contents of `calibration.json`.
+
+    `source` is `default` where no validation frame has ground truth; `val_frames` were looked at.
+    `iterations` of the CRF are those that everything was chosen with.
+    """
+
+    source: Literal["validation", "default"]
+    val_frames: int
+    threshold: float
+    crf: Crf
+    iterations: int
+    blob: BlobChoice
+    flow_threshold_px: float
+
+
+def crf_setting(crf: Crf) -> CrfSetting:
+    """The params' setting as `models.crf` takes it."""
+    return CrfSetting(**crf.model_dump())
+
+
+def read_calibration() -> Calibration:
+    """Read `artifacts/calibrate/calibration.json`.
+
+    Raises:
+        BackdropError: missing, not JSON, or written by another version.
+    """
+    value = read_json(CALIBRATION)
+    try:
+        return Calibration.model_validate(value)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise BackdropError(
+            f"does not hold a calibration ({'.'.join(map(str, detail['loc']))}: {detail['msg']})",
+            where=str(CALIBRATION),
+            remedy="run `dvc repro --force calibrate`",
+        ) from error

@@ -1,0 +1,157 @@
+"""Frames together with all that was predicted for them, and their ground truth where there is one.
+
+for frame in read_frames(video, range(video.size)):
+    frame.soft, frame.truth
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BackdropError
+from pipeline.frames import FrameReader, load_index, open_frames
+from pipeline.ground_truth import open_truth
+from pipeline.store import paths
+from pipeline.store.hdf5 import FLOW, PREDICTIONS, open_artifact
+from pipeline.store.tables import VIDEOS, read_table
+
+
+@dataclass(frozen=True)
+class VideoResult:
+    """A video that was predicted; a job of the pool.
+
+    Attributes:
+        video: its name.
+        split: its split.
+        masks: folder of its ground truth, "" where there is none.
+        source_frames: of each cached frame, its number in the source.
+    """
+
+    video: str
+    split: str
+    masks: str
+    source_frames: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of frames."""
+        return len(self.source_frames)
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One frame; `(H, W)` is the cached frame's size, the truth has its own.
+
+    Attributes:
+        number: position in the cached video.
+        image: `(H, W, 3)` uint8 RGB.
+        soft: `(H, W)` float32 soft mask, 0..1.
+        box: `(4,)` x, y, width, height px.
+        confidence: 0..1.
+        speed: `(H, W)` float32 magnitude of the residual flow, px.
+        truth: `(H', W')` bool, None where there is none.
+    """
+
+    number: int
+    image: NDArray[np.uint8]
+    soft: NDArray[np.float32]
+    box: NDArray[np.float64]
+    confidence: float
+    speed: NDArray[np.float32]
+    truth: NDArray[np.bool_] | None
+
+
+def predicted_videos(splits: Collection[str] | None = None) -> list[VideoResult]:
+    """The videos that have predictions, in the index's order; of `splits` only, if given.
+
+    Raises:
+        BackdropError: there are no predictions at all.
+    """
+    masks = dict(read_table(paths.VIDEOS_TABLE, VIDEOS)[["video", "masks"]].to_numpy())
+    found = [
+        VideoResult(
+            str(video),
+            str(rows["split"].iloc[0]),
+            str(masks[video]),
+            tuple(int(number) for number in rows["source_frame"]),
+        )
+        for video, rows in load_index().groupby("video", sort=False)
+        if paths.video_file(paths.PREDICTIONS, str(video)).exists()
+    ]
+    if not found:
+        raise BackdropError(
+            "holds no predictions",
+            where=str(paths.PREDICTIONS),
+            remedy="run `dvc repro predict`",
+        )
+    return [video for video in found if splits is None or video.split in splits]
+
+
+def read_frames(
+    video: VideoResult, numbers: Iterable[int], *, with_truth: bool = True
+) -> Iterator[FrameResult]:
+    """Read frames of one video, one at a time.
+
+    Raises:
+        BackdropError: an artifact is missing, damaged or does not fit the others, or a mask of the
+            ground truth does not.
+    """
+    with (
+        open_frames(video.video) as reader,
+        open_predictions(video.video, reader) as predictions,
+        open_artifact(paths.video_file(paths.FLOW, video.video), FLOW) as flow,
+    ):
+        check_length(paths.video_file(paths.FLOW, video.video), flow["flow"], reader)
+        truth = open_truth(video.masks, reader.attributes) if with_truth else None
+        boxes, confidence = predictions["boxes"][:], predictions["confidence"][:]
+        for number in numbers:
+            yield FrameResult(
+                number=number,
+                image=reader.read(number),
+                soft=soft_mask(predictions, number),
+                box=boxes[number].astype(np.float64),
+                confidence=float(confidence[number]),
+                speed=np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1),
+                truth=truth.load(video.source_frames[number]) if truth else None,
+            )
+
+
+@contextmanager
+def open_predictions(video: str, reader: FrameReader) -> Iterator[h5py.File]:
+    """The video's predictions, after checking that they fit its frames.
+
+    Raises:
+        BackdropError: missing, damaged, of another schema, or of other frames.
+    """
+    path = paths.video_file(paths.PREDICTIONS, video)
+    with open_artifact(path, PREDICTIONS) as file:
+        check_length(path, file["mask"], reader)
+        yield file
+
+
+def soft_mask(predictions: h5py.File, number: int) -> NDArray[np.float32]:
+    """Soft mask `(H, W)` of a frame, 0..1."""
+    return np.asarray(predictions["mask"][number] / np.float32(255), np.float32)
+
+
+def check_length(path: Path, dataset: h5py.Dataset, reader: FrameReader) -> None:
+    """Raise unless `dataset` `(N, H, W, ...)` has the video's number and size of frames."""
+    expected = reader.count, reader.height, reader.width
+    if dataset.shape[:3] != expected:
+        raise BackdropError(
+            f"holds {_shape(dataset.shape[:3])}, but the video's frames are {_shape(expected)}",
+            where=str(path),
+            remedy="it was made from other frames; delete it and run `dvc repro`",
+        )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    count, height, width = shape
+    return f"{count} x {width}x{height} px"

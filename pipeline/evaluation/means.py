@@ -1,0 +1,98 @@
+"""Per-frame values to the numbers of `metrics.json`: a mean per video, then over videos.
+
+So does DAVIS, and a long video does not outweigh a short one. The oracle's threshold is chosen
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.detection_metrics import average_precision
+
+TEST_SPLITS = frozenset({"test", "train_test"})
+SPLITS: Mapping[str, frozenset[str]] = {
+    "val": frozenset({"val"}),
+    "test": TEST_SPLITS,
+    "test_unseen": frozenset({"test_unseen"}),
+}
+"""Splits of the table of videos by their name in the metrics file."""
+MEANS = (
+    "J",
+    "F",
+    "J_no_crf",
+    "F_no_crf",
+    "J_oracle",
+    "J_blob",
+    "J_blob_no_crf",
+    "J_flow_threshold",
+    "hit",
+)
+MIN_IOU = 0.5
+
+Row = dict[str, Any]
+
+
+def video_mean(table: pd.DataFrame, column: str) -> float | None:
+    """Mean over videos of the mean over a video's frames, NaN left out; None without any value."""
+    means = table.groupby("video", sort=False)[column].mean().dropna()
+    return float(means.mean()) if len(means) else None
+
+
+def fill_oracle(rows: Sequence[Row], curves: Sequence[NDArray[np.float64] | None]) -> None:
+    """Set every scored row's `J_oracle`: J at the one threshold that suits its split best.
+
+    Chosen on the very frames that it is reported on, hence an oracle.
+
+    Args:
+        rows: of PER_FRAME, any split.
+        curves: J of the row at every threshold, None without ground truth.
+    """
+    for splits in SPLITS.values():
+        scored = [
+            (row, curve)
+            for row, curve in zip(rows, curves, strict=True)
+            if row["split"] in splits and curve is not None
+        ]
+        if not scored:
+            continue
+        videos = pd.Series([row["video"] for row, _ in scored])
+        mean = pd.DataFrame([curve for _, curve in scored]).groupby(videos).mean().mean()
+        best = int(mean.to_numpy().argmax())
+        for row, curve in scored:
+            row["J_oracle"] = float(curve[best])
+
+
+def split_metrics(table: pd.DataFrame, splits: Collection[str]) -> dict[str, float | int | None]:
+    """The metrics file's values of one group of splits; None where there is no ground truth.
+
+    `frames` counts the frames of the split, `empty_frames` those with an empty mask after CRF.
+    """
+    rows = table[table["split"].isin(list(splits))]
+    return {
+        **{name: _rounded(video_mean(rows, name)) for name in MEANS},
+        "mAP50": _rounded(_map50(rows[rows["J"].notna()])),
+        "frames": len(rows),
+        "empty_frames": int((rows["mask_area"] == 0).sum()),
+    }
+
+
+def _map50(scored: pd.DataFrame) -> float | None:
+    """Average precision at IoU 0.5 over all scored frames; None where none shows a subject.
+
+    A frame's one box is a false positive where its truth is empty.
+    """
+    positives = int(scored["box_iou"].notna().sum())
+    if not positives:
+        return None
+    correct = (scored["box_iou"] >= MIN_IOU).to_numpy()
+    return average_precision(scored["confidence"].to_numpy(), correct, positives)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -1,0 +1,99 @@
+"""One prediction against one ground truth, at the ground truth's own size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.blob import ellipse_mask
+from models.crf import DenseCrf
+from models.detection_metrics import box_iou, hit, mask_box
+from models.segmentation_metrics import (
+    THRESHOLDS,
+    boundary_measure,
+    region_similarities,
+    region_similarity,
+)
+from pipeline.evaluation.calibration import Calibration, crf_setting
+from pipeline.evaluation.collect import FrameResult
+
+Mask = NDArray[np.bool_]
+
+
+def at_size_of(values: NDArray[np.float32], truth: Mask) -> NDArray[np.float32]:
+    """`values` `(H, W)` resized bilinearly to the truth's size."""
+    height, width = truth.shape
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def hard_at_size_of(mask: Mask, truth: Mask) -> Mask:
+    """A hard mask `(H, W)` at the truth's size: resized bilinearly, cut at a half."""
+    return np.asarray(at_size_of(mask.astype(np.float32), truth) > 0.5)
+
+
+def blob(frame: FrameResult, scale: float) -> NDArray[np.float32]:
+    """The control in the frame's predicted box: a soft ellipse `(H, W)`."""
+    height, width = frame.soft.shape
+    return ellipse_mask(frame.box[None].astype(np.float32), height, width, scale)[0]
+
+
+def refined_blob(frame: FrameResult, calibration: Calibration) -> Mask:
+    """The control after its own CRF, `(H, W)`."""
+    choice = calibration.blob
+    return refined(
+        DenseCrf(frame.image, crf_setting(choice.crf)),
+        blob(frame, choice.scale_crf),
+        choice.threshold_crf,
+        calibration.iterations,
+    )
+
+
+def refined(crf: DenseCrf, soft: NDArray[np.float32], threshold: float, iterations: int) -> Mask:
+    """Hard mask `(H, W)` after CRF."""
+    return np.asarray(crf.refine(soft, threshold, iterations) > 0.5)
+
+
+def score(
+    frame: FrameResult, truth: Mask, mask: Mask, calibration: Calibration, tolerance: float
+) -> tuple[dict[str, float | None], NDArray[np.float64]]:
+    """All that PER_FRAME says of a frame with ground truth, but for the oracle's J.
+
+    Args:
+        frame: what was predicted.
+        truth: `(H', W')`.
+        mask: `(H, W)`, after CRF.
+        calibration: what validation chose.
+        tolerance: of F.
+
+    Returns:
+        values by column, None where the frame has no subject to find; J at every threshold
+        `(len(THRESHOLDS),)`, for the oracle.
+    """
+    ours, soft = hard_at_size_of(mask, truth), at_size_of(frame.soft, truth)
+    raw = soft > calibration.threshold
+    raw_blob = at_size_of(blob(frame, calibration.blob.scale), truth) > calibration.blob.threshold
+    moving = at_size_of(frame.speed, truth) > calibration.flow_threshold_px
+    values = {
+        "J": region_similarity(ours, truth),
+        "F": boundary_measure(ours, truth, tolerance),
+        "J_no_crf": region_similarity(raw, truth),
+        "F_no_crf": boundary_measure(raw, truth, tolerance),
+        "J_blob": region_similarity(
+            hard_at_size_of(refined_blob(frame, calibration), truth), truth
+        ),
+        "J_blob_no_crf": region_similarity(raw_blob, truth),
+        "J_flow_threshold": region_similarity(moving, truth),
+        **_detection(frame, truth),
+    }
+    return values, region_similarities(soft, truth, THRESHOLDS)
+
+
+def _detection(frame: FrameResult, truth: Mask) -> dict[str, float | None]:
+    """Box against the box of the truth; None where the frame has no subject."""
+    target = mask_box(truth)
+    if target is None:
+        return {"box_iou": None, "hit": None}
+    scale = np.array(truth.shape[::-1]) / frame.soft.shape[::-1]  # x, y
+    box = frame.box * np.concatenate([scale, scale])
+    return {"box_iou": box_iou(box, target), "hit": float(hit(box, target))}

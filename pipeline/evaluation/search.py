@@ -1,0 +1,170 @@
+"""The search on validation frames: J of every candidate threshold, CRF setting and blob.
+
+Two passes over the frames: cheap candidates first, then those with CRF at the threshold found. J is
+averaged over a video's frames here, and over videos by the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.crf import CrfSetting, DenseCrf
+from models.segmentation_metrics import THRESHOLDS, region_similarities, region_similarity
+from pipeline.errors import BackdropError
+from pipeline.evaluation.collect import FrameResult, VideoResult, read_frames
+from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined
+from pipeline.pool import Advance
+
+BLOB_CRF_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+"""Of the control under CRF; coarse, since its scale says much the same."""
+BLOB_CRF_FRAMES = 24
+"""At most so many frames, over all videos, choose the control's scale, threshold and setting."""
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Search:
+    """One video's part of the search; a job of the pool.
+
+    Attributes:
+        result: the video.
+        frames: those looked at, all with ground truth.
+        scales: candidates for the control's ellipse.
+        flow_thresholds: candidates, px, ascending.
+    """
+
+    result: VideoResult
+    frames: tuple[int, ...]
+    scales: tuple[float, ...]
+    flow_thresholds: tuple[float, ...]
+
+    @property
+    def video(self) -> str:
+        """Name of the video."""
+        return self.result.video
+
+    @property
+    def size(self) -> int:
+        """Frames looked at."""
+        return len(self.frames)
+
+
+@dataclass(frozen=True)
+class CrfSearch:
+    """The second pass: CRF settings, at the threshold that the first pass found."""
+
+    search: Search
+    blob_frames: frozenset[int]
+    threshold: float
+    settings: tuple[CrfSetting, ...]
+    iterations: int
+
+    @property
+    def video(self) -> str:
+        """Name of the video."""
+        return self.search.video
+
+    @property
+    def size(self) -> int:
+        """Frames looked at."""
+        return self.search.size
+
+
+def spread(total: int, count: int) -> tuple[int, ...]:
+    """At most `count` of `total` positions, spread evenly.
+
+    >>> spread(10, 2), spread(2, 5)
+    ((2, 7), (0, 1))
+    """
+    count = min(count, total)
+    return tuple(int((index + 0.5) * total / count) for index in range(count))
+
+
+def without_crf(search: Search, advance: Advance) -> tuple[Scores, Scores, Scores]:
+    """Mean J of one video's frames without CRF, for each candidate.
+
+    Returns:
+        of the soft mask `(T,)` at every threshold; of the control `(S, T)` at every scale and
+        threshold; of the flow `(K,)` at every threshold.
+    """
+    soft, control, flow = [], [], []
+    for frame, truth in _frames(search):
+        soft.append(region_similarities(at_size_of(frame.soft, truth), truth, THRESHOLDS))
+        control.append(
+            [
+                region_similarities(at_size_of(blob(frame, scale), truth), truth, THRESHOLDS)
+                for scale in search.scales
+            ]
+        )
+        speed = at_size_of(frame.speed, truth)
+        flow.append(region_similarities(speed, truth, search.flow_thresholds))
+        advance(1)
+    return np.mean(soft, axis=0), np.mean(control, axis=0), np.mean(flow, axis=0)
+
+
+def with_crf(job: CrfSearch, advance: Advance) -> tuple[Scores, Scores]:
+    """Mean J of one video's frames with CRF, for each candidate.
+
+    Returns:
+        of the soft mask `(C,)` for every setting; of the control `(C, S, U)` for every setting,
+        scale and threshold of `BLOB_CRF_THRESHOLDS`.
+    """
+    masks: list[Sequence[float]] = []
+    control: list[Scores] = []
+    for frame, truth in _frames(job.search):
+        fields = [DenseCrf(frame.image, setting) for setting in job.settings]
+        masks.append([_refined_j(crf, frame.soft, job.threshold, job, truth) for crf in fields])
+        if frame.number in job.blob_frames:
+            blobs = [blob(frame, scale) for scale in job.search.scales]
+            control.append(np.array([_blob_js(crf, blobs, job, truth) for crf in fields]))
+        advance(1)
+    return np.mean(masks, axis=0), np.mean(control, axis=0)
+
+
+def _blob_js(
+    crf: DenseCrf,
+    blobs: Sequence[NDArray[np.float32]],
+    job: CrfSearch,
+    truth: NDArray[np.bool_],
+) -> list[list[float]]:
+    """J `(S, U)` of the control at every scale and threshold under one CRF."""
+    return [
+        [_refined_j(crf, soft, threshold, job, truth) for threshold in BLOB_CRF_THRESHOLDS]
+        for soft in blobs
+    ]
+
+
+def _refined_j(
+    crf: DenseCrf,
+    soft: NDArray[np.float32],
+    threshold: float,
+    job: CrfSearch,
+    truth: NDArray[np.bool_],
+) -> float:
+    mask = refined(crf, soft, threshold, job.iterations)
+    return region_similarity(hard_at_size_of(mask, truth), truth)
+
+
+def _frames(search: Search) -> list[tuple[FrameResult, NDArray[np.bool_]]]:
+    """The frames looked at, with their ground truth.
+
+    Raises:
+        BackdropError: none of them has any.
+    """
+    found = [
+        (frame, frame.truth)
+        for frame in read_frames(search.result, search.frames)
+        if frame.truth is not None
+    ]
+    if not found:
+        raise BackdropError(
+            "holds masks for none of the frames looked at",
+            where=search.result.masks,
+            remedy="give one mask per frame of the video, or remove the folder",
+        )
+    return found

@@ -1,0 +1,177 @@
+"""A stage's work per video, over all cores, where finished videos survive an interrupted run.
+
+    results = fan_out("compute_flow", jobs, work, out=FLOW, schema=schema, fingerprint={...})
+
+DVC deletes a stage's outs before the stage starts. Finished videos therefore wait outside of them,
+in `.backdrop/unfinished/STAGE/FINGERPRINT/`, and are moved to `out` when all are there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pipeline.closure import source_digest
+from pipeline.errors import BackdropError
+from pipeline.pool import Advance, run_jobs
+from pipeline.progress import Progress
+from pipeline.store.atomic import atomic_path, read_json, write_json
+from pipeline.store.hdf5 import Schema, is_complete
+from pipeline.store.paths import UNFINISHED, video_file
+
+DataT = TypeVar("DataT")
+
+
+@dataclass(frozen=True)
+class Job(Generic[DataT]):
+    """One video's work.
+
+    Args:
+        video: its name; the result is `VIDEO.h5`.
+        size: work in it, in the unit of the progress (frames).
+        identity: tells this video's inputs from others, e.g. their sha256; a finished video of
+            another identity is done again.
+        data: what the worker needs, picklable.
+    """
+
+    video: str
+    size: int
+    identity: str
+    data: DataT
+
+
+Worker = Callable[[Job[DataT], Path, Advance], Any]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The folder where a stage's finished videos wait for the others.
+
+    `fingerprint` is everything that all videos share: the stage's params above all. The stage's
+    own code is added here.
+    """
+
+    stage: str
+    fingerprint: Mapping[str, object]
+    folder: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        told = {**self.fingerprint, "code": source_digest(f"stages.{self.stage}")}
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        object.__setattr__(self, "folder", UNFINISHED / self.stage / digest[:32])
+
+    def open(self) -> None:
+        """Make the folder; remove those of other params or code, and what a killed run left."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BackdropError(
+                f"cannot be made ({error.strerror})",
+                where=str(self.folder),
+                remedy="make the folder writable or free disk space",
+            ) from error
+        for other in self.folder.parent.iterdir():
+            if other != self.folder:
+                shutil.rmtree(other)
+        for temporary in list(self.folder.rglob(".*")):
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            else:
+                temporary.unlink(missing_ok=True)
+
+    def mark(self, job: Job[Any], result: object) -> None:
+        """Record that the job's outputs lie whole in the folder; `result` is JSON."""
+        write_json(self._note(job), {"identity": job.identity, "result": result})
+
+    def has(self, job: Job[Any]) -> bool:
+        """Whether `mark` recorded this very job: the same video and the same inputs."""
+        note = self._note(job)
+        return note.exists() and read_json(note)["identity"] == job.identity
+
+    def result(self, job: Job[Any]) -> object:
+        """What `mark` recorded for a job that is there."""
+        return read_json(self._note(job))["result"]
+
+    def close(self) -> None:
+        """Remove what is left, once everything was moved out."""
+        shutil.rmtree(self.folder.parent)
+
+    def _note(self, job: Job[Any]) -> Path:
+        return self.folder / f"{job.video}.json"
+
+
+def fan_out(
+    stage: str,
+    jobs: Sequence[Job[DataT]],
+    worker: Worker[DataT],
+    *,
+    out: Path,
+    schema: Schema,
+    fingerprint: Mapping[str, object],
+    unit: str = "frames",
+) -> dict[str, Any]:
+    """Make `out/VIDEO.h5` for every job; other `.h5` files in `out` are removed.
+
+    `worker(job, path, advance)` writes an artifact of `schema` to `path` (through
+    `pipeline.store.hdf5.create`), calls `advance(n)` after every n units, and returns a JSON value.
+    It is a module's function; it runs in a process of its own, with one thread.
+
+    Returns:
+        What the workers returned, by video, also for videos finished by an earlier run.
+
+    Raises:
+        BackdropError: a video failed, or a worker died. The others' finished work is kept.
+    """
+    unfinished = Unfinished(stage, fingerprint)
+    unfinished.open()
+    finished = {
+        job.video: unfinished.result(job)
+        for job in jobs
+        if unfinished.has(job) and is_complete(video_file(unfinished.folder, job.video), schema)
+    }
+    left = [job for job in jobs if job.video not in finished]
+    with Progress(stage, sum(job.size for job in jobs), unit) as progress:
+        progress.resume_at(sum(job.size for job in jobs if job.video in finished))
+        made = run_jobs(left, partial(_make, worker, unfinished), progress)
+    _publish(unfinished, jobs, out)
+    return {job.video: {**finished, **made}[job.video] for job in jobs}
+
+
+def move(source: Path, target: Path) -> None:
+    """Move a file, replacing `target`; across file systems too.
+
+    Raises:
+        BackdropError: the target cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    except OSError:  # another file system, or a reason that atomic_path puts into words
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
+        source.unlink()
+
+
+def _make(
+    worker: Worker[DataT], unfinished: Unfinished, job: Job[DataT], advance: Advance
+) -> object:
+    """In a worker process: the artifact first, then the note that says it is whole."""
+    result = worker(job, video_file(unfinished.folder, job.video), advance)
+    unfinished.mark(job, result)
+    return result
+
+
+def _publish(unfinished: Unfinished, jobs: Sequence[Job[DataT]], out: Path) -> None:
+    wanted = {f"{job.video}.h5" for job in jobs}
+    for stale in out.glob("*.h5"):
+        if stale.name not in wanted:
+            stale.unlink()
+    for job in jobs:
+        move(video_file(unfinished.folder, job.video), video_file(out, job.video))
+    unfinished.close()

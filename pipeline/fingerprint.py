@@ -1,0 +1,28 @@
+"""What an unfinished piece of work was made from: resuming with anything else would be a lie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.closure import source_digest
+
+
+def fingerprint(module: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> str:
+    """Hash of the params, the input files' bytes, and the source of `module` and all it imports.
+
+    Args:
+        module: the stage's module, e.g. `stages.train_model`.
+        params: JSON-able.
+        inputs: files that the work reads, in any order.
+    """
+    digest = hashlib.sha256(source_digest(module).encode())
+    digest.update(json.dumps(params, sort_keys=True).encode())
+    for path in sorted(inputs):
+        digest.update(path.name.encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()

@@ -1,0 +1,123 @@
+"""`backdrop run`: the DAG of `dvc.yaml` as a Prefect flow with a task per stage.
+
+The tasks are read from DVC's graph and do nothing but ask DVC for their stage; DVC stays the only
+cache. Call `pipeline.prefect_setup.prepare_environment` before importing this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import allow_failure, flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.settings import get_current_settings
+from prefect.states import Completed, Failed, State
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from pipeline.dag import Stage, read_dag
+from pipeline.errors import BackdropError
+from pipeline.prefect_setup import require_server
+from pipeline.stage_process import StageProcesses
+from pipeline.store.atomic import read_json
+from pipeline.store.paths import METRICS
+from pipeline.summary import metrics_table
+
+FlowState = State[Any]
+BLOCKED = "Blocked"  # the state of a stage that a failed one keeps from running
+
+
+def run_flow(root: Path, say: Callable[[str], None]) -> None:
+    """Run the flow on the project at `root`; `say` gets the address where it can be watched.
+
+    Raises:
+        BackdropError: the project cannot be read, Prefect's server does not come up, or stages
+            failed: then it names each with its reason, but not those that only waited for one.
+    """
+    stages = read_dag(root)
+    say(require_server(get_current_settings().api.url))
+    try:
+        state = backdrop_flow(root, stages, return_state=True)
+    except RuntimeError as error:
+        if "server" not in str(error) and "port" not in str(error):
+            raise
+        raise BackdropError(
+            f"Prefect's own server did not come up ({error})",
+            remedy="start one with `prefect server start` and run again",
+        ) from error
+    if not state.is_completed():
+        raise BackdropError(state.message or f"the run ended as {state.name}")
+
+
+def stage_body(
+    stage: Stage, processes: StageProcesses, unfinished: set[str], say: Callable[[str], None]
+) -> FlowState:
+    """Bring a stage up to date, unless one that it needs is in `unfinished`; add it there if so.
+
+    Returns:
+        Completed, `Cached` if DVC had nothing to run; Failed; or Failed by the name of `Blocked`.
+    """
+    missing = sorted(unfinished.intersection(stage.needs))
+    if missing:
+        unfinished.add(stage.name)
+        return Failed(name=BLOCKED, message=f"needs {', '.join(missing)}")
+    outcome = processes.repro(stage.name, say)
+    if not outcome.ok:
+        unfinished.add(stage.name)
+        return Failed(message=outcome.message)
+    return Completed(name="Cached") if outcome.cached else Completed()
+
+
+@flow(name="backdrop", validate_parameters=False)
+def backdrop_flow(root: Path, stages: list[Stage]) -> FlowState:
+    """Submit every stage behind the ones it needs, wait for all, and show the metrics."""
+    processes = StageProcesses(root)
+    unfinished: set[str] = set()
+    futures: dict[str, Any] = {}
+    try:
+        for stage in stages:
+            run = task(
+                _body(stage, processes, unfinished),
+                name=stage.name,
+                task_run_name=stage.name,
+                cache_policy=NO_CACHE,
+            )
+            # A blocked stage shall say so. Without allow_failure it would stay pending for ever.
+            needed = [allow_failure(futures[name]) for name in stage.needs]
+            futures[stage.name] = run.submit(wait_for=needed)
+        states = {name: _final(future) for name, future in futures.items()}
+    except BaseException:  # Ctrl-C, SIGTERM, a cancel from the UI: nothing of ours may run on
+        processes.stop()
+        raise
+    failures = [
+        _told(name, state.message or state.name or "failed")
+        for name, state in states.items()
+        if state.is_failed() and state.name != BLOCKED
+    ]
+    if failures:
+        return Failed(message="; ".join(failures))
+    if (root / METRICS).exists():
+        create_markdown_artifact(metrics_table(read_json(root / METRICS)), key="metrics")
+    return Completed()
+
+
+def _body(
+    stage: Stage, processes: StageProcesses, unfinished: set[str]
+) -> Callable[[], FlowState]:
+    def run() -> FlowState:
+        return stage_body(stage, processes, unfinished, get_run_logger().info)
+
+    return run
+
+
+def _told(name: str, message: str) -> str:
+    """The message with the stage's name before it, once: a stage names itself in its errors."""
+    return message if message.startswith(name.partition("@")[0]) else f"{name}: {message}"
+
+
+def _final(future: Any) -> FlowState:
+    future.wait()
+    state: FlowState = future.state
+    return state

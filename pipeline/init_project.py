@@ -1,0 +1,83 @@
+"""`backdrop init --videos`: from videos and a preset to `data/raw/NAME/` and `params.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.doctor import VideoReport, examine_paths, print_reports
+from pipeline.errors import BackdropError
+from pipeline.intake import RAW_ROOT, collect, data_name, ground_truth_folder, place
+from pipeline.params.preset import Preset, compose, load_preset
+from pipeline.params.read import PARAMS_FILE
+from pipeline.params.schema import Params
+from pipeline.params.write import refuse_lost_work, write_params
+from pipeline.sizing import Material, frames_kept, network_size, thinning
+
+Say = Callable[[str], None]
+
+
+def init_videos(
+    root: Path, paths: list[Path], name: str | None, preset: str | None, *, force: bool, say: Say
+) -> None:
+    """Check videos, put them under `data/raw/NAME`, and write `params.yaml` for them.
+
+    Nothing is written before everything is known to be sound.
+
+    Raises:
+        BackdropError: a path without videos, two videos of one name, a video that cannot be used,
+            a name that stands for other videos, or params that were changed by hand.
+    """
+    sources = collect(paths)
+    reports = examine_paths([source.path for source in sources])
+    if not print_reports(reports):
+        raise BackdropError(
+            "some videos cannot be used; the lines above say why",
+            remedy="mend them or leave them out, and run `backdrop init` again",
+        )
+    chosen = preset or _preset_for(reports)
+    name = name or data_name(paths)
+    target = RAW_ROOT / name
+    material = [_material(report) for report in reports]
+    params = fit(load_preset(chosen), name, target, material)
+    refuse_lost_work(params, root / PARAMS_FILE, force=force)
+    placed = place(sources, root / target, force=force)
+    write_params(params, root / PARAMS_FILE, force=force)
+    masks = sum(ground_truth_folder(source) is not None for source in sources)
+    say(f"{'wrote' if placed else 'unchanged:'} {target}, {len(sources)} videos, {masks} with masks")
+    say(f"preset {chosen}: {load_preset(chosen).about}")
+    _say_thinning(params, material, say)
+    say(f"wrote {PARAMS_FILE}; next: dvc repro")
+
+
+def fit(preset: Preset, name: str, folder: Path, videos: Sequence[Material]) -> Params:
+    """The preset's params, with the data's name and place and what depends on its videos."""
+    data = {"name": name, "source": "videos", "root": folder.as_posix()}
+    own: dict[str, Any] = {
+        "prepare_data": data,
+        "network": network_size(compose(preset.params), videos),
+    }
+    if preset.frame_budget:
+        own["extract_frames"] = thinning(preset.frame_budget, videos)
+    return compose(preset.params, own)
+
+
+def _preset_for(reports: Sequence[VideoReport]) -> str:
+    """Without a wish: static-camera if every camera stands still."""
+    still = all(report.camera == "static" for report in reports)
+    return "static-camera" if still else "moving-camera"
+
+
+def _material(report: VideoReport) -> Material:
+    info = report.info
+    return Material(info.width * info.pixel_aspect, info.height, info.frames, info.fps)
+
+
+def _say_thinning(params: Params, videos: Sequence[Material], say: Say) -> None:
+    kept, total = frames_kept(params, videos), sum(video.frames for video in videos)
+    if kept < total:
+        say(
+            f"keeping {kept} of {total} frames, to bound the time on a CPU: "
+            "extract_frames.stride and max_frames in params.yaml"
+        )

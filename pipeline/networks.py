@@ -1,0 +1,94 @@
+"""Trained networks on disk: `model.safetensors` and `config.json`, and how to build them again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import nn
+
+from models.detector import Detector
+from models.inpainter import Inpainter
+from models.model import SegmentationModel
+from models.synthesis import Synthesis
+from pipeline.errors import BackdropError
+from pipeline.params.training import Network, TrainModel
+from pipeline.store.atomic import read_json, write_bytes, write_json
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+VERSION = 1
+
+
+def build_model(params: TrainModel) -> SegmentationModel:
+    """D and S, untrained."""
+    detector, synthesis = params.detector, params.synthesis
+    return SegmentationModel(
+        Detector(
+            detector.grid,
+            detector.channels,
+            detector.scale_min,
+            detector.scale_max,
+            detector.offset_limit,
+            detector.scale_initial,
+        ),
+        Synthesis(synthesis.channels, synthesis.see_background),
+        synthesis.window,
+        synthesis.focal,
+    )
+
+
+def save_network(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
+    """Write weights and config; `config["schema"]` names what it is."""
+    state = {name: value.cpu().contiguous() for name, value in module.state_dict().items()}
+    write_bytes(folder / WEIGHTS, save(state))
+    write_json(folder / CONFIG, {**config, "schema_version": VERSION})
+
+
+def load_inpainter(folder: Path) -> tuple[Inpainter, Network]:
+    """The frozen inpainter of `artifacts/inpainter_rgb` or `_flow`, and its input size.
+
+    Raises:
+        BackdropError: missing, damaged, or another network.
+    """
+    config = _read_config(folder, "backdrop.inpainter")
+    network = Inpainter(int(config["channels"]))
+    _load_weights(folder, network)
+    return network, Network.model_validate(config["network"])
+
+
+def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
+    """The trained D and S of `artifacts/model`, and their input size; raises as above."""
+    config = _read_config(folder, "backdrop.model")
+    model = build_model(TrainModel.model_validate(config["train_model"]))
+    _load_weights(folder, model)
+    return model, Network.model_validate(config["network"])
+
+
+def _read_config(folder: Path, schema: str) -> dict[str, Any]:
+    config: dict[str, Any] = read_json(folder / CONFIG)
+    found = (config.get("schema"), config.get("schema_version"))
+    if found != (schema, VERSION):
+        raise BackdropError(
+            f"holds '{found[0]} v{found[1]}', expected '{schema} v{VERSION}'",
+            where=str(folder / CONFIG),
+            remedy="run `dvc repro --force`",
+        )
+    return config
+
+
+def _load_weights(folder: Path, module: nn.Module) -> None:
+    path = folder / WEIGHTS
+    if not path.exists():
+        raise BackdropError("is missing", where=str(path), remedy="run `dvc repro` to make it")
+    try:
+        module.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise BackdropError(
+            f"does not hold this network's weights ({reason})",
+            where=str(path),
+            remedy="delete it and run `dvc repro`",
+        ) from error
+    module.eval().requires_grad_(False)

@@ -1,0 +1,129 @@
+"""What the report is made of, read from the artifacts once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline.frames import load_index, open_frames
+from pipeline.store import paths
+from pipeline.store.atomic import read_json
+from pipeline.store.hdf5 import FLOW, open_artifact
+from pipeline.store.tables import HOMOGRAPHIES, PER_FRAME, VIDEOS, read_table
+
+SPLIT_ORDER = ("test", "test_unseen", "val", "train_test", "train")  # as the page shows them
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the artifacts say of the whole run.
+
+    Attributes:
+        metrics: metrics.json.
+        videos, index, per_frame: the tables; videos in the order in which they are shown.
+        cameras: verdict on the camera per video.
+        threshold_source: validation, or default where no validation video has ground truth.
+        flow_backend, flow_reason: which flow was computed, and why that one.
+        frame_size: width and height of the first video's cached frames, px.
+    """
+
+    metrics: dict[str, Any]
+    videos: pd.DataFrame
+    index: pd.DataFrame
+    per_frame: pd.DataFrame
+    cameras: dict[str, str]
+    threshold_source: str
+    flow_backend: str
+    flow_reason: str
+    frame_size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class VideoSummary:
+    """A row of the per-video table; NaN where there is no ground truth.
+
+    Attributes:
+        J, F: means over the frames with ground truth.
+        mask_area: mean share of the frame.
+        empty: frames with an empty mask.
+        confidence: mean probability of the winning cell.
+        box_jump: median px that the box moves from one frame to the next.
+    """
+
+    video: str
+    split: str
+    frames: int
+    camera: str
+    J: float
+    F: float
+    mask_area: float
+    empty: int
+    confidence: float
+    box_jump: float
+
+
+def read_inputs() -> Inputs:
+    """Read all that the page needs but the pictures.
+
+    Raises:
+        BackdropError: an artifact is missing, damaged or of another version.
+    """
+    videos = read_table(paths.VIDEOS_TABLE, VIDEOS)
+    order = {split: position for position, split in enumerate(SPLIT_ORDER)}
+    videos = videos.sort_values(
+        ["split", "video"], key=lambda column: column.map(lambda value: order.get(value, value))
+    )
+    homographies = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
+    first = str(videos["video"].iloc[0])
+    with open_artifact(paths.video_file(paths.FLOW, first), FLOW) as file:
+        backend, reason = str(file.attrs["backend"]), str(file.attrs["reason"])
+    with open_frames(first) as frames:
+        size = frames.width, frames.height
+    return Inputs(
+        metrics=read_json(paths.METRICS),
+        videos=videos,
+        index=load_index(),
+        per_frame=read_table(paths.PER_FRAME_TABLE, PER_FRAME),
+        cameras=dict(zip(homographies["video"], homographies["camera"], strict=True)),
+        threshold_source=read_json(paths.CALIBRATION)["source"],
+        flow_backend=backend,
+        flow_reason=reason,
+        frame_size=size,
+    )
+
+
+def summarize(inputs: Inputs) -> list[VideoSummary]:
+    """One row per video, test videos first."""
+    rows = []
+    for video, split in zip(inputs.videos["video"], inputs.videos["split"], strict=True):
+        frames = frames_of(inputs, video)
+        rows.append(
+            VideoSummary(
+                video=video,
+                split=split,
+                frames=len(frames),
+                camera=inputs.cameras.get(video, ""),
+                J=_mean(frames["J"]),
+                F=_mean(frames["F"]),
+                mask_area=_mean(frames["mask_area"]),
+                empty=int((frames["mask_area"] == 0).sum()),
+                confidence=_mean(frames["confidence"]),
+                box_jump=float(frames["box_jump"].median()),
+            )
+        )
+    return rows
+
+
+def frames_of(inputs: Inputs, video: str) -> pd.DataFrame:
+    """The video's rows of per_frame, in order."""
+    rows = inputs.per_frame[inputs.per_frame["video"] == video]
+    return rows.sort_values("frame", ignore_index=True)
+
+
+def _mean(column: pd.Series[float]) -> float:
+    values = column.to_numpy(dtype=np.float64)
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else float("nan")

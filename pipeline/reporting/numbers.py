@@ -1,0 +1,145 @@
+"""metrics.json as the page's tiles, table and bars; null becomes words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+NO_TRUTH = "no ground truth"
+NOTHING = "-"
+SPLITS = ("val", "test", "test_unseen")
+
+GROUPS = {
+    "Mask": {
+        "J": "J",
+        "F": "F",
+        "J_no_crf": "J without CRF",
+        "F_no_crf": "F without CRF",
+        "J_oracle": "J at the best threshold (oracle)",
+    },
+    "Controls": {
+        "J_blob": "J of the blob",
+        "J_blob_no_crf": "J of the blob without CRF",
+        "J_flow_threshold": "J of the flow threshold",
+    },
+    "Boxes": {"hit": "hit: centre of the box in the true box", "mAP50": "mAP at IoU 0.5"},
+    "Frames": {"frames": "frames", "empty_frames": "with an empty mask"},
+}
+BARS = (
+    ("J", "mask + CRF", "accent"),
+    ("J_no_crf", "mask", "accent"),
+    ("J_oracle", "mask, oracle threshold", "faint"),
+    ("J_blob", "blob + CRF", "control"),
+    ("J_blob_no_crf", "blob", "control"),
+    ("J_flow_threshold", "flow threshold", "unknown"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One value of the table; `none` if there is nothing to say."""
+
+    text: str
+    none: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric over the splits."""
+
+    label: str
+    strong: bool
+    cells: list[Cell]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under one title."""
+
+    title: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of the comparison."""
+
+    label: str
+    fill: str
+    percent: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One headline number."""
+
+    label: str
+    value: str
+    note: str
+    none: bool
+
+
+def table(metrics: dict[str, Any]) -> list[Group]:
+    """Every number of the three splits."""
+    return [
+        Group(
+            title,
+            [
+                Row(label, key in ("J", "F"), [_cell(metrics, split, key) for split in SPLITS])
+                for key, label in rows.items()
+            ],
+        )
+        for title, rows in GROUPS.items()
+    ]
+
+
+def bars(test: dict[str, Any]) -> list[Bar]:
+    """J of the mask beside the controls; nothing without ground truth."""
+    return [
+        Bar(label, fill, f"{100 * test[key]:.1f}", f"{test[key]:.2f}")
+        for key, label, fill in BARS
+        if test[key] is not None
+    ]
+
+
+def tiles(metrics: dict[str, Any]) -> list[Tile]:
+    """The numbers on top."""
+    test = metrics["test"]
+    frames, empty = test["frames"], test["empty_frames"]
+    return [
+        _tile("Test J", test["J"], f"{number(test['J_no_crf'])} without CRF"),
+        _tile("Test F", test["F"], f"{number(test['F_no_crf'])} without CRF"),
+        _tile("Blob control J", test["J_blob"], f"{number(test['J_blob_no_crf'])} without CRF"),
+        _tile("Hit rate", test["hit"], "box centre inside the true box"),
+        _tile("Detection mAP50", test["mAP50"], "boxes with IoU of 0.5 or more"),
+        Tile("Empty masks", str(empty), f"of {frames} test frames", none=False),
+    ]
+
+
+def number(value: float | None, decimals: int = 2) -> str:
+    """A number, or a dash for null and NaN.
+
+    >>> number(0.456), number(None), number(float("nan"))
+    ('0.46', '-', '-')
+    """
+    return NOTHING if value is None or value != value else f"{value:.{decimals}f}"
+
+
+def _tile(label: str, value: float | None, note: str) -> Tile:
+    if value is None:
+        return Tile(label, NO_TRUTH, "", none=True)
+    return Tile(label, f"{value:.2f}", note, none=False)
+
+
+def _cell(metrics: dict[str, Any], split: str, key: str) -> Cell:
+    """A split says why it is silent: it has no frames, no ground truth, or is not measured so."""
+    values = metrics[split]
+    if values.get("frames") == 0:
+        return Cell("no videos" if key == "J" else "", none=True)
+    if key not in values:
+        return Cell("", none=True)
+    if values[key] is None:
+        return Cell(NO_TRUTH if key in ("J", "F") else NOTHING, none=True)
+    whole = key in ("frames", "empty_frames")
+    return Cell(f"{values[key]}" if whole else f"{values[key]:.3f}", none=False)

@@ -1,0 +1,103 @@
+"""The page: everything that was read, judged and drawn, put into `page.html`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.params import Params
+from pipeline.reporting import numbers
+from pipeline.reporting.curves import Chart
+from pipeline.reporting.inputs import Inputs, VideoSummary
+from pipeline.reporting.legend import data_uri, legend
+from pipeline.reporting.panels import Panel
+from pipeline.reporting.verdict import judge
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class VideoSection:
+    """A video's row of the table and its panels; `open`: unfolded when the page opens."""
+
+    row: VideoSummary
+    panels: Sequence[Panel]
+    open: bool
+
+    @property
+    def facts(self) -> str:
+        """What stands behind the name."""
+        facts = [f"{self.row.frames} frames"]
+        if self.row.camera:
+            facts.append(f"camera {self.row.camera}")
+        if self.row.J == self.row.J:
+            facts.append(f"J {self.row.J:.2f}, F {self.row.F:.2f}")
+        facts.append(f"confidence {self.row.confidence:.2f}")
+        return " · ".join(facts)
+
+
+def render_page(
+    inputs: Inputs,
+    params: Params,
+    rows: Sequence[VideoSummary],
+    sections: Sequence[VideoSection],
+    training: dict[str, list[Chart]],
+    accuracy: Sequence[Chart],
+) -> str:
+    """The whole page as HTML; the same inputs give the same text."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"data_uri": data_uri, "number": numbers.number}
+    return environment.get_template("page.html").render(
+        name=params.prepare_data.name,
+        style=Markup((HERE / "style.css").read_text()),
+        facts=_facts(inputs, params),
+        verdict=judge(inputs.metrics),
+        tiles=numbers.tiles(inputs.metrics),
+        splits=numbers.SPLITS,
+        groups=numbers.table(inputs.metrics),
+        bars=numbers.bars(inputs.metrics["test"]),
+        threshold=_threshold(inputs),
+        legend=legend(),
+        videos=sections,
+        not_shown=len(rows) - len(sections),
+        accuracy=accuracy,
+        rows=rows,
+        training=training,
+        params=_params_text(params),
+    )
+
+
+def _facts(inputs: Inputs, params: Params) -> list[str]:
+    """The line under the title."""
+    width, height = inputs.frame_size
+    network = params.network
+    return [
+        f"{len(inputs.videos)} videos, {len(inputs.per_frame)} frames of {width}x{height} px",
+        f"network input {network.width}x{network.height} px",
+        f"flow: {inputs.flow_backend}" + (f" ({inputs.flow_reason})" if inputs.flow_reason else ""),
+        f"seed {params.compute.seed}",
+    ]
+
+
+def _threshold(inputs: Inputs) -> str:
+    value = inputs.metrics["threshold"]
+    if inputs.threshold_source == "validation":
+        return f"The threshold {value:.2f} was chosen on validation frames."
+    return f"The threshold {value:.2f} is the default: no validation video has ground truth."
+
+
+def _params_text(params: Params) -> str:
+    """YAML; without `root`, a place on the user's disk that says nothing about the result."""
+    values = params.model_dump(mode="json", exclude={"prepare_data": {"root"}})
+    return yaml.safe_dump(values, sort_keys=False, default_flow_style=False)

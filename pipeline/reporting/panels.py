@@ -1,0 +1,113 @@
+"""Which frames of which videos are shown, and their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipeline.drawing.marks import Image
+from pipeline.drawing.panel import FrameResult, Picture, draw_panel
+from pipeline.frames import open_frames
+from pipeline.ground_truth import GroundTruth
+from pipeline.store import paths
+from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
+
+Inpaint = Callable[[Image, NDArray[np.floating]], Image]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The pictures of one frame and its numbers; J is NaN without ground truth."""
+
+    frame: int
+    time_s: float
+    confidence: float
+    J: float
+    least_sure: bool
+    pictures: list[Picture]
+
+
+def choose_frames(confidence: Sequence[float], count: int) -> list[int]:
+    """`count` frames spread evenly over the video, and the one the detector is least sure of.
+
+    >>> choose_frames([0.9, 0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.9], 2)
+    [2, 4, 6]
+    """
+    total = len(confidence)
+    spread = {int((index + 0.5) * total / count) for index in range(count)}
+    return sorted(spread | {int(np.argmin(confidence))})
+
+
+def video_panels(
+    video: str,
+    truth: GroundTruth | None,
+    index: pd.DataFrame,
+    per_frame: pd.DataFrame,
+    inpaint: Inpaint,
+    count: int,
+    width: int,
+) -> list[Panel]:
+    """The panels of one video.
+
+    Args:
+        video: its name.
+        truth: its ground truth, if any.
+        index, per_frame: the video's rows, by frame.
+        inpaint: puts the inpainter's background into the 1.1x box (x, y, w, h px) of a frame.
+        count: frames spread over the video.
+        width: px of one picture.
+    """
+    confidence = per_frame["confidence"].tolist()
+    chosen = choose_frames(confidence, count)
+    panels = []
+    for frame, result in zip(
+        chosen,
+        _read_results(video, chosen, index["source_frame"].tolist(), truth, inpaint),
+        strict=True,
+    ):
+        panels.append(
+            Panel(
+                frame=frame,
+                time_s=float(index["time_s"].iloc[frame]),
+                confidence=confidence[frame],
+                J=float(per_frame["J"].iloc[frame]),
+                least_sure=frame == int(np.argmin(confidence)),
+                pictures=draw_panel(result, width),
+            )
+        )
+    return panels
+
+
+def _read_results(
+    video: str,
+    chosen: Sequence[int],
+    source_frames: Sequence[int],
+    truth: GroundTruth | None,
+    inpaint: Inpaint,
+) -> Iterator[FrameResult]:
+    """Read the chosen frames from the video's four artifacts."""
+    with (
+        open_frames(video) as frames,
+        open_artifact(paths.video_file(paths.FLOW, video), FLOW) as flow,
+        open_artifact(paths.video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
+        open_artifact(paths.video_file(paths.MASKS, video), MASKS) as masks,
+    ):
+        for frame in chosen:
+            image = frames.read(frame)
+            box = predictions["boxes"][frame]
+            yield FrameResult(
+                image=image,
+                box=box,
+                cell=int(predictions["cell"][frame]),
+                cell_probability=predictions["cell_probability"][frame],
+                soft=predictions["mask"][frame],
+                hard=masks["mask"][frame] > 0,
+                flow=flow["flow"][frame].astype(np.float32),
+                flow_scale_px=float(flow.attrs["scale_px"]),
+                background=inpaint(image, box),
+                truth=truth.load(source_frames[frame]) if truth else None,
+            )

@@ -1,0 +1,70 @@
+"""The run judged in a sentence: is the mask worth more than a blob in the box?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+CLEAR_MARGIN = 0.08  # of J before CRF, mask over blob; smaller ones are near the noise of a seed
+
+Tone = Literal["good", "mixed", "bad", "unknown"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A headline, and a sentence or two that give its numbers."""
+
+    tone: Tone
+    headline: str
+    detail: str
+
+
+def judge(metrics: dict[str, Any]) -> Verdict:
+    """Judge a run by metrics.json; a collapse outweighs everything else."""
+    if metrics["health"]["collapsed"]:
+        return Verdict("bad", "The run collapsed.", _sentence(metrics["health"]["why"]))
+    test = metrics["test"]
+    if test["J"] is None:
+        return Verdict(
+            "unknown",
+            "No ground truth: nothing here says whether the masks are right.",
+            "The masks did not collapse. Judge the panels by eye; area, empty frames, confidence "
+            "and the movement of the box are in the table of videos.",
+        )
+    return _against_blob(test)
+
+
+def _against_blob(test: dict[str, Any]) -> Verdict:
+    """Compare with the control: a soft ellipse in the same box, tuned on validation."""
+    raw = test["J_no_crf"] - test["J_blob_no_crf"]
+    refined = test["J"] - test["J_blob"]
+    numbers = (
+        f"J before CRF: mask {test['J_no_crf']:.2f}, blob {test['J_blob_no_crf']:.2f}; "
+        f"after CRF: mask {test['J']:.2f}, blob {test['J_blob']:.2f}."
+    )
+    if raw >= CLEAR_MARGIN and refined >= 0:
+        return Verdict("good", "The mask clearly beats the blob control.", numbers + _found(test))
+    if raw > 0 and refined >= 0:
+        headline = "The mask beats the blob control, but not by much."
+    elif raw > 0:
+        headline = "The mask beats the blob control only before CRF."
+    elif refined > 0:
+        headline = "The mask beats the blob control only after CRF."
+    else:
+        return Verdict(
+            "bad",
+            "The mask does not beat the blob control: the model has learnt boxes only.",
+            numbers + _found(test),
+        )
+    return Verdict("mixed", headline, numbers + _found(test))
+
+
+def _found(test: dict[str, Any]) -> str:
+    return (
+        "" if test["hit"] is None else f" The box hits the subject in {test['hit']:.0%} of frames."
+    )
+
+
+def _sentence(why: str) -> str:
+    text = why.strip().rstrip(".")
+    return f"{text[:1].upper()}{text[1:]}."

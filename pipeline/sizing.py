@@ -1,0 +1,72 @@
+"""Fit a preset to the videos at hand: sizes by their aspect, and how many frames to keep."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from pipeline.params.schema import Params
+
+MULTIPLE = 8  # sides of the network's input
+LEAST_SIDE = 32
+LEAST_FPS = 5.0  # thinned out further, a subject would jump between two frames
+
+
+@dataclass(frozen=True)
+class Material:
+    """One video: size in px as shown upright, frames, frames per second."""
+
+    width: float
+    height: float
+    frames: int
+    fps: float
+
+
+def network_size(params: Params, videos: Sequence[Material]) -> dict[str, int]:
+    """Height and width of the network's input: the preset's area at the videos' middle aspect."""
+    area = params.network.height * params.network.width
+    aspect = median(video.width / video.height for video in videos)
+    return {
+        "height": _to_multiple(math.sqrt(area / aspect)),
+        "width": _to_multiple(math.sqrt(area * aspect)),
+    }
+
+
+def thinning(budget: int, videos: Sequence[Material]) -> dict[str, Any]:
+    """`stride` and `max_frames` that keep at most about `budget` frames over all videos.
+
+    Every n-th frame is kept as long as that leaves LEAST_FPS; beyond that, videos are cut off.
+    """
+    total = sum(video.frames for video in videos)
+    bearable = max(1, int(median(video.fps for video in videos) / LEAST_FPS))
+    stride = min(math.ceil(total / budget), bearable)
+    kept = [math.ceil(video.frames / stride) for video in videos]
+    return {
+        "stride": stride,
+        "max_frames": None if sum(kept) <= budget else _cap(budget, kept),
+    }
+
+
+def frames_kept(params: Params, videos: Sequence[Material]) -> int:
+    """How many frames `extract_frames` will keep of all videos."""
+    stride, most = params.extract_frames.stride, params.extract_frames.max_frames
+    counts = [math.ceil(video.frames / stride) for video in videos]
+    return sum(count if most is None else min(count, most) for count in counts)
+
+
+def _cap(budget: int, kept: list[int]) -> int:
+    """The largest cap per video that meets the budget: short videos leave their share to long."""
+    left, videos = budget, sorted(kept)
+    for index, count in enumerate(videos):
+        share = left // (len(videos) - index)
+        if count > share:
+            return max(share, 1)
+        left -= count
+    return videos[-1]
+
+
+def _to_multiple(side: float) -> int:
+    return max(LEAST_SIDE, round(side / MULTIPLE) * MULTIPLE)

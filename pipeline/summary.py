@@ -1,0 +1,57 @@
+"""What a run came to, from `metrics.json`: for the end of `make demo`, and for Prefect's page.
+
+python -m pipeline.summary
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BackdropError
+from pipeline.store.atomic import read_json
+from pipeline.store.paths import METRICS, REPORT
+
+
+def headline(root: Path = Path()) -> str:
+    """Two lines: J and F on test, and where the report is.
+
+    Raises:
+        BackdropError: there are no metrics yet.
+    """
+    test = read_json(root / METRICS).get("test", {})
+    return (
+        f"test J {_number(test.get('J'))}, F {_number(test.get('F'))}\n"
+        f"report: {root / REPORT / 'index.html'}"
+    )
+
+
+def metrics_table(metrics: dict[str, Any]) -> str:
+    """All metrics as a Markdown table, a column per split; the rest as a list above it."""
+    splits = {name: value for name, value in metrics.items() if isinstance(value, dict)}
+    rest = [
+        f"- {name}: {_number(value)}" for name, value in metrics.items() if name not in splits
+    ]
+    names = list(dict.fromkeys(key for values in splits.values() for key in values))
+    rows = [
+        "| " + " | ".join([name, *(_number(values.get(name)) for values in splits.values())]) + " |"
+        for name in names
+    ]
+    header = f"| metric | {' | '.join(splits)} |"
+    rule = "|---" * (len(splits) + 1) + "|"
+    return "\n".join([*rest, "", header, rule, *rows]) + "\n"
+
+
+def _number(value: Any) -> str:
+    """Three decimals for shares, `none` for what cannot be had."""
+    if value is None:
+        return "none"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    try:
+        print(headline())
+    except BackdropError as error:
+        sys.exit(f"error: {error}")

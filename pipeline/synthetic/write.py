@@ -1,0 +1,67 @@
+"""Put a clip on disk as a user would have it: `VIDEO.mp4` and `masks/VIDEO/00000.png` and on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.synthetic.recipe import ClipSpec, Recipe
+from pipeline.synthetic.render import render_clip
+
+
+def write_clip(recipe: Recipe, clip: ClipSpec, root: Path) -> None:
+    """Render one clip to `root/VIDEO.mp4` and `root/masks/VIDEO/`; both appear whole or not at all.
+
+    The video comes last, so a clip whose video exists has its masks too.
+    """
+    masks = root / "masks" / clip.video
+    video = root / f"{clip.video}.mp4"
+    masks_new = masks.with_name(f".{clip.video}.{os.getpid()}.tmp")
+    video_new = video.with_name(f".{clip.video}.{os.getpid()}.tmp.mp4")
+    masks_new.mkdir(parents=True)
+    try:
+        _write(recipe, clip, video_new, masks_new)
+        shutil.rmtree(masks, ignore_errors=True)
+        masks_new.replace(masks)
+        video_new.replace(video)
+    finally:
+        shutil.rmtree(masks_new, ignore_errors=True)
+        video_new.unlink(missing_ok=True)
+    for folder in (masks.parent, root):
+        _sync(folder)
+
+
+def _write(recipe: Recipe, clip: ClipSpec, video: Path, masks: Path) -> None:
+    with av.open(str(video), "w") as container:
+        # One thread, as x264 splits the work, and with it the bits, by the number of threads.
+        options = {"crf": "12", "preset": "fast", "threads": "1"}
+        stream = container.add_stream("libx264", rate=Fraction(recipe.fps), options=options)
+        stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, "yuv420p"
+        for number, (frame, mask) in enumerate(render_clip(recipe, clip)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            _write_mask(masks / f"{number:05d}.png", mask)
+        container.mux(stream.encode())
+    _sync(video)
+    _sync(masks)
+
+
+def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
+    _, encoded = cv2.imencode(".png", mask)
+    path.write_bytes(encoded.tobytes())
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,89 @@
+"""Inpainting errors of all cells at D's initial boxes, computed once, to warm D up on (3.2).
+
+While the boxes have not moved, G needs no sampling: the error of every cell is a table, and D's
+probabilities train on the exact sum over cells (Eq. 2's form). The table also tells, before any
+training, whether training can work: the ratio between the subject's and the background's error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.boxes import rectangle_mask
+from models.inpainter import Inpainter
+from models.layers import standardise
+
+HOLES_PER_PASS = 2
+"""Cells half a grid apart have disjoint holes and share a pass."""
+
+
+def mean_in_hole(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
+    """L(I(I, b), I) / a(b) of Eq. (4), one value per image.
+
+    Outside the hole `filled` is the image itself, so that the image-wide mean over the hole's share
+    of the pixels is the mean inside the hole.
+
+    Args:
+        filled, image: (B, 3, H, W) in [0, 1].
+        hole: (B, 1, H, W), clipped at the border: a box reaching out gains nothing by it.
+
+    Returns:
+        (B,) mean squared error, standardised units.
+    """
+    error = squared_error(filled, image)
+    return (error * hole).sum(dim=(1, 2, 3)) / hole.sum(dim=(1, 2, 3)).clamp(min=1)
+
+
+def squared_error(filled: Tensor, image: Tensor) -> Tensor:
+    """(B, 1, H, W) squared difference in standardised units, mean over the colours."""
+    return (standardise(filled) - standardise(image)).square().mean(dim=1, keepdim=True)
+
+
+@torch.no_grad()
+def cell_errors(inpainter: Inpainter, image: Tensor, boxes: Tensor) -> Tensor:
+    """Error density of every cell.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1].
+        boxes: (C, 4) the initial boxes, the same for every image.
+
+    Returns:
+        (B, C).
+    """
+    batch, _, height, width = image.shape
+    holes = rectangle_mask(boxes, height, width)  # (C, 1, H, W)
+    cells = len(boxes)
+    errors = image.new_zeros(batch, cells)
+    stride = cells // HOLES_PER_PASS
+    for first in range(stride):
+        together = holes[first::stride]
+        joint = together.amax(dim=0, keepdim=True).expand(batch, -1, -1, -1)
+        error = squared_error(inpainter(image, joint), image)  # (B, 1, H, W)
+        pixels = together.sum(dim=(1, 2, 3)).clamp(min=1)
+        inside = torch.einsum("bohw,cohw->bc", error, together) / pixels
+        errors[:, first::stride] = inside
+    return errors
+
+
+@dataclass(frozen=True)
+class ErrorScale:
+    """How to bring G of frames and G of flow images to one scale.
+
+    Attributes:
+        spread: standard deviation of the table, over cells within an image.
+        contrast: largest over median error within an image, median over images.
+    """
+
+    spread: float
+    contrast: float
+
+
+def error_scale(table: Tensor) -> ErrorScale:
+    """Scale and contrast of a table (B, C)."""
+    spread = float(table.std(dim=1).mean().clamp(min=1e-6))
+    median = table.median(dim=1).values.clamp(min=1e-6)
+    contrast = float((table.amax(dim=1) / median).median())
+    return ErrorScale(spread, contrast)

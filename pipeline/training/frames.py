@@ -1,0 +1,111 @@
+"""The training frames at the network's size: in memory where they fit, else read as needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+import cv2
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.errors import BackdropError
+from pipeline.flow_image import encode_flow
+from pipeline.frames import load_index, open_frames, videos_in_split
+from pipeline.params.training import Compute, Network
+from pipeline.progress import Progress
+from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
+from pipeline.store.hdf5 import open_artifact
+from pipeline.store.paths import FLOW, video_file
+
+log = logging.getLogger("backdrop")
+TRAINED_ON = ("train", "train_test")
+Kind = Literal["rgb", "flow"]
+
+
+class TrainingFrames:
+    """Frames (`rgb`) or flow images (`flow`) of the videos trained on.
+
+    Args:
+        kind: what to read.
+        network: size to bring them to, px; the aspect may change, boxes are shares of the image.
+        compute: holds the memory that they may take.
+
+    Raises:
+        BackdropError: no video is in a training split.
+    """
+
+    def __init__(self, kind: Kind, network: Network, compute: Compute) -> None:
+        self.kind, self.height, self.width = kind, network.height, network.width
+        index = load_index()
+        self.videos = videos_in_split(index, TRAINED_ON)
+        if not self.videos:
+            raise BackdropError(
+                "no video is in split 'train' or 'train_test'",
+                where="params.yaml: prepare_data.splits",
+                remedy="name at least one to train on",
+            )
+        counts = index["video"].value_counts()
+        self.places = [(video, i) for video in self.videos for i in range(int(counts[video]))]
+        self.cached: NDArray[np.uint8] | None = None
+        size_mib = len(self.places) * self.height * self.width * 3 / 2**20
+        if size_mib <= compute.cache_mib:
+            self.cached = self._read_all()
+        else:
+            log.info("%s frames take %.0f MiB: read from disk as needed", kind, size_mib)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def batch(self, indices: Sequence[int], device: torch.device) -> Tensor:
+        """The frames of `indices`: (B, 3, H, W) in [0, 1], channels last in memory."""
+        if self.cached is not None:
+            images = self.cached[list(indices)]
+        else:
+            images = np.stack([self._read(*self.places[i]) for i in indices])
+        tensor = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)  # already channels last
+        return tensor.float() / 255
+
+    def flow_ok(self) -> Tensor:
+        """(N,) 1 where the frame's pair has a homography, else 0."""
+        flags = []
+        for video in self.videos:
+            with open_artifact(video_file(FLOW, video), FLOW_SCHEMA) as file:
+                flags.append(file["ok"][:].astype(np.float32))
+        return torch.from_numpy(np.concatenate(flags))
+
+    def _read_all(self) -> NDArray[np.uint8]:
+        images = np.empty((len(self.places), self.height, self.width, 3), np.uint8)
+        with Progress(f"read {self.kind} frames", len(self.places), "frames") as progress:
+            for place, (video, frame) in enumerate(self.places):
+                images[place] = self._read(video, frame)
+                progress.advance()
+        return images
+
+    def _read(self, video: str, frame: int) -> NDArray[np.uint8]:
+        """One image at the network's size, uint8 (H, W, 3)."""
+        image: NDArray[np.uint8]
+        if self.kind == "rgb":
+            with open_frames(video) as reader:
+                image = reader.read(frame)
+        else:
+            with open_artifact(video_file(FLOW, video), FLOW_SCHEMA) as file:
+                image = read_flow_image(file, frame)
+        return fit(image, self.height, self.width)
+
+
+def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:
+    """A frame's encoded flow, uint8 (H, W, 3)."""
+    encoded = encode_flow(file["flow"][frame], float(file.attrs["scale_px"]))
+    return np.round(encoded * 255).astype(np.uint8)
+
+
+def fit(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Bring an image to the network's size; area averaging, for it nearly always shrinks."""
+    shrinks = image.shape[0] >= height
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)

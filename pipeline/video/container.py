@@ -1,0 +1,89 @@
+"""Open a video file with PyAV; what is not a video is told in one line, each case in its words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from pipeline.errors import BackdropError
+
+STILL_IMAGE = "_pipe"  # FFmpeg's demuxers of single pictures: png_pipe, jpeg_pipe, ...
+
+
+@contextmanager
+def open_video(path: Path) -> Iterator[InputContainer]:
+    """Open `path` for decoding.
+
+    Raises:
+        BackdropError: missing, empty, unreadable, cut short beyond use, a picture or no video.
+    """
+    try:
+        empty = path.stat().st_size == 0
+        with path.open("rb") as file:
+            head = file.read(12)
+    except FileNotFoundError as error:
+        raise BackdropError("is missing", where=str(path), remedy="check the path") from error
+    except OSError as error:
+        raise BackdropError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    if empty:
+        raise BackdropError("is empty (0 bytes)", where=str(path), remedy="copy it again")
+    try:
+        container = av.open(str(path))
+    except av.FFmpegError as error:
+        raise _unreadable(path, head) from error
+    with container:
+        if container.format.name.endswith(STILL_IMAGE) or container.format.name == "image2":
+            raise BackdropError(
+                "is a single picture, not a video",
+                where=str(path),
+                remedy="for frames as pictures, give the folder that holds them",
+            )
+        yield container
+
+
+def video_stream(path: Path, container: InputContainer) -> VideoStream:
+    """The first stream that shows moving pictures.
+
+    Raises:
+        BackdropError: the file has sound only (a cover picture does not count), or nothing.
+    """
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    held = "only sound" if container.streams.audio else "no pictures"
+    raise BackdropError(f"holds {held}, no video", where=str(path), remedy="give a video file")
+
+
+def announced_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    """The stream's duration as its file states it, in s; None where it does not.
+
+    The container's own duration is that of the longest stream, which may be the sound.
+    """
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    if "DURATION" in stream.metadata:  # Matroska: 00:00:02.400000000
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    if len(container.streams) == 1 and container.duration is not None:
+        return float(container.duration / av.time_base)
+    return None
+
+
+def _unreadable(path: Path, head: bytes) -> BackdropError:
+    if head[4:8] == b"ftyp":
+        return BackdropError(
+            "is cut short or damaged: its index (moov atom), which stands at the end, is missing",
+            where=str(path),
+            remedy="copy it again from its source; what is left cannot be played",
+        )
+    return BackdropError(
+        "is not a video that FFmpeg can read",
+        where=str(path),
+        remedy="re-encode it (`ffmpeg -i INPUT -c:v libx264 -crf 16 out.mp4`), or take it away",
+    )

@@ -1,0 +1,62 @@
+"""Frames that begin a new shot, found from thumbnails as the frames pass by.
+
+A pan moves the picture and a flash changes its light; a cut does more: the colours change and no
+shift of the earlier thumbnail looks like the later one. Seen on DAVIS (colour change, similarity):
+at most 0.06 and at least 0.73 between neighbours, 0.26 and 0.51 eight frames apart, also in fast
+pans; at least 0.40 and at most 0.78 between different sequences.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+THUMBNAIL = (64, 48)  # width, height
+MARGIN = 0.25  # of the thumbnail on each side: the largest motion followed between two frames
+BINS = 4  # per colour channel
+MIN_LEVELS = 20.0
+RULES = ((0.3, 0.85), (0.15, 0.5))  # colours change by more than, similarity below
+
+
+class CutDetector:
+    """Feed it the kept frames in order; it answers whether each begins a new shot."""
+
+    def __init__(self) -> None:
+        self._before: NDArray[np.uint8] | None = None
+
+    def begins_shot(self, image: NDArray[np.uint8]) -> bool:
+        """Whether `image`, RGB uint8 (H, W, 3), begins a new shot; False for the first frame."""
+        now = cv2.resize(image, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        before, self._before = self._before, now
+        if before is None:
+            return False
+        if mean_difference(before, now) < MIN_LEVELS:
+            return False
+        colour, alike = colour_change(before, now), similarity(before, now)
+        return any(colour > least and alike < most for least, most in RULES)
+
+
+def mean_difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Mean absolute difference of two thumbnails, levels 0..255."""
+    return float(cv2.absdiff(a, b).mean())
+
+
+def colour_change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """1 - intersection of the colour histograms, 0 (the same colours) .. 1 (none in common)."""
+    counts = [
+        cv2.calcHist([image], [0, 1, 2], None, [BINS] * 3, [0, 256] * 3) / image[..., 0].size
+        for image in (a, b)
+    ]
+    return 1.0 - float(np.minimum(counts[0], counts[1]).sum())
+
+
+def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    """Largest correlation of the middle of one with the other over all shifts, -1..1."""
+    grey_a, grey_b = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (a, b))
+    rows, columns = (round(side * MARGIN) for side in grey_a.shape)
+    best = []
+    for whole, other in ((grey_a, grey_b), (grey_b, grey_a)):
+        middle = other[rows:-rows, columns:-columns]
+        best.append(cv2.matchTemplate(whole, middle, cv2.TM_CCOEFF_NORMED).max())
+    return float(max(best))

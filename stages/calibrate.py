@@ -1,0 +1,168 @@
+"""Choose on validation frames what cannot be learnt: threshold, CRF setting, and the controls'.
+
+    python -m stages.calibrate
+
+The only place where ground truth chooses anything, and only that of validation videos. Without
+any, the defaults hold. Reads predictions, frames and flow; writes
+`artifacts/calibrate/calibration.json`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.segmentation_metrics import THRESHOLDS
+from pipeline.evaluation.calibration import BlobChoice, Calibration, crf_setting
+from pipeline.evaluation.collect import VideoResult, predicted_videos
+from pipeline.evaluation.search import (
+    BLOB_CRF_FRAMES,
+    BLOB_CRF_THRESHOLDS,
+    CrfSearch,
+    Scores,
+    Search,
+    spread,
+    with_crf,
+    without_crf,
+)
+from pipeline.params import load_section
+from pipeline.params.results import Calibrate, RefineMasks
+from pipeline.pool import run_jobs
+from pipeline.progress import Progress
+from pipeline.stage import run_stage
+from pipeline.store import paths
+from pipeline.store.atomic import write_json
+from pipeline.store.hdf5 import FLOW, open_artifact
+
+log = logging.getLogger("backdrop")
+
+FLOW_STEPS = tuple(round(0.1 * step, 1) for step in range(1, 21))
+"""Thresholds on residual flow tried, in units of the videos' median flow scale."""
+DEFAULT_FLOW_STEP = 0.5
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_section(Calibrate, "calibrate")
+    iterations = load_section(RefineMasks, "refine_masks").iterations
+    videos = [video for video in predicted_videos({"val"}) if video.masks]
+    if videos:
+        calibration = chosen(videos, params, iterations)
+    else:
+        log.info("calibrate: no validation video has ground truth; the defaults hold")
+        calibration = defaults(params, iterations)
+    log.info(
+        "calibrate: threshold %.2f (%s, %d frames), CRF setting %d of %d",
+        calibration.threshold,
+        calibration.source,
+        calibration.val_frames,
+        params.crf.index(calibration.crf) + 1,
+        len(params.crf),
+    )
+    write_json(paths.CALIBRATION, calibration.model_dump(mode="json"))
+
+
+def defaults(params: Calibrate, iterations: int) -> Calibration:
+    """What holds without validation ground truth: nothing is chosen."""
+    scale = params.blob_scales[len(params.blob_scales) // 2]
+    threshold = params.default_threshold
+    return Calibration(
+        source="default",
+        val_frames=0,
+        threshold=threshold,
+        crf=params.crf[0],
+        iterations=iterations,
+        blob=BlobChoice(
+            scale=scale,
+            threshold=threshold,
+            scale_crf=scale,
+            threshold_crf=threshold,
+            crf=params.crf[0],
+        ),
+        flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(predicted_videos()),
+    )
+
+
+def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) -> Calibration:
+    """The candidates of the highest J, averaged over each video's frames and then over videos."""
+    scale_px = flow_scale(videos)
+    searches = [
+        Search(
+            video,
+            spread(video.size, params.frames_per_video),
+            params.blob_scales,
+            tuple(step * scale_px for step in FLOW_STEPS),
+        )
+        for video in videos
+    ]
+    frames = sum(search.size for search in searches)
+    with Progress("calibrate without CRF", frames, "frames") as progress:
+        results = run_jobs(searches, without_crf, progress)
+    J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*results.values(), strict=True))
+    (best,) = _argmax(J)
+    threshold = THRESHOLDS[best]
+    scale, blob_threshold = _argmax(J_blob)
+    (flow_step,) = _argmax(J_flow)
+    J_crf, J_blob_crf = _search_crf(searches, threshold, params, iterations)
+    (setting,) = _argmax(J_crf)
+    blob_setting, scale_crf, threshold_crf = _argmax(J_blob_crf)
+    log.info(
+        "calibrate: validation J %.3f, with CRF %.3f; blob %.3f, with CRF %.3f; flow %.3f",
+        *(float(values.max()) for values in (J, J_crf, J_blob, J_blob_crf, J_flow)),
+    )
+    return Calibration(
+        source="validation",
+        val_frames=frames,
+        threshold=threshold,
+        crf=params.crf[setting],
+        iterations=iterations,
+        blob=BlobChoice(
+            scale=params.blob_scales[scale],
+            threshold=THRESHOLDS[blob_threshold],
+            scale_crf=params.blob_scales[scale_crf],
+            threshold_crf=BLOB_CRF_THRESHOLDS[threshold_crf],
+            crf=params.crf[blob_setting],
+        ),
+        flow_threshold_px=FLOW_STEPS[flow_step] * scale_px,
+    )
+
+
+def flow_scale(videos: Sequence[VideoResult]) -> float:
+    """Median over videos of the flow magnitude that their flow images show at 0.76, px."""
+    scales = []
+    for video in videos:
+        with open_artifact(paths.video_file(paths.FLOW, video.video), FLOW) as file:
+            scales.append(float(file.attrs["scale_px"]))
+    return float(np.median(scales))
+
+
+def _search_crf(
+    searches: Sequence[Search], threshold: float, params: Calibrate, iterations: int
+) -> tuple[Scores, Scores]:
+    """J of the CRF's settings `(C,)`, and of the control's `(C, S, U)`."""
+    per_video = max(1, BLOB_CRF_FRAMES // len(searches))
+    jobs = [
+        CrfSearch(
+            search,
+            frozenset(search.frames[place] for place in spread(search.size, per_video)),
+            threshold,
+            tuple(crf_setting(crf) for crf in params.crf),
+            iterations,
+        )
+        for search in searches
+    ]
+    with Progress("calibrate with CRF", sum(job.size for job in jobs), "frames") as progress:
+        results = run_jobs(jobs, with_crf, progress)
+    J, J_blob = (np.mean(part, axis=0) for part in zip(*results.values(), strict=True))
+    return J, J_blob
+
+
+def _argmax(scores: Scores) -> tuple[int, ...]:
+    """Place of the highest score; the first of equal ones."""
+    return tuple(int(place) for place in np.unravel_index(np.argmax(scores), scores.shape))
+
+
+if __name__ == "__main__":
+    run_stage("calibrate", main)

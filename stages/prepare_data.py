@@ -1,0 +1,203 @@
+"""Render the built-in clips, or check the user's videos; list them with their splits.
+
+    python -m stages.prepare_data
+
+`source: recipe` renders `ROOT/recipe.yaml` into `artifacts/raw/`. `source: videos` takes
+`ROOT/*.mp4` (any video suffix) and folders of frames `ROOT/VIDEO/`, ground truth in
+`ROOT/masks/VIDEO/`. Every video is decoded once to its end, so that what is broken is found here
+and not hours later. Writes `artifacts/raw/videos.parquet`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BackdropError, did_you_mean
+from pipeline.fanout import Job, Unfinished, move
+from pipeline.mask_check import check_masks
+from pipeline.params.data import PrepareData
+from pipeline.params.read import load_section
+from pipeline.pool import Advance, run_jobs
+from pipeline.progress import Progress
+from pipeline.stage import run_stage
+from pipeline.store.paths import RAW, VIDEOS_TABLE
+from pipeline.store.tables import VIDEOS, write_table
+from pipeline.synthetic.recipe import ClipSpec, Recipe, read_recipe
+from pipeline.synthetic.write import write_clip
+from pipeline.video.decode import DecodedFrame
+from pipeline.video.folder import folder_images
+from pipeline.video.probe import probe_video, read_header
+from pipeline.video.sources import MASKS_FOLDER, Source, find_videos
+
+Row = dict[str, Any]  # of the videos table
+
+
+def main() -> None:
+    """Run the stage."""
+    params = load_section(PrepareData, "prepare_data")
+    root = Path(params.root)
+    if not root.is_dir():
+        raise BackdropError(
+            f"'{root}' is not a folder",
+            where="params.yaml: prepare_data.root",
+            remedy="run `backdrop init --videos PATH`, or give the folder of your videos",
+        )
+    if params.source == "recipe":
+        recipe = read_recipe(root / "recipe.yaml")
+        splits = {clip.video: clip.split for clip in recipe.clips}
+        splits.update(given_splits(params, splits))
+        render_clips(recipe)
+        sources = [Source(clip.video, RAW / f"{clip.video}.mp4") for clip in recipe.clips]
+        rows = check_videos(sources, RAW / MASKS_FOLDER)
+    else:
+        sources = find_videos([root])
+        names = [source.video for source in sources]
+        splits = dict.fromkeys(names, params.default_split) | given_splits(params, names)
+        rows = check_videos(sources, root / MASKS_FOLDER)
+    write_table(VIDEOS_TABLE, [{**row, "split": splits[row["video"]]} for row in rows], VIDEOS)
+
+
+def given_splits(params: PrepareData, videos: Iterable[str]) -> dict[str, str]:
+    """Splits that `prepare_data.splits` gives; a video's own name beats a pattern.
+
+    Raises:
+        BackdropError: a name or pattern fits no video.
+    """
+    names = list(videos)
+    chosen: dict[str, str] = {}
+    for pattern in sorted(params.splits, key=lambda pattern: pattern in names):
+        matched = [pattern] if pattern in names else _matching(pattern, names)
+        if not matched:
+            raise BackdropError(
+                f"'{pattern}' is no video of this data set",
+                where="params.yaml: prepare_data.splits",
+                remedy=did_you_mean(pattern, names),
+            )
+        chosen.update(dict.fromkeys(matched, params.splits[pattern]))
+    return chosen
+
+
+def _matching(pattern: str, names: list[str]) -> list[str]:
+    return [name for name in names if fnmatchcase(name, pattern)]
+
+
+def render_clips(recipe: Recipe) -> None:
+    """Render what an earlier run did not finish, and move all of it to `artifacts/raw/`."""
+    header = {"seed": recipe.seed, "size": [recipe.width, recipe.height], "fps": recipe.fps}
+    unfinished = Unfinished("prepare_data", header)
+    unfinished.open()
+    jobs = [Job(clip.video, clip.frames, repr(clip), clip) for clip in recipe.clips]
+    left = [job for job in jobs if not unfinished.has(job)]
+    with Progress("prepare_data: render", sum(job.size for job in jobs), "frames") as progress:
+        progress.resume_at(sum(job.size for job in jobs if job not in left))
+        run_jobs(left, partial(_render, recipe, unfinished), progress)
+    _clear(RAW)
+    for clip in recipe.clips:
+        masks = Path(MASKS_FOLDER) / clip.video
+        for mask in sorted((unfinished.folder / masks).iterdir()):
+            move(mask, RAW / masks / mask.name)
+        move(unfinished.folder / f"{clip.video}.mp4", RAW / f"{clip.video}.mp4")
+    unfinished.close()
+
+
+def _render(recipe: Recipe, unfinished: Unfinished, job: Job[ClipSpec], advance: Advance) -> None:
+    try:
+        write_clip(recipe, job.data, unfinished.folder)
+    except OSError as error:
+        raise BackdropError(
+            f"cannot be written ({error.strerror or error})",
+            where=f"{unfinished.folder / job.video}.mp4",
+            remedy="free disk space or make the folder writable, then run `dvc repro` again",
+        ) from error
+    unfinished.mark(job, None)
+    advance(job.size)
+
+
+def _clear(folder: Path) -> None:
+    """Clips of an earlier recipe must not stay beside the new ones."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def check_videos(sources: list[Source], masks: Path) -> list[Row]:
+    """Decode every video and check its masks; rows of the videos table, without `split`.
+
+    Raises:
+        BackdropError: a video or mask that cannot be used, or masks of no video.
+    """
+    _check_mask_folders(masks, [source.video for source in sources])
+    jobs = [
+        Job(source.video, read_header(source.path).expected_frames, "", (source, masks))
+        for source in sources
+    ]
+    with Progress("prepare_data: check", sum(job.size for job in jobs), "frames") as progress:
+        rows = run_jobs(jobs, check_video, progress)
+    return list(rows.values())
+
+
+def check_video(job: Job[tuple[Source, Path]], advance: Advance) -> Row:
+    """One row of the videos table."""
+    source, masks = job.data
+    folder = masks / source.video
+
+    def count(_: DecodedFrame) -> None:
+        advance(1)
+
+    info = probe_video(source.path, count)
+    info.require_whole()
+    if info.frames < 2:
+        raise BackdropError(
+            "has one frame, and motion needs two",
+            where=str(source.path),
+            remedy="give a longer video",
+        )
+    if folder.is_dir():
+        check_masks(folder, info.frames, info.width, info.height)
+    return {
+        "video": source.video,
+        "path": _from_here(source.path),
+        "masks": _from_here(folder) if folder.is_dir() else "",
+        "sha256": _sha256(source.path),
+        "frames": info.frames,
+        "fps": info.fps,
+        "width": info.width,
+        "height": info.height,
+    }
+
+
+def _check_mask_folders(masks: Path, videos: list[str]) -> None:
+    for folder in sorted(masks.iterdir()) if masks.is_dir() else []:
+        if folder.is_dir() and folder.name not in videos:
+            raise BackdropError(
+                "holds masks of a video that is not there",
+                where=str(folder),
+                remedy=did_you_mean(folder.name, videos),
+            )
+
+
+def _from_here(path: Path) -> str:
+    """Relative to the repository: no artifact may depend on where the repository lies."""
+    return Path(os.path.relpath(path)).as_posix()
+
+
+def _sha256(path: Path) -> str:
+    """Of a file's bytes, or over the names and bytes of a folder's pictures."""
+    digest = hashlib.sha256()
+    for file in folder_images(path) if path.is_dir() else [path]:
+        if path.is_dir():
+            digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+        with file.open("rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    run_stage("prepare_data", main)

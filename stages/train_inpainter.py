@@ -1,0 +1,85 @@
+"""Train an inpainting network (3.2, 3.4) from scratch on the user's own frames or flow images.
+
+python -m stages.train_inpainter rgb
+python -m stages.train_inpainter flow
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import cast
+
+from torch import Tensor
+
+from models.inpainter import Inpainter
+from pipeline.device import place, set_up
+from pipeline.fingerprint import fingerprint
+from pipeline.networks import save_network
+from pipeline.params import load_section
+from pipeline.params.training import Compute, Network
+from pipeline.params.training import Inpainter as InpainterParams
+from pipeline.stage import run_stage
+from pipeline.store.paths import FLOW as FLOW_FOLDER
+from pipeline.store.paths import FRAMES as FRAMES_FOLDER
+from pipeline.store.paths import INDEX_TABLE, inpainter, video_file
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.frames import Kind, TrainingFrames
+from pipeline.training.inpainter_step import inpainter_step
+from pipeline.training.loop import Training, iteration_rng, train
+
+log = logging.getLogger("backdrop")
+
+
+def main(kind: Kind) -> None:
+    """Train the inpainter of `kind` and write its artifact."""
+    compute = load_section(Compute, "compute")
+    network_params = load_section(Network, "network")
+    params = _load_params(kind)
+    device = set_up(compute)
+    frames = TrainingFrames(kind, network_params, compute)
+    network = place(Inpainter(params.channels), device)
+
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        rng = iteration_rng(compute.seed, iteration)
+        chosen = rng.integers(0, len(frames), params.batch_size)
+        loss = inpainter_step(network, frames.batch(chosen.tolist(), device), params, rng)
+        return loss, {"hole_error": loss.detach()}
+
+    stage = f"train_inpainter_{kind}"
+    settings = {p.__class__.__name__: p.model_dump() for p in (network_params, params)}
+    settings["compute"] = compute.result_keys()
+    checkpoint = Checkpoint(
+        stage,
+        fingerprint("stages.train_inpainter", settings, _inputs(kind, frames)),
+        compute.resume,
+    )
+    training = Training(stage, network, step, params.iterations, params.learning_rate)
+    train(training, compute, checkpoint)
+    config = {
+        "schema": "backdrop.inpainter",
+        "kind": kind,
+        "channels": params.channels,
+        "network": network_params.model_dump(),
+    }
+    save_network(inpainter(kind), network, config)
+    checkpoint.remove()
+
+
+def _load_params(kind: Kind) -> InpainterParams:
+    if kind == "rgb":
+        return load_section(InpainterParams, "train_inpainter.rgb")
+    return load_section(InpainterParams, "train_inpainter.flow")
+
+
+def _inputs(kind: Kind, frames: TrainingFrames) -> list[Path]:
+    folder = FRAMES_FOLDER if kind == "rgb" else FLOW_FOLDER
+    return [INDEX_TABLE, *(video_file(folder, video) for video in frames.videos)]
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in (["rgb"], ["flow"]):
+        sys.exit("usage: python -m stages.train_inpainter rgb|flow")
+    wanted = cast("Kind", sys.argv[1])
+    run_stage(f"train_inpainter_{wanted}", lambda: main(wanted))

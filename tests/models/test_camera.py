@@ -1,0 +1,84 @@
+import cv2
+import numpy as np
+import pytest
+from helpers_motion import pan, texture
+
+from models.camera import EdgeMotionMeter, camera_verdict, edge_motion
+from models.keypoints import KeypointDetector
+from models.stabilization import HomographySettings, estimate_homography
+
+SIZE = (72, 96)
+
+
+def still(frames, cuts=()):
+    meter = EdgeMotionMeter()
+    for t, frame in enumerate(frames):
+        grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        meter.add(grey, new_shot=t in cuts)
+    return meter.still
+
+
+def noisy(frames, sigma, seed=0):
+    noise = np.random.default_rng(seed).normal(0, sigma, frames.shape)
+    return np.clip(frames + noise, 0, 255).astype(np.uint8)
+
+
+def arena(count):
+    """A bare floor in a frame, a dark blob on it that wanders: hardly a keypoint."""
+    frames = np.full((count, *SIZE), 200, np.uint8)
+    frames[:, :4] = frames[:, -4:] = frames[:, :, :4] = frames[:, :, -4:] = 60
+    for t, frame in enumerate(frames):
+        cv2.ellipse(frame, (20 + 2 * t, 40), (7, 4), 20.0 * t, 0, 360, 20, -1)
+    return frames
+
+
+@pytest.mark.parametrize("shift", [0.2, 0.4, 0.7])
+def test_edge_motion_measures_a_shift_along_the_gradient(shift):
+    x = np.arange(128, dtype=np.float32)
+    stripes = [100 + 80 * np.sin((x - s) / 5)[None].repeat(64, 0) for s in (0, shift)]
+    measured = edge_motion(*(stripe.astype(np.float32) for stripe in stripes))
+    assert measured == pytest.approx(shift, rel=0.15)
+
+
+def test_a_static_camera_is_recognised_despite_subject_noise_and_flicker():
+    frames = np.stack([texture(*SIZE)] * 40)
+    for t, frame in enumerate(frames):
+        frame[30:60, 5 + t : 20 + t] = texture(30, 15, seed=3)
+    flicker = 10 * np.sin(np.arange(40))[:, None, None, None]
+    assert still(noisy(frames * 0.8 + 20 + flicker, 3))
+
+
+def test_a_bare_arena_is_static():
+    assert still(noisy(arena(30), 2))
+
+
+def test_black_frames_are_static():
+    assert still(np.zeros((5, *SIZE), np.uint8))
+
+
+@pytest.mark.parametrize("step", [0.05, 0.3, 2.0])
+def test_a_pan_is_not_static_however_slow(step):
+    assert not still(noisy(pan(60, SIZE, step), 2))
+
+
+def test_shots_are_judged_apart():
+    shots = np.concatenate([np.stack([texture(*SIZE, seed)] * 10) for seed in (1, 2)])
+    assert still(shots, cuts={10})
+    assert not still(shots)
+
+
+def long_pair(near_shift):
+    """Two views of a far and a near half; with parallax these shift by different amounts."""
+    size = (144, 192)
+    far, near = pan(2, size, 4.0, seed=1), pan(2, size, near_shift, seed=2)
+    frames = np.where(np.arange(size[0])[:, None, None] < size[0] // 2, far, near)
+    source, target = (
+        KeypointDetector(400).detect(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)) for frame in frames
+    )
+    return estimate_homography(source, target, size, HomographySettings())
+
+
+def test_parallax_tells_a_translating_camera_from_a_rotating_one():
+    assert camera_verdict(False, [long_pair(4.0)] * 3) == "rotating"
+    assert camera_verdict(False, [long_pair(14.0)] * 3) == "translating"
+    assert camera_verdict(True, [long_pair(4.0)]) == "static"

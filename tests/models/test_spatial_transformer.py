@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.spatial_transformer import crop, focal_bump, uncrop
+
+
+def gradient_image(height: int, width: int) -> torch.Tensor:
+    """Channel 0 holds x, channel 1 holds y, as shares of the image: bilinear sampling is exact."""
+    x = (torch.arange(width, dtype=torch.float64) + 0.5) / width
+    y = (torch.arange(height, dtype=torch.float64) + 0.5) / height
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)])[None]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.35, 0.65), st.floats(0.35, 0.65), st.floats(0.2, 0.5), st.floats(0.2, 0.5))
+def test_crop_samples_where_the_box_says(cx, cy, sx, sy):
+    box = torch.tensor([[cx, cy, sx, sy]], dtype=torch.float64)
+    window = crop(gradient_image(60, 80), box, 10, 12)[0]
+    x = cx + sx * ((torch.arange(12, dtype=torch.float64) + 0.5) / 12 - 0.5)
+    y = cy + sy * ((torch.arange(10, dtype=torch.float64) + 0.5) / 10 - 0.5)
+    assert torch.allclose(window[0], x.expand(10, 12), atol=1e-6)
+    assert torch.allclose(window[1], y[:, None].expand(10, 12), atol=1e-6)
+
+
+def test_uncrop_is_the_inverse_inside_and_zero_outside():
+    image = gradient_image(64, 64)
+    box = torch.tensor([[0.5, 0.5, 0.5, 0.5]], dtype=torch.float64)
+    back = uncrop(crop(image, box, 32, 32), box, 64, 64)
+    assert torch.allclose(back[..., 18:46, 18:46], image[..., 18:46, 18:46], atol=1e-6)
+    assert torch.equal(back[..., :15, :], torch.zeros(1, 2, 15, 64, dtype=torch.float64))
+
+
+def test_crop_pads_with_the_border():
+    box = torch.tensor([[0.0, 0.5, 0.5, 0.5]], dtype=torch.float64)  # half of it is outside
+    window = crop(gradient_image(32, 32), box, 8, 8)
+    assert torch.allclose(window[0, 0, :, 0], torch.full((8,), 0.5 / 32, dtype=torch.float64))
+
+
+def test_gradient_reaches_the_box_through_both():
+    image = torch.rand(2, 3, 24, 24, dtype=torch.float64)
+    box = torch.tensor([[0.5, 0.4, 0.43, 0.37]] * 2, dtype=torch.float64, requires_grad=True)
+
+    def there_and_back(b: torch.Tensor) -> torch.Tensor:
+        return uncrop(crop(image, b, 8, 8), b, 24, 24).square().mean()
+
+    analytic = torch.autograd.grad(there_and_back(box), box)[0]
+    step = 1e-6
+    for entry in range(4):
+        shift = torch.zeros_like(box)
+        shift[0, entry] = step
+        numeric = (there_and_back(box + shift) - there_and_back(box - shift)) / (2 * step)
+        assert torch.allclose(analytic[0, entry], numeric, rtol=1e-3, atol=1e-7)
+
+
+def test_bump_is_one_in_the_middle_small_at_the_border_and_symmetric():
+    bump = focal_bump(48, 32)[0, 0]
+    assert bump.shape == (48, 32)
+    assert bump[16:32, 12:20].min() > 0.98
+    assert bump[0].max() < 0.2
+    assert torch.allclose(bump, bump.flip(0))
+    assert torch.allclose(bump, bump.flip(1))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.detector import Detector
+from models.inpainter import Inpainter
+from models.model import SegmentationModel
+from models.reconstruction import ReconstructionLoss, composite
+from models.spatial_transformer import uncrop
+from models.synthesis import Synthesis
+
+
+def model(see_background: bool = True, focal: bool = True) -> SegmentationModel:
+    torch.manual_seed(0)
+    return SegmentationModel(
+        Detector(4, 8, 0.2, 0.8, 1.5, 0.4), Synthesis(8, see_background), 16, focal
+    ).eval()
+
+
+@pytest.mark.parametrize("see_background", [True, False])
+def test_the_background_matters_only_where_it_is_seen(see_background):
+    synthesis = Synthesis(8, see_background).eval()
+    window, one, other = torch.rand(3, 2, 3, 16, 16).unbind(0)
+    first, second = synthesis(window, one), synthesis(window, other)
+    assert first[0].shape == (2, 3, 16, 16)
+    assert first[1].shape == (2, 1, 16, 16)
+    assert torch.equal(first[1], second[1]) != see_background
+
+
+def test_composite_is_equation_1():
+    foreground, mask = torch.rand(2, 3, 8, 8), torch.rand(2, 1, 24, 32)
+    background = torch.rand(2, 3, 24, 32)
+    boxes = torch.tensor([[0.5, 0.5, 0.4, 0.6], [0.3, 0.6, 0.3, 0.3]])
+    expected = uncrop(foreground, boxes, 24, 32) * mask + background * (1 - mask)
+    assert torch.allclose(composite(foreground, mask, background, boxes), expected)
+    assert torch.equal(composite(foreground, mask * 0, background, boxes), background)
+
+
+def test_prediction_is_the_most_probable_cell_and_its_mask_stays_in_the_box():
+    network, inpainter = model(), Inpainter(4).eval()
+    image = torch.rand(3, 3, 32, 48)
+    result = network.predict(image, inpainter)
+    assert torch.equal(result.cell, result.probability.argmax(dim=1))
+    assert result.mask.shape == (3, 1, 32, 48)
+    assert 0 <= result.mask.min()
+    assert result.mask.max() <= 1
+    for mask, (cx, cy, sx, sy) in zip(result.mask[:, 0], result.box.tolist(), strict=True):
+        rows, columns = torch.nonzero(mask > 0, as_tuple=True)
+        assert abs(columns.float().mean() + 0.5 - cx * 48) < sx * 48 / 2
+        assert (columns + 0.5 - cx * 48).abs().max() <= sx * 48 / 2 + 2
+        assert (rows + 0.5 - cy * 32).abs().max() <= sy * 32 / 2 + 2
+
+
+def test_without_the_focal_bump_the_mask_reaches_the_border():
+    image = torch.rand(1, 3, 32, 48)
+    box = torch.tensor([[0.5, 0.5, 0.5, 0.5]])
+    _, focal = model(focal=True).synthesise(image, box, image)
+    _, plain = model(focal=False).synthesise(image, box, image)
+    edge = (0, 0, 16, 12)  # the first column inside the box
+    assert focal[edge] < 0.7 * plain[edge]
+
+
+def test_reconstruction_loss_in_standardised_units():
+    image = torch.rand(2, 3, 8, 8)
+    other = image + 0.229 * torch.tensor([1.0, 0.0, 0.0])[:, None, None]  # one deviation of red
+    loss = ReconstructionLoss(3.0, 0.0, None)(other, image)
+    assert torch.allclose(loss, torch.full((2,), 1.0), atol=1e-4)  # 3 * (1 + 0 + 0) / 3

@@ -1,0 +1,65 @@
+"""A panel holds the right pictures, each showing what it says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.drawing.colours import CYAN, ORANGE, RED, WHITE
+from pipeline.drawing.panel import FrameResult, draw_panel
+
+BOX = np.array([20.0, 10.0, 20.0, 30.0])
+
+
+@pytest.fixture
+def frame() -> FrameResult:
+    soft = np.zeros((48, 64), np.uint8)
+    soft[15:35, 25:35] = 200
+    return FrameResult(
+        image=np.full((48, 64, 3), 100, np.uint8),
+        box=BOX,
+        cell=27,
+        cell_probability=np.eye(64)[27],
+        soft=soft,
+        hard=soft > 127,
+        flow=np.zeros((48, 64, 2), np.float32),
+        flow_scale_px=1.0,
+        background=np.full((48, 64, 3), 60, np.uint8),
+        truth=np.repeat(np.repeat(soft > 127, 4, axis=0), 4, axis=1),
+    )
+
+
+def has(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    return (image == colour).all(axis=2)
+
+
+def test_pictures_in_the_order_of_the_method(frame: FrameResult) -> None:
+    pictures = draw_panel(frame, 320)
+    names = ["Input", "Flow", "Inpainted", "Soft mask", "CRF mask", "Ground truth"]
+    assert [picture.caption for picture in pictures] == names
+    assert {picture.image.shape for picture in pictures} == {(240, 320, 3)}
+    assert [p.caption for p in draw_panel(replace(frame, truth=None), 320)] == names[:5]
+
+
+def test_marks_follow_the_enlargement(frame: FrameResult) -> None:
+    image = draw_panel(frame, 320)[0].image
+    rows, columns = np.nonzero(has(image, RED))
+    assert (columns.min(), rows.min()) == (pytest.approx(100, abs=2), pytest.approx(50, abs=2))
+    assert (columns.max(), rows.max()) == (pytest.approx(200, abs=2), pytest.approx(200, abs=2))
+
+
+def test_the_hole_is_a_tenth_larger_than_the_box(frame: FrameResult) -> None:
+    image = draw_panel(frame, 320)[2].image
+    rows, columns = np.nonzero(has(image, WHITE))
+    assert columns.max() - columns.min() == pytest.approx(110, abs=4)
+    assert rows.max() - rows.min() == pytest.approx(165, abs=4)
+    assert np.median(image) == 60
+
+
+def test_truth_of_another_size_lands_on_the_same_place(frame: FrameResult) -> None:
+    pictures = draw_panel(frame, 320)
+    mask, truth = has(pictures[4].image, ORANGE), has(pictures[5].image, CYAN)
+    edges = [np.argwhere(drawn).min(axis=0) for drawn in (mask, truth)]
+    assert np.abs(edges[0] - edges[1]).max() <= 2

@@ -1,0 +1,92 @@
+"""What the report says of a run follows from its numbers alone."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from helpers_report import make_metrics
+
+from pipeline.reporting.curves import training_charts
+from pipeline.reporting.numbers import bars, table, tiles
+from pipeline.reporting.panels import choose_frames
+from pipeline.reporting.verdict import judge
+
+
+@pytest.mark.parametrize(
+    ("changed", "tone", "words"),
+    [
+        ({}, "good", "clearly beats"),
+        ({"J_no_crf": 0.50}, "mixed", "not by much"),
+        ({"J_blob": 0.70}, "mixed", "only before CRF"),
+        ({"J_no_crf": 0.40}, "mixed", "only after CRF"),
+        ({"J_no_crf": 0.40, "J": 0.50}, "bad", "boxes only"),
+    ],
+)
+def test_the_verdict_compares_with_the_blob(
+    changed: dict[str, float], tone: str, words: str
+) -> None:
+    verdict = judge(make_metrics(**changed))
+    assert verdict.tone == tone
+    assert words in verdict.headline
+
+
+def test_a_margin_is_clear_from_eight_hundredths_of_j_on() -> None:
+    assert judge(make_metrics(J_no_crf=0.56, J_blob_no_crf=0.47)).tone == "good"
+    assert judge(make_metrics(J_no_crf=0.54, J_blob_no_crf=0.47)).tone == "mixed"
+
+
+def test_a_collapse_outweighs_good_numbers_and_missing_ones() -> None:
+    for truth in (True, False):
+        verdict = judge(make_metrics(truth=truth, collapsed="boxes do not move"))
+        assert verdict.tone == "bad"
+        assert verdict.detail == "Boxes do not move."
+
+
+def test_null_is_told_in_words() -> None:
+    metrics = make_metrics(truth=False)
+    assert judge(metrics).tone == "unknown"
+    assert [tile.value for tile in tiles(metrics)[:5]] == ["no ground truth"] * 5
+    assert bars(metrics["test"]) == []
+    cells = [row.cells for group in table(metrics) for row in group.rows if row.label == "J"]
+    assert [cell.text for cell in cells[0]] == ["no ground truth"] * 3
+
+
+def test_a_split_without_videos_is_told_apart_from_one_without_truth() -> None:
+    metrics = make_metrics()
+    metrics["test_unseen"] = dict.fromkeys(metrics["test"]) | {"frames": 0, "empty_frames": 0}
+    assert table(metrics)[0].rows[0].cells[2].text == "no videos"
+
+
+def test_bars_are_as_long_as_their_numbers() -> None:
+    lengths = {bar.label: float(bar.percent) for bar in bars(make_metrics()["test"])}
+    assert lengths["mask + CRF"] == pytest.approx(64)
+    assert lengths["blob"] == pytest.approx(47)
+
+
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_frames_are_spread_and_the_least_sure_is_there(count: int) -> None:
+    confidence = [0.9] * 40
+    confidence[37] = 0.1
+    chosen = choose_frames(confidence, count)
+    spread = [frame for frame in chosen if frame != 37]
+    assert 37 in chosen
+    assert len(chosen) in (count, count + 1)
+    assert chosen == sorted(set(chosen))
+    assert max([b - a for a, b in pairwise(spread)], default=0) <= 80 / count
+
+
+def test_a_video_shorter_than_the_panels_shows_each_frame_once() -> None:
+    assert choose_frames([0.5, 0.4], 4) == [0, 1]
+
+
+def test_curves_are_read_as_dvclive_writes_them(tmp_path: Path) -> None:
+    metrics = tmp_path / "train_model" / "plots" / "metrics"
+    (metrics / "loss").mkdir(parents=True)
+    (metrics / "loss" / "total.tsv").write_text("step\ttotal\n0\t1.0\n1\t0.5\n")
+    (metrics / "broken.tsv").write_text("step\tbroken\n0\tnan\n")
+    charts = training_charts(tmp_path)
+    assert list(charts) == ["train_model"]
+    assert [chart.title for chart in charts["train_model"]] == ["loss/total"]
+    assert training_charts(tmp_path / "nowhere") == {}

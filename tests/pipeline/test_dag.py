@@ -1,0 +1,54 @@
+"""The DAG read from DVC, of a small project and of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers_dvc import REPOSITORY, make_fan, make_project
+
+from pipeline.dag import Stage, read_dag
+from pipeline.errors import BackdropError
+
+
+def test_a_fan_is_read_in_order(tmp_path: Path) -> None:
+    stages = read_dag(make_fan(tmp_path))
+    assert stages == [
+        Stage("first", ()),
+        Stage("left", ("first",)),
+        Stage("right", ("first",)),
+        Stage("last", ("left", "right")),
+    ]
+
+
+def test_ours_runs_from_data_to_report() -> None:
+    stages = {stage.name: stage.needs for stage in read_dag(REPOSITORY)}
+    names = list(stages)
+    assert names[0] == "prepare_data"
+    assert names[-1] == "report"
+    assert all(names.index(need) < names.index(name) for name in names for need in stages[name])
+    # The inpainter of frames need not wait for the flow.
+    assert stages["train_inpainter@rgb"] == ("extract_frames",)
+    assert "compute_flow" in stages["train_inpainter@flow"]
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        "stages: [",
+        "stages: {a: {cmd: x, outs: [o]}, b: {cmd: x, outs: [o]}}",
+        "stages: {a: {cmd: '${no.such}', outs: [o]}}",
+        "stages: {a: {cmd: x, deps: [p], outs: [o]}, b: {cmd: x, deps: [o], outs: [p]}}",
+    ],
+    ids=["yaml", "same out", "unknown param", "cycle"],
+)
+def test_what_dvc_refuses_is_one_line(tmp_path: Path, stages: str) -> None:
+    make_project(tmp_path, stages)
+    with pytest.raises(BackdropError, match=r"dvc\.yaml: DVC cannot read the project") as told:
+        read_dag(tmp_path)
+    assert "\n" not in str(told.value)
+
+
+def test_outside_a_project(tmp_path: Path) -> None:
+    with pytest.raises(BackdropError, match="DVC cannot read the project"):
+        read_dag(tmp_path)

@@ -1,0 +1,148 @@
+"""dvc.yaml against the code: deps, params and paths; and the tool that writes the deps."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers_dvc import REPOSITORY
+
+from pipeline.closure import module_closure
+from pipeline.dvc_deps import definitions, main, out_of_step, rewrite, stage_module
+from pipeline.store import paths
+
+DOCUMENT = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
+STAGES = definitions(DOCUMENT)
+TEMPLATE = re.compile(r"\$\{[^}]*\}")
+
+
+def _calls(file: Path, name: str) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield node
+
+
+def _pattern(node: ast.expr) -> str:
+    """A string as written, with `*` for what an f-string fills in."""
+    if isinstance(node, ast.JoinedStr):
+        parts = (p.value if isinstance(p, ast.Constant) else "*" for p in node.values)
+        return "".join(str(part) for part in parts)
+    assert isinstance(node, ast.Constant), f"load_section wants a literal: {ast.unparse(node)}"
+    return str(node.value)
+
+
+def _plain(entries: list[object]) -> list[str]:
+    """DVC's entries may be mappings of a path to options; `${...}` becomes `*`."""
+    names = (next(iter(e)) if isinstance(e, dict) else e for e in entries)
+    return [TEMPLATE.sub("*", str(name)) for name in names]
+
+
+def test_deps_list_every_module_that_a_stage_imports() -> None:
+    assert out_of_step(REPOSITORY) == {}, "run `python -m pipeline.dvc_deps`"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_params_are_exactly_the_sections_loaded(stage: str) -> None:
+    definition = STAGES[stage]
+    loaded = {
+        _pattern(call.args[1])
+        for file in module_closure(stage_module(definition), REPOSITORY)
+        for call in _calls(REPOSITORY / file, "load_section")
+    }
+    declared = set(_plain(definition["params"]))
+    # `train_inpainter.${key}` declares what the code spells out as .rgb and .flow.
+    assert {name for name in loaded if not any(fnmatch(name, entry) for entry in declared)} == set()
+    assert {entry for entry in declared if not any(fnmatch(n, entry) for n in loaded)} == set()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_stage_reads_all_params(stage: str) -> None:
+    for file in module_closure(stage_module(STAGES[stage]), REPOSITORY):
+        assert not list(_calls(REPOSITORY / file, "read_params")), file
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_artifacts_that_a_stage_names_are_its_deps_or_outs(stage: str) -> None:
+    definition = STAGES[stage]
+    kinds = ("deps", "outs", "metrics")
+    declared = [path for kind in kinds for path in _plain(definition.get(kind, []))]
+    # A foreach stage reads one of several; any of them is declared by `${item...}`.
+    for item in DOCUMENT["stages"][stage].get("foreach", {}).values():
+        declared += item.values()
+    source = (REPOSITORY / f"stages/{stage}.py").read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "pipeline.store.paths":
+            for alias in node.names:
+                path = getattr(paths, alias.name)
+                if isinstance(path, Path) and paths.ARTIFACTS in path.parents:
+                    assert any(_covers(entry, path.as_posix()) for entry in declared), alias.name
+
+
+def _covers(entry: str, path: str) -> bool:
+    """The declared path is the artifact, a folder above it, or a part of it."""
+    return (
+        fnmatch(path, entry) or fnmatch(path, f"{entry}/*") or entry.startswith(f"{path}/")
+    )
+
+
+def test_every_stage_module_is_a_stage() -> None:
+    modules = {file.stem for file in (REPOSITORY / "stages").glob("[!_]*.py")}
+    assert modules == set(STAGES)
+
+
+@pytest.fixture
+def small_project(tmp_path: Path) -> Path:
+    for name, text in {
+        "stages/__init__.py": "",
+        "stages/one.py": "from pipeline import used\n",
+        "pipeline/__init__.py": "",
+        "pipeline/used.py": "def f():\n    import pipeline.deep\n",
+        "pipeline/deep.py": "",
+        "pipeline/unused.py": "",
+        "dvc.yaml": (
+            "# a comment\nstages:\n  one:\n    cmd: python -m stages.one\n    deps:\n"
+            "      - ${data}\n      - pipeline/unused.py\n    outs:\n      - out  # kept\n"
+        ),
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_missing_and_needless_deps_are_found(small_project: Path) -> None:
+    assert out_of_step(small_project) == {
+        "one": [
+            "pipeline/__init__.py",
+            "pipeline/deep.py",
+            "pipeline/unused.py",
+            "pipeline/used.py",
+            "stages/__init__.py",
+            "stages/one.py",
+        ]
+    }
+
+
+def test_rewriting_mends_deps_and_keeps_the_rest(small_project: Path) -> None:
+    rewrite(small_project)
+    assert out_of_step(small_project) == {}
+    text = (small_project / "dvc.yaml").read_text()
+    assert "# a comment" in text
+    assert "out  # kept" in text
+    assert "- ${data}" in text
+    rewrite(small_project)
+    assert (small_project / "dvc.yaml").read_text() == text
+
+
+def test_check_names_the_stage_and_fails(
+    small_project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(small_project)
+    monkeypatch.setattr("sys.argv", ["dvc_deps", "--check"])
+    with pytest.raises(SystemExit, match=r"python -m pipeline\.dvc_deps"):
+        main()
+    assert "deps of one are out of step: pipeline/__init__.py" in capsys.readouterr().out

@@ -1,0 +1,147 @@
+"""`backdrop run`: the states of tasks, and whole runs of a small project through Prefect."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from helpers_dvc import REPOSITORY, make_fan, runs
+
+from pipeline.dag import Stage
+from pipeline.flow_run import BLOCKED, stage_body
+from pipeline.stage_process import Outcome, StageProcesses
+
+RUN = """
+import sys
+from pathlib import Path
+from pipeline.errors import BackdropError
+from pipeline.prefect_setup import prepare_environment
+prepare_environment()
+from pipeline.flow_run import run_flow
+try:
+    run_flow(Path(), print)
+except BackdropError as error:
+    sys.exit(f"error: {error}")
+"""
+
+
+class Scripted(StageProcesses):
+    """Says what it is told to instead of running DVC."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(Path())
+        self.outcome, self.asked = outcome, list[str]()
+
+    def repro(self, stage: str, say: Callable[[str], None]) -> Outcome:
+        self.asked.append(stage)
+        say(f"output of {stage}")
+        return self.outcome
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name", "failed"),
+    [
+        (Outcome(ok=True, cached=False, message=""), "Completed", False),
+        (Outcome(ok=True, cached=True, message=""), "Cached", False),
+        (Outcome(ok=False, cached=False, message="disk full"), "Failed", True),
+    ],
+)
+def test_states_of_a_stage(outcome: Outcome, name: str, failed: bool) -> None:
+    unfinished, lines = {"elsewhere"}, list[str]()
+    state = stage_body(Stage("b", ("a",)), Scripted(outcome), unfinished, lines.append)
+    assert (state.name, state.is_failed(), state.is_completed()) == (name, failed, not failed)
+    assert ("b" in unfinished) is failed
+    assert lines == ["output of b"]
+    if failed:
+        assert state.message == "disk full"
+
+
+def test_a_stage_behind_a_failed_one_is_blocked_by_name() -> None:
+    processes, unfinished = Scripted(Outcome(ok=True, cached=False, message="")), {"a", "x"}
+    state = stage_body(Stage("b", ("a", "c")), processes, unfinished, print)
+    assert (state.name, state.is_failed(), state.message) == (BLOCKED, True, "needs a")
+    assert unfinished == {"a", "b", "x"}
+    assert processes.asked == []
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a run in a folder, with a Prefect of its own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(folder: Path, **extra: str) -> subprocess.Popen[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+        environment |= {"PREFECT_HOME": str(tmp_path / "prefect"), "PYTHONPATH": str(REPOSITORY)}
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN],
+            cwd=folder,
+            env=environment | extra,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_server_that_does_not_answer_is_one_line(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = start(make_fan(tmp_path / "fan"), PREFECT_API_URL="http://127.0.0.1:9/api")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert output.strip() == (
+        "error: http://127.0.0.1:9/api: no Prefect server answers — start it with "
+        "`prefect server start`, or unset PREFECT_API_URL to run without"
+    )
+
+
+@pytest.mark.slow
+def test_whole_runs_without_a_server(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A failure blocks what needs it and nothing else; mended, only the rest runs; then nothing."""
+    fan = make_fan(tmp_path / "fan", left="echo error: left: x.mp4 is empty; exit 1")
+    process = start(fan)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "error: left: x.mp4 is empty" in output.splitlines()
+    assert f"{BLOCKED}('needs left'" in output
+    assert sorted(runs(fan)) == ["first", "right"]
+
+    (fan / "params.yaml").write_text('left: "echo left >> count; cp out/a out/left"\n')
+    process = start(fan)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0
+    assert output.count("Cached(") == 2
+    assert sorted(runs(fan)) == ["first", "last", "left", "right"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_every_stage(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    fan = make_fan(tmp_path / "fan", left="echo $$ > pid; exec sleep 600")
+    process = start(fan)
+    deadline = time.monotonic() + 120
+    while not (fan / "pid").exists() or not (fan / "pid").read_text().strip():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.2)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode not in (0, None)
+    stat = Path("/proc") / (fan / "pid").read_text().strip() / "stat"
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"

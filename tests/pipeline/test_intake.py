@@ -1,0 +1,126 @@
+"""Finding a user's videos and ground truth, and bringing them into `data/raw`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import BackdropError
+from pipeline.intake import collect, data_name, ground_truth_folder, place
+
+
+def _touch(path: Path, content: str = "x") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+@pytest.fixture
+def davis(tmp_path: Path) -> Path:
+    root = tmp_path / "DAVIS"
+    for sequence in ("bear", "swan"):
+        for number in range(3):
+            _touch(root / "JPEGImages/480p" / sequence / f"{number:05d}.jpg", f"{sequence}{number}")
+    for number in range(3):
+        _touch(root / "Annotations/480p/bear" / f"{number:05d}.png")
+    return root
+
+
+def _tree(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("below", ["", "JPEGImages", "JPEGImages/480p"])
+def test_davis_is_found_from_its_folders(davis: Path, below: str) -> None:
+    paths = [davis / below] if below != "JPEGImages" else [davis / "JPEGImages/480p/bear", davis]
+    sources = collect(paths)
+    assert [source.video for source in sources] == ["bear", "swan"]
+    bear, swan = sources
+    assert ground_truth_folder(bear) == davis / "Annotations/480p/bear"
+    assert ground_truth_folder(swan) is None
+
+
+def test_davis_is_placed_with_its_masks(davis: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data/raw/davis"
+    assert place(collect([davis]), root, force=False)
+    frames = [f"{video}/{n:05d}.jpg" for video in ("bear", "swan") for n in range(3)]
+    assert _tree(root) == [*frames[:3], *(f"masks/bear/{n:05d}.png" for n in range(3)), *frames[3:]]
+    # What was placed is found again as it is.
+    again = collect([root])
+    assert [source.video for source in again] == ["bear", "swan"]
+    assert ground_truth_folder(again[0]) == root / "masks/bear"
+
+
+def test_files_are_linked_with_masks_beside_them(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "mine/A clip.MP4")
+    _touch(tmp_path / "mine/masks/A_clip/00001.png")
+    root = tmp_path / "raw"
+    place(collect([clip]), root, force=False)
+    assert _tree(root) == ["A_clip.MP4", "masks/A_clip/00001.png"]
+    assert os.path.samefile(root / "A_clip.MP4", clip)
+
+
+def test_where_links_cannot_be_made_files_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr("os.link", refuse)
+    clip = _touch(tmp_path / "clip.mp4", "content")
+    place(collect([clip]), tmp_path / "raw", force=False)
+    copy = tmp_path / "raw/clip.mp4"
+    assert copy.read_text() == "content"
+    assert not os.path.samefile(copy, clip)
+
+
+def test_the_same_again_is_nothing_and_others_clash(tmp_path: Path) -> None:
+    one, two = _touch(tmp_path / "one.mp4", "1"), _touch(tmp_path / "two.mp4", "2")
+    root = tmp_path / "raw"
+    assert place(collect([one]), root, force=False)
+    assert not place(collect([one]), root, force=False)
+    with pytest.raises(BackdropError, match=r"raw: already holds other videos.*--name"):
+        place(collect([two]), root, force=False)
+    assert _tree(root) == ["one.mp4"]
+    assert place(collect([two]), root, force=True)
+    assert _tree(root) == ["two.mp4"]
+    assert one.read_text() == "1"
+
+
+def test_a_changed_original_is_another_video(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "clip.mp4", "first")
+    root = tmp_path / "raw"
+    place(collect([clip]), root, force=False)
+    clip.unlink()
+    _touch(clip, "other")
+    with pytest.raises(BackdropError, match="already holds other videos"):
+        place(collect([clip]), root, force=False)
+
+
+def test_placing_a_part_of_what_is_placed(tmp_path: Path) -> None:
+    root = tmp_path / "raw"
+    clips = [_touch(tmp_path / f"{name}.mp4", name) for name in "ab"]
+    place(collect(clips), root, force=False)
+    place(collect([root / "a.mp4"]), root, force=True)
+    assert _tree(root) == ["a.mp4"]
+    assert (root / "a.mp4").read_text() == "a"
+
+
+@pytest.mark.parametrize(
+    ("paths", "name"),
+    [
+        (["clips/one by one.mp4"], "one_by_one"),
+        (["clips"], "clips"),
+        (["clips/a.mp4", "clips/b.mp4"], "clips"),
+        (["clips/_.v2"], "v2"),
+    ],
+)
+def test_names_of_data(tmp_path: Path, paths: list[str], name: str) -> None:
+    for path in paths:
+        if Path(path).suffix == ".mp4":
+            _touch(tmp_path / path)
+        else:
+            (tmp_path / path).mkdir(parents=True)
+    assert data_name([tmp_path / path for path in paths]) == name

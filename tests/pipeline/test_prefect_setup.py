@@ -1,0 +1,81 @@
+"""Which Prefect server a run reports to."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline import prefect_setup
+from pipeline.errors import BackdropError
+from pipeline.prefect_setup import answers, prepare_environment, require_server
+
+
+class _Health(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/api/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Health) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}/api"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in (*prefect_setup._SETTINGS, "PREFECT_API_URL"):
+        monkeypatch.setenv(name, "")  # so that it is restored afterwards
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def test_a_server_is_told_by_its_health(server: str) -> None:
+    assert answers(server)
+    assert answers(f"{server}/")
+    assert not answers(f"{server}/elsewhere")
+    assert not answers("http://127.0.0.1:9/api")
+    assert not answers("file:///etc/hostname")
+
+
+def test_a_running_server_is_used(server: str, clean: pytest.MonkeyPatch) -> None:
+    clean.setattr(prefect_setup, "LOCAL_API", server)
+    prepare_environment()
+    assert os.environ["PREFECT_API_URL"] == server
+    assert os.environ["DO_NOT_TRACK"] == "1"
+
+
+def test_what_the_user_set_stays(server: str, clean: pytest.MonkeyPatch) -> None:
+    clean.setattr(prefect_setup, "LOCAL_API", server)
+    clean.setenv("PREFECT_API_URL", "http://other/api")
+    clean.setenv("DO_NOT_TRACK", "0")
+    prepare_environment()
+    assert os.environ["PREFECT_API_URL"] == "http://other/api"
+    assert os.environ["DO_NOT_TRACK"] == "0"
+
+
+def test_without_a_server_the_run_has_its_own(clean: pytest.MonkeyPatch) -> None:
+    clean.setattr(prefect_setup, "LOCAL_API", "http://127.0.0.1:9/api")
+    prepare_environment()
+    assert "PREFECT_API_URL" not in os.environ
+    assert "no Prefect server is running" in require_server(None)
+
+
+def test_the_address_to_watch(server: str) -> None:
+    assert require_server(server) == f"watch this run at {server.removesuffix('/api')}"
+
+
+def test_a_server_that_is_set_must_answer() -> None:
+    with pytest.raises(BackdropError, match="no Prefect server answers"):
+        require_server("http://127.0.0.1:9/api")

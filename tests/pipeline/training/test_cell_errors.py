@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.boxes import cell_centres, rectangle_mask
+from models.inpainter import Inpainter
+from models.layers import standardise
+from pipeline.training.cell_errors import cell_errors, error_scale, mean_in_hole
+
+
+def test_mean_in_hole_is_the_loss_over_the_area():
+    image, filled = torch.rand(2, 3, 12, 16), torch.rand(2, 3, 12, 16)
+    hole = rectangle_mask(torch.tensor([[0.5, 0.5, 0.3, 0.4], [0.1, 0.5, 0.4, 0.4]]), 12, 16)
+    filled = torch.where(hole > 0, filled, image)
+    loss = (standardise(filled) - standardise(image)).square().mean(dim=(1, 2, 3))
+    area = hole.mean(dim=(1, 2, 3))
+    assert torch.allclose(mean_in_hole(filled, image, hole), loss / area, rtol=1e-5)
+
+
+class Mean(Inpainter):
+    """Fills with grey: its answer in one hole does not depend on another hole."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+
+    def fill(self, image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(image, 0.5)
+
+
+def test_table_equals_one_cell_at_a_time():
+    image = torch.rand(2, 3, 24, 32)
+    boxes = torch.cat([cell_centres(4), torch.full((16, 2), 0.3)], dim=1)
+    inpainter = Mean().eval()
+    table = cell_errors(inpainter, image, boxes)
+    for cell in range(16):
+        hole = rectangle_mask(boxes[cell : cell + 1], 24, 32).expand(2, -1, -1, -1)
+        single = mean_in_hole(inpainter(image, hole), image, hole)
+        assert torch.allclose(table[:, cell], single, rtol=1e-4)
+
+
+def test_scale_and_contrast_of_a_known_table():
+    table = torch.tensor([[1.0, 1.0, 1.0, 9.0], [2.0, 2.0, 2.0, 18.0]])
+    scale = error_scale(table)
+    assert scale.contrast == pytest.approx(9.0)
+    assert scale.spread == pytest.approx(6.0)  # deviations 4 and 8

@@ -1,0 +1,196 @@
+"""The page: whole, offline, the same bytes each time, and there even if the run collapsed."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from helpers_report import FlatInpainter, make_evaluated_project
+
+import stages.report
+from pipeline.errors import BackdropError
+from pipeline.store import paths
+
+VOID = {"meta", "link", "img", "br", "line", "circle", "polyline", "rect", "ellipse", "path"}
+URL_ATTRIBUTES = {"src", "href", "srcset", "action", "poster", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and collects pictures, URLs and text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.pictures: dict[str, str] = {}
+        self.urls: list[str] = []
+        self.ids: set[str] = set()
+        self.text = ""
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {key: value or "" for key, value in attrs}
+        self.urls += [value for key, value in values.items() if key in URL_ATTRIBUTES]
+        self.ids |= {values["id"]} if "id" in values else set()
+        if tag == "img" and values.get("alt"):
+            self.pictures[values["alt"]] = values["src"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(autouse=True)
+def _inpainter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages.report, "FrameInpainter", FlatInpainter)
+
+
+def write_page() -> tuple[str, Page]:
+    stages.report.main()
+    html = (paths.REPORT / "index.html").read_text()
+    return html, Page(html)
+
+
+def decode(uri: str) -> np.ndarray:
+    data = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"), validate=True)
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+
+
+def test_the_page_is_whole_and_needs_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    html, page = write_page()
+    assert page.open == []
+    assert "http" not in html
+    assert "@import" not in html
+    assert "url(" not in html
+    assert all(url.startswith(("data:", "#")) for url in page.urls)
+    assert {url[1:] for url in page.urls if url.startswith("#")} <= page.ids
+    assert str(tmp_path) not in html
+
+
+def test_the_same_artifacts_give_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    first, _ = write_page()
+    second, _ = write_page()
+    assert first == second
+    assert [entry.name for entry in paths.REPORT.iterdir()] == ["index.html"]
+
+
+def test_it_tells_the_end_on_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    write_page()
+    out = capsys.readouterr().out
+    assert out == "report: artifacts/report/index.html  test J 0.64 F 0.71\n"
+
+
+def test_numbers_verdict_and_backend_are_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    _, page = write_page()
+    assert "The mask clearly beats the blob control." in page.text
+    for value in ("0.640", "0.710", "0.580", "0.610", "0.570", "0.470", "0.270", "0.380", "0.970"):
+        assert value in page.text
+    assert "flow: dis" in page.text
+    assert "panels_per_video: 2" in page.text
+    assert "train_inpainter_rgb" in page.text
+    assert "loss/total" in page.text
+
+
+def test_every_split_has_its_panels_with_all_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_evaluated_project(tmp_path, monkeypatch)
+    _, page = write_page()
+    for video in project.scenes:
+        for frame in (1, 4, 5):  # spread over 6 frames, and the last, of the lowest confidence
+            for kind in ("Input", "Flow", "Inpainted", "Soft mask", "CRF mask", "Ground truth"):
+                picture = decode(page.pictures[f"{kind}, frame {frame} of {video}"])
+                assert picture.shape == (60, 80, 3)
+
+
+def test_pictures_show_their_own_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_evaluated_project(tmp_path, monkeypatch)
+    _, page = write_page()
+    soft = decode(page.pictures["Soft mask, frame 4 of clip_0"]).mean(axis=(0, 2))
+    x, y, w, h = project.scenes["clip_0"].boxes[4] * 80 / 64
+    assert abs(np.average(np.arange(80), weights=soft) - (x + w / 2)) < 2
+    inpainted = decode(page.pictures["Inpainted, frame 4 of clip_0"])
+    assert np.abs(inpainted[int(y + h / 2), int(x + w / 2)].astype(int) - 55).max() < 6
+
+
+def test_max_videos_shows_test_first_and_says_how_many_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_evaluated_project(tmp_path, monkeypatch)
+    project.set_params(report={"panels_per_video": 1, "panel_width": 80, "max_videos": 1})
+    _, page = write_page()
+    shown = {alt.rsplit(" ", 1)[1] for alt in page.pictures}
+    assert shown == {"clip_0"}  # the test video
+    assert "3 more videos" in page.text
+
+
+def test_without_ground_truth_the_page_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch, truth=False)
+    _, page = write_page()
+    assert "No ground truth" in page.text
+    assert not any(alt.startswith("Ground truth") for alt in page.pictures)
+    assert "Accuracy over time" not in page.text
+    assert "nan" not in page.text.lower().replace("frames evenly", "")
+    assert capsys.readouterr().out.endswith("test J - F -\n")
+
+
+def test_a_collapsed_run_keeps_its_page_and_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch, collapsed="93% of the masks are empty")
+    with pytest.raises(BackdropError, match="93% of the masks are empty"):
+        stages.report.main()
+    page = Page((paths.REPORT / "index.html").read_text())
+    assert "The run collapsed." in page.text
+    assert "93% of the masks are empty." in page.text
+
+
+def test_names_from_outside_cannot_break_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch, collapsed="<script>alert(1)</script> & more")
+    with pytest.raises(BackdropError):
+        stages.report.main()
+    assert "<script>alert" not in (paths.REPORT / "index.html").read_text()
+
+
+def test_a_missing_artifact_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    paths.video_file(paths.MASKS, "clip_1").unlink()
+    with pytest.raises(BackdropError, match=re.escape("artifacts/masks/clip_1.h5")):
+        stages.report.main()
+    assert not paths.REPORT.exists()
+
+
+def test_dvc_knows_the_pages_template() -> None:
+    """They are no Python modules, so that the closure of imports does not find them."""
+    root = Path(stages.report.__file__).parents[1]
+    deps = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]["report"]["deps"]
+    assert {"pipeline/reporting/page.html", "pipeline/reporting/style.css"} <= set(deps)
