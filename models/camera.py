@@ -1,7 +1,8 @@
 """What the camera does over a whole video: static, rotating or translating.
 
 The verdict on a static camera needs no keypoints, so that it holds for a bare arena too: it asks
-whether the strongest edges stay where they are, from frame to frame and since the shot's start.
+whether the strongest edges stay where they are, or hardly a pixel changes, from frame to frame and
+since the shot's start.
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ Camera = Literal["static", "rotating", "translating"]
 THUMBNAIL = 128  # px, longest side at which edges are followed
 EDGE_SHARE = 0.1  # of the pixels, those of the strongest gradient
 EDGE_LEVELS = 8.0  # grey levels per px: weaker gradients are noise, not edges
-STEP_PX = 0.25  # thumbnail px between neighbouring frames; static: to 0.1, handheld: from 0.4
-DRIFT_PX = 0.6  # thumbnail px since the shot began; changing light looks like up to 0.5
+CHANGED_LEVELS = 6.0  # grey levels
+# What a static camera may show, measured on static and handheld films:
+# between neighbouring frames (static to 0.1 px, handheld from 0.4) and since the shot began
+# (changing light looks like up to 0.5 px, and a subject has left one place and taken another).
+STEP_PX, STEP_SHARE = 0.25, 0.05
+DRIFT_PX, DRIFT_SHARE = 0.6, 0.2
+STEPS_STILL, DRIFTS_STILL = 0.95, 0.9  # of the frames: a jolt or a flicker does not count
 PARALLAX_RATIO = 0.65  # inlier ratio over a long baseline below which depth shows
 
 
@@ -39,17 +45,26 @@ def edge_motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> floa
     edges = gradient >= max(float(np.quantile(gradient, 1 - EDGE_SHARE)), EDGE_LEVELS)
     if not edges.any():
         return 0.0
+    change = np.abs(_change(before, after))
+    return float(np.median(change[edges] / gradient[edges]))
+
+
+def changed_share(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
+    """Share of the pixels of a blurred grey frame (H, W) that became clearly lighter or darker."""
+    return float(np.mean(np.abs(_change(before, after)) > CHANGED_LEVELS))
+
+
+def _change(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
     change = after - before
-    change -= np.median(change)
-    return float(np.median(np.abs(change[edges]) / gradient[edges]))
+    return np.asarray(change - np.median(change), np.float32)
 
 
 @dataclass
 class EdgeMotionMeter:
     """Follows the edges through a video; keeps two thumbnails, whatever its length."""
 
-    steps: list[float] = field(default_factory=list)
-    drifts: list[float] = field(default_factory=list)
+    steps: list[bool] = field(default_factory=list)
+    drifts: list[bool] = field(default_factory=list)
     first: NDArray[np.float32] | None = None
     last: NDArray[np.float32] | None = None
 
@@ -61,8 +76,8 @@ class EdgeMotionMeter:
         if self.first is None or self.last is None or new_shot:
             self.first = small
         else:
-            self.steps.append(edge_motion(self.last, small))
-            self.drifts.append(edge_motion(self.first, small))
+            self.steps.append(_rests(self.last, small, STEP_PX, STEP_SHARE))
+            self.drifts.append(_rests(self.first, small, DRIFT_PX, DRIFT_SHARE))
         self.last = small
 
     @property
@@ -70,9 +85,13 @@ class EdgeMotionMeter:
         """True if the edges stayed in place, but for a rare jolt or flicker."""
         if not self.steps:
             return True
-        return bool(
-            np.quantile(self.steps, 0.95) <= STEP_PX and np.quantile(self.drifts, 0.9) <= DRIFT_PX
-        )
+        return bool(np.mean(self.steps) >= STEPS_STILL and np.mean(self.drifts) >= DRIFTS_STILL)
+
+
+def _rests(
+    before: NDArray[np.float32], after: NDArray[np.float32], px: float, share: float
+) -> bool:
+    return edge_motion(before, after) <= px or changed_share(before, after) <= share
 
 
 def camera_verdict(still: bool, long_pairs: Sequence[PairHomography]) -> Camera:

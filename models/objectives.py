@@ -62,6 +62,23 @@ def probability_prior(probability: Tensor) -> Tensor:
     return -probability.square().sum(dim=1).mean()
 
 
+def erased_area_cost(weights: Tensor, boxes: Tensor, background_error: float) -> Tensor:
+    """What O's gradient cannot see: a larger box erases more background, at its typical error.
+
+    The hole is a constant to O, or O would shrink every box to nothing. Seen so, any error left at
+    a box's border asks for a larger box, and boxes grow until they hit the limit. A ring of
+    background around the subject now costs what growing over it can save; a ring that holds a part
+    of the subject, whose error is many times the background's, is still taken in.
+
+    Args:
+        weights: (B, J) p/q, a constant here.
+        boxes: (B, J, 4), with gradient.
+        background_error: median error density over cells, standardised units squared.
+    """
+    area = boxes[..., 2] * boxes[..., 3]
+    return background_error * (weights.detach() * area).mean()
+
+
 def mask_prior(mask: Tensor, kind: MaskPrior, target: float) -> Tensor:
     """Prior on the mask's average over the image (3.4, Table 3).
 

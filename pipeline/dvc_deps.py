@@ -44,7 +44,11 @@ def definitions(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def expected_deps(definition: dict[str, Any], root: Path) -> list[str]:
     """A stage's declared data deps, then the files of its module's closure under `root`."""
     data = [str(dep) for dep in definition.get("deps", []) if not str(dep).endswith(".py")]
-    return data + [path.as_posix() for path in module_closure(stage_module(definition), root)]
+    module = stage_module(definition)
+    try:
+        return data + [path.as_posix() for path in module_closure(module, root)]
+    except ModuleNotFoundError as error:
+        raise BackdropError(f"runs {module}, which is missing", where=str(DVC_FILE)) from error
 
 
 def out_of_step(root: Path) -> dict[str, list[str]]:
@@ -96,4 +100,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BackdropError as error:
+        sys.exit(f"error: {error}")

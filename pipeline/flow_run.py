@@ -6,8 +6,10 @@ cache. Call `pipeline.prefect_setup.prepare_environment` before importing this m
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from prefect import allow_failure, flow, get_run_logger, task
@@ -37,6 +39,8 @@ def run_flow(root: Path, say: Callable[[str], None]) -> None:
             failed: then it names each with its reason, but not those that only waited for one.
     """
     stages = read_dag(root)
+    # Prefect passes SIGTERM on when it has cleaned up. Dying of it would orphan its own server.
+    signal.signal(signal.SIGTERM, _interrupt)
     say(require_server(get_current_settings().api.url))
     try:
         state = backdrop_flow(root, stages, return_state=True)
@@ -110,6 +114,10 @@ def _body(
         return stage_body(stage, processes, unfinished, get_run_logger().info)
 
     return run
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _told(name: str, message: str) -> str:

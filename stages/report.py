@@ -9,13 +9,8 @@ only then does the stage fail. DVC leaves the files of a failed stage where they
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pipeline.evaluation.health import raise_if_collapsed
-
-from pipeline.ground_truth import GroundTruth
 from pipeline.inpainting import FrameInpainter
-from pipeline.params import read_params
 from pipeline.params.results import Report
 from pipeline.progress import Progress
 from pipeline.reporting.curves import accuracy_chart, training_charts
@@ -23,6 +18,7 @@ from pipeline.reporting.inputs import Inputs, VideoSummary, frames_of, read_inpu
 from pipeline.reporting.numbers import number
 from pipeline.reporting.page import VideoSection, render_page
 from pipeline.reporting.panels import video_panels
+from pipeline.reporting.run_params import read_run_params
 from pipeline.stage import run_stage
 from pipeline.store import paths
 from pipeline.store.atomic import write_bytes
@@ -33,7 +29,7 @@ OPEN_AT_FIRST = 3  # videos unfolded when the page opens
 
 def main() -> None:
     """Read, draw, write, and then fail if the run collapsed."""
-    params = read_params()
+    params = read_run_params()
     inputs = read_inputs()
     rows = summarize(inputs)
     charts = [accuracy_chart(frames_of(inputs, row.video), row.video) for row in rows]
@@ -54,7 +50,7 @@ def main() -> None:
 def _draw_videos(inputs: Inputs, rows: list[VideoSummary], report: Report) -> list[VideoSection]:
     """The panels of the first `max_videos` videos."""
     inpaint = FrameInpainter(paths.inpainter("rgb"))
-    truths = _ground_truths(inputs)
+    masks = dict(zip(inputs.videos["video"], inputs.videos["masks"], strict=True))
     shown = rows[: report.max_videos]
     sections = []
     with Progress("report", len(shown), "videos") as progress:
@@ -62,7 +58,7 @@ def _draw_videos(inputs: Inputs, rows: list[VideoSummary], report: Report) -> li
             index = inputs.index[inputs.index["video"] == row.video].sort_values("frame")
             panels = video_panels(
                 row.video,
-                truths.get(row.video),
+                masks[row.video],
                 index,
                 frames_of(inputs, row.video),
                 inpaint,
@@ -72,13 +68,6 @@ def _draw_videos(inputs: Inputs, rows: list[VideoSummary], report: Report) -> li
             sections.append(VideoSection(row, panels, open=position < OPEN_AT_FIRST))
             progress.advance(1, row.video)
     return sections
-
-
-def _ground_truths(inputs: Inputs) -> dict[str, GroundTruth]:
-    """Per video that has some."""
-    videos = inputs.videos[inputs.videos["masks"] != ""]
-    columns = zip(videos["video"], videos["masks"], videos["frames"], strict=True)
-    return {video: GroundTruth(Path(masks), int(frames)) for video, masks, frames in columns}
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from models.camera import Camera, EdgeMotionMeter, camera_verdict
 from models.keypoints import KeypointDetector, Keypoints
@@ -38,13 +37,14 @@ from pipeline.progress import Progress
 from pipeline.stage import run_stage
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, HOMOGRAPHIES_TABLE, INDEX_TABLE, video_file
-from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table, write_table
+from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table, write_columns
 
 log = logging.getLogger("backdrop")
 
+STATISTICS = ("keypoints", "matches", "inliers", "inlier_ratio", "error_px", "ok", "reason")
 LONG_BASELINE = 8  # frames between the pairs that parallax is judged on
 
-Row = dict[str, Any]
+Columns = dict[str, list[Any]]  # of the table; rows as dicts would take ten times the memory
 
 
 def main() -> None:
@@ -53,15 +53,19 @@ def main() -> None:
     jobs = _jobs(settings)
     unfinished = Unfinished("stabilize", settings.model_dump())
     unfinished.open()
-    rows = {
-        job.video: cast("list[Row]", unfinished.result(job)) for job in jobs if unfinished.has(job)
+    tables = {
+        job.video: cast("Columns", unfinished.result(job)) for job in jobs if unfinished.has(job)
     }
-    left = [job for job in jobs if job.video not in rows]
+    left = [job for job in jobs if job.video not in tables]
     with Progress("stabilize", sum(job.size for job in jobs), "frames") as progress:
-        progress.resume_at(sum(job.size for job in jobs if job.video in rows))
-        rows |= run_jobs(left, partial(_work, unfinished), progress)
-    _judge(rows)
-    write_table(HOMOGRAPHIES_TABLE, [row for job in jobs for row in rows[job.video]], HOMOGRAPHIES)
+        progress.resume_at(sum(job.size for job in jobs if job.video in tables))
+        tables |= run_jobs(left, partial(_work, unfinished), progress)
+    _judge(tables)
+    whole = {
+        name: [value for job in jobs for value in tables[job.video][name]]
+        for name in HOMOGRAPHIES.names
+    }
+    write_columns(HOMOGRAPHIES_TABLE, whole, HOMOGRAPHIES)
     unfinished.close()
 
 
@@ -79,16 +83,16 @@ def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:
     return jobs
 
 
-def _work(unfinished: Unfinished, job: Job[Stabilize], advance: Advance) -> list[Row]:
+def _work(unfinished: Unfinished, job: Job[Stabilize], advance: Advance) -> Columns:
     """In a worker process."""
     with FrameReader(video_file(FRAMES, job.video)) as reader:
         track = Track(reader, job.data)
         for _ in range(reader.count):
             track.advance()
             advance(1)
-    rows = track.rows(job.video)
-    unfinished.mark(job, rows)
-    return rows
+    columns = track.columns(job.video)
+    unfinished.mark(job, columns)
+    return columns
 
 
 @dataclass
@@ -110,14 +114,14 @@ class Track:
         shared = HomographySettings.__dataclass_fields__
         self.limits = HomographySettings(**settings.model_dump(include=set(shared)))
         self.size = (self.reader.height, self.reader.width)
-        self.cuts = np.array(sorted(self.reader.cuts), np.int64)
+        self.cuts = self.reader.cuts
 
     def advance(self) -> None:
         """Read the next frame and estimate the pairs that it completes."""
         t, gap = self.frame, self.settings.gap
         grey = np.asarray(cv2.cvtColor(self.reader.read(t), cv2.COLOR_RGB2GRAY), np.uint8)
         keypoints = self.detector.detect(grey)
-        self.edges.add(grey, new_shot=t in self.reader.cuts)
+        self.edges.add(grey, new_shot=t in self.cuts)
         self.recent.append(keypoints)
         if t >= gap:
             earlier = self.recent.popleft()
@@ -132,16 +136,28 @@ class Track:
             self.anchor = keypoints
         self.frame += 1
 
-    def rows(self, video: str) -> list[Row]:
-        """The table's rows of the whole video, by target; of a static camera, H is the identity.
+    def columns(self, video: str) -> Columns:
+        """The table of the whole video, by target; of a static camera, H is the identity.
 
         The estimates' jitter of some tenths of a px would else be motion of a still background.
         """
         camera = camera_verdict(self.edges.still, self.long_pairs)
-        pairs = self.pairs
+        keys = sorted(self.pairs)
+        pairs = [self.pairs[key] for key in keys]
         if camera == "static":
-            pairs = {key: self._still(*key, pair) for key, pair in pairs.items()}
-        return [_row(video, key, pairs[key], camera) for key in sorted(pairs)]
+            pairs = [self._still(key, pair) for key, pair in zip(keys, pairs, strict=True)]
+        return {
+            "video": [video] * len(pairs),
+            "source": [source for _, source in keys],
+            "target": [target for target, _ in keys],
+            **{
+                f"h{row}{column}": [float(pair.H[row, column]) for pair in pairs]
+                for row in range(3)
+                for column in range(3)
+            },
+            **{name: [getattr(pair, name) for pair in pairs] for name in STATISTICS},
+            "camera": [camera] * len(pairs),
+        }
 
     def _estimate(
         self, source: int, source_keypoints: Keypoints, target: int, target_keypoints: Keypoints
@@ -150,56 +166,44 @@ class Track:
             return unknown_homography("scene cut", len(source_keypoints))
         return estimate_homography(source_keypoints, target_keypoints, self.size, self.limits)
 
-    def _still(self, target: int, source: int, pair: PairHomography) -> PairHomography:
-        if self._cut_between(source, target):
+    def _still(self, key: tuple[int, int], pair: PairHomography) -> PairHomography:
+        if self._cut_between(*key):
             return pair
         return replace(pair, H=np.eye(3), error_px=pair.motion_px, reason="")
 
     def _cut_between(self, a: int, b: int) -> bool:
-        return bool(((self.cuts > min(a, b)) & (self.cuts <= max(a, b))).any())
+        return any(min(a, b) < cut <= max(a, b) for cut in self.cuts)
 
 
-def _row(video: str, key: tuple[int, int], pair: PairHomography, camera: Camera) -> Row:
-    H: NDArray[np.float64] = pair.H
-    return {
-        "video": video,
-        "source": key[1],
-        "target": key[0],
-        **{f"h{row}{column}": float(H[row, column]) for row in range(3) for column in range(3)},
-        "keypoints": pair.keypoints,
-        "matches": pair.matches,
-        "inliers": pair.inliers,
-        "inlier_ratio": pair.inlier_ratio,
-        "error_px": pair.error_px,
-        "ok": pair.ok,
-        "reason": pair.reason,
-        "camera": camera,
-    }
-
-
-def _judge(rows: Mapping[str, Sequence[Row]]) -> None:
+def _judge(tables: Mapping[str, Columns]) -> None:
     """Say per video what was found; stop where no video has a pair to go on with.
 
     Raises:
         BackdropError: not one pair of one video could be stabilised.
     """
-    for video, pairs in rows.items():
-        good = sum(row["ok"] for row in pairs)
-        message = f"{video}: {pairs[0]['camera']} camera, {good} of {len(pairs)} pairs stabilised"
-        if good == len(pairs):
-            log.info("%s", message)
-            continue
-        reasons = [row["reason"] for row in pairs if not row["ok"]]
-        commonest = max(sorted(set(reasons)), key=reasons.count)
-        level = logging.INFO if good else logging.WARNING
-        log.log(level, "%s, most often for: %s", message, commonest)
-    if not any(row["ok"] for pairs in rows.values() for row in pairs):
+    all_reasons = []
+    for video, columns in tables.items():
+        reasons = [reason for reason in columns["reason"] if reason]
+        good = len(columns["ok"]) - len(reasons)
+        message = (
+            f"{video}: {columns['camera'][0]} camera, "
+            f"{good} of {len(columns['ok'])} pairs stabilised"
+        )
+        if reasons:
+            message += f"; the others not, most often for: {_commonest(reasons)}"
+        log.log(logging.INFO if good else logging.WARNING, "%s", message)
+        all_reasons += reasons
+    if not any(any(columns["ok"]) for columns in tables.values()):
         raise BackdropError(
-            f"no pair of frames of any video could be stabilised ({commonest})",
-            where=", ".join(rows),
+            f"no pair of frames of any video could be stabilised ({_commonest(all_reasons)})",
+            where=", ".join(tables),
             remedy="raise extract_frames.longest_side or lower stabilize.contrast; a textureless "
             "background needs a camera that stands still",
         )
+
+
+def _commonest(reasons: Sequence[str]) -> str:
+    return max(sorted(set(reasons)), key=reasons.count)
 
 
 if __name__ == "__main__":

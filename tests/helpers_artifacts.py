@@ -219,16 +219,15 @@ def write_predictions(
     confidence: NDArray[np.float32] | None = None,
 ) -> None:
     """`artifacts/predictions/VIDEO.h5`; by default the true box and a soft ellipse in it."""
-    count, height, width = scene.truth.shape
+    count = len(scene.truth)
     sure = np.linspace(0.6, 0.9, count) if confidence is None else confidence
     with create(paths.video_file(paths.PREDICTIONS, scene.video), PREDICTIONS) as file:
         file.create_dataset("boxes", data=(scene.boxes if boxes is None else boxes), dtype="f4")
         file.create_dataset("cell", data=np.zeros(count, np.int32))
         cells = np.full((count, 64), 1 / 64, np.float32)
         file.create_dataset("cell_probability", data=cells)
-        file.create_dataset(
-            "mask", data=scene.soft if soft is None else soft, chunks=(1, height, width)
-        )
+        mask = scene.soft if soft is None else soft
+        file.create_dataset("mask", data=mask, chunks=(1, *mask.shape[1:]))
         file.create_dataset("confidence", data=sure, dtype="f4")
         file.attrs["grid"] = 8
 

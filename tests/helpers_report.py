@@ -80,7 +80,15 @@ def make_metrics(
         "val": {"J": values["J"], "F": values["F"]},
         "test": values | counts,
         "test_unseen": values | counts,
-        "health": {"collapsed": bool(collapsed), "why": collapsed},
+        "health": {
+            "collapsed": bool(collapsed),
+            "why": collapsed,
+            "empty_frames": 0.125,
+            "mask_area_mean": 0.06,
+            "mask_area_jitter": 0.2,
+            "box_jump_px": 2.0,
+            "confidence": 0.65,
+        },
     }
 
 

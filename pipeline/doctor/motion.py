@@ -14,6 +14,8 @@ KEYPOINTS = 1000
 RATIO = 0.75  # Lowe's
 INLIER_PX = 2.0
 STILL_PX = 1.0  # a matched point that moves less stands still
+CLEAR = 60  # points whose common motion is not to be doubted
+STEADY = 1.2  # a homography must lessen the changed area by more to be believed
 MIN_MATCHES = 16
 MOVING_PX = 1.5  # residual flow that is more than noise
 CHANGED = 8  # levels; smaller differences are noise
@@ -24,11 +26,11 @@ MIN_AREA = 0.001  # of the frame; smaller blobs are noise
 class Motion:
     """Between frame `frame` and the one a gap later; lengths in shares of the frame's width.
 
-    Shares are NaN where there is too little texture to tell. `blob` is None where nothing moves.
+    `fitted` is NaN where there is too little texture to tell; `blob` None where nothing moves.
     """
 
     frame: int
-    still: float  # share of matched points that stay in place
+    steady: bool  # most points stand still, or no homography makes the frames more alike
     fitted: float  # share of matched points that one homography explains
     restless: float  # share of the frame that still moves once the camera's motion is taken out
     blob: Blob | None
@@ -59,11 +61,24 @@ def measure(frame: int, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> 
     """Compare two shrunk frames, RGB uint8 (H, W, 3)."""
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
     here, there = _matches(grey[0], grey[1])
-    still, fitted, homography = _camera(here, there)
-    flow, valid, changed = _residual(grey[0], grey[1], homography)
-    moving = (np.hypot(flow[..., 0], flow[..., 1]) > MOVING_PX) & valid & changed
+    homography, fitted = _camera(here, there)
+    unmoved = _changed(grey[0], *_warp(grey[1], np.eye(3)))
+    warped, valid = _warp(grey[1], homography)
+    changed = _changed(grey[0], warped, valid)
+    no_better = not valid.any() or unmoved.mean() <= STEADY * changed[valid].mean()
+    moved = np.linalg.norm(here - there, axis=1) > STILL_PX
+    clear = moved.mean() > 0.5 and fitted * len(here) > CLEAR if len(here) else False
+    steady = bool(no_better and not clear) or bool(len(here) and moved.mean() < 0.5)
+    if steady:
+        (warped, valid), changed = _warp(grey[1], np.eye(3)), unmoved
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(
+        grey[0], warped, np.zeros((*warped.shape, 2), np.float32)
+    )
+    # Flow means nothing on a wall of one colour, hence the second condition.
+    moving = (np.hypot(flow[..., 0], flow[..., 1]) > MOVING_PX) & changed
     restless = float(moving.sum() / max(int(valid.sum()), 1))
-    return Motion(frame, still, fitted, restless, _largest_blob(first, flow, moving))
+    blob = _largest_blob(first, flow.astype(np.float32), moving)
+    return Motion(frame, steady, fitted, restless, blob)
 
 
 def _matches(
@@ -84,36 +99,35 @@ def _matches(
 
 def _camera(
     here: NDArray[np.float32], there: NDArray[np.float32]
-) -> tuple[float, float, NDArray[np.float64]]:
-    """Shares of points that stand still and that fit; the homography second -> first."""
+) -> tuple[NDArray[np.float64], float]:
+    """The homography second -> first, and the share of points that fit it."""
     if len(here) < MIN_MATCHES:
-        return float("nan"), float("nan"), np.eye(3)
-    still = float((np.linalg.norm(here - there, axis=1) < STILL_PX).mean())
-    if still > 0.5:
-        return still, still, np.eye(3)
+        return np.eye(3), float("nan")
     homography, _ = cv2.findHomography(there, here, cv2.USAC_MAGSAC, INLIER_PX)
     if homography is None:
-        return still, 0.0, np.eye(3)
+        return np.eye(3), 0.0
     mapped = cv2.perspectiveTransform(there[:, None], homography)[:, 0]
     fitted = float((np.linalg.norm(mapped - here, axis=1) < INLIER_PX).mean())
-    return still, fitted, homography.astype(np.float64)
+    return homography.astype(np.float64), fitted
 
 
-def _residual(
-    first: NDArray[Any], second: NDArray[Any], homography: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Flow (H, W, 2) px from the first to the second warped onto it; where the warp reaches; and
-    where the two differ: flow means nothing on a wall of one colour."""
-    size = (first.shape[1], first.shape[0])
-    warped = cv2.warpPerspective(second, homography, size)
-    inside = cv2.warpPerspective(np.full_like(second, 255), homography, size)
+def _warp(
+    image: NDArray[Any], homography: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The warped picture, and where it is more than a margin inside the original."""
+    size = (image.shape[1], image.shape[0])
+    inside = cv2.warpPerspective(np.full_like(image, 255), homography, size)
     valid = cv2.erode(inside, np.ones((21, 21), np.uint8), borderValue=0) == 255
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(
-        first, warped, np.zeros((*first.shape, 2), np.float32)
-    )
-    difference = cv2.absdiff(cv2.blur(first, (5, 5)), cv2.blur(warped, (5, 5)))
-    changed = cv2.dilate((difference > CHANGED).astype(np.uint8), np.ones((7, 7), np.uint8))
-    return flow.astype(np.float32), np.asarray(valid, np.bool_), changed.astype(np.bool_)
+    return cv2.warpPerspective(image, homography, size), np.asarray(valid, np.bool_)
+
+
+def _changed(
+    first: NDArray[Any], second: NDArray[Any], valid: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Where two grey pictures differ by more than noise."""
+    difference = cv2.absdiff(cv2.blur(first, (5, 5)), cv2.blur(second, (5, 5)))
+    near = cv2.dilate((difference > CHANGED).astype(np.uint8), np.ones((7, 7), np.uint8))
+    return near.astype(np.bool_) & valid
 
 
 def _largest_blob(

@@ -35,7 +35,8 @@ def hard_at_size_of(mask: Mask, truth: Mask) -> Mask:
 def blob(frame: FrameResult, scale: float) -> NDArray[np.float32]:
     """The control in the frame's predicted box: a soft ellipse `(H, W)`."""
     height, width = frame.soft.shape
-    return ellipse_mask(frame.box[None].astype(np.float32), height, width, scale)[0]
+    ellipses = ellipse_mask(frame.box[None].astype(np.float32), height, width, scale)
+    return np.asarray(ellipses[0])
 
 
 def refined_blob(frame: FrameResult, calibration: Calibration) -> Mask:

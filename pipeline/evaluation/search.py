@@ -19,7 +19,7 @@ from pipeline.evaluation.collect import FrameResult, VideoResult, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined
 from pipeline.pool import Advance
 
-BLOB_CRF_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
+BLOB_CRF_THRESHOLDS = (0.3, 0.5, 0.7)
 """Of the control under CRF; coarse, since its scale says much the same."""
 BLOB_CRF_FRAMES = 24
 """At most so many frames, over all videos, choose the control's scale, threshold and setting."""

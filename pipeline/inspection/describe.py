@@ -15,7 +15,14 @@ from safetensors import SafetensorError, safe_open
 
 from pipeline.errors import BackdropError
 from pipeline.frames import FrameReader
-from pipeline.inspection.kinds import Kind, hdf5_schema, kind_of, table_schema
+from pipeline.inspection.kinds import (
+    MODEL_SCHEMAS,
+    Kind,
+    hdf5_schema,
+    kind_of,
+    table_schema,
+    unknown,
+)
 from pipeline.store import tables
 from pipeline.store.atomic import read_json
 from pipeline.store.hdf5 import open_artifact
@@ -112,9 +119,12 @@ def _describe_model(folder: Path) -> list[str]:
             where=str(weights),
             remedy="delete the folder and run `dvc repro`",
         ) from error
+    name = f"{config.get('schema', 'no schema')} v{config.get('schema_version', 0)}"
+    if name not in MODEL_SCHEMAS:
+        raise unknown(folder / "config.json", name, MODEL_SCHEMAS)
     parameters = sum(int(np.prod(shape)) for shape in shapes.values())
     return [
-        f"model, {_size(weights)}, {len(shapes)} tensors, {parameters:,} values",
+        f"{name}, {_size(weights)}, {len(shapes)} tensors, {parameters:,} values",
         "config.json",
         *_indented(json.dumps(config, indent=2, sort_keys=True)),
         *_block("tensors", {name: tuple(shape) for name, shape in shapes.items()}),

@@ -79,7 +79,7 @@ def _draw_flow(path: Path, file: h5py.File, frame: int) -> Image:
     flow, scale_px = file["flow"][frame].astype(np.float32), float(file.attrs["scale_px"])
     colours = flow_colours(flow, scale_px)
     colours[file["valid"][frame] == 0] //= 3
-    picture = _enlarged(colours)
+    picture = _enlarged(colours, smooth=False)
     largest = float(np.hypot(flow[..., 0], flow[..., 1]).max())
     state = "" if file["ok"][frame] else ", its pair is not ok"
     text = f"{path.stem}, flow of frame {frame}, at most {largest:.2f} px{state}"
@@ -153,5 +153,5 @@ def _frame_beside(path: Path, frame: int, size: tuple[int, ...]) -> Image:
         return reader.read(frame)
 
 
-def _enlarged(image: NDArray[np.uint8]) -> Image:
-    return resize(image, max(SHORTEST_WIDTH, image.shape[1]))
+def _enlarged(image: NDArray[np.uint8], *, smooth: bool = True) -> Image:
+    return resize(image, max(SHORTEST_WIDTH, image.shape[1]), smooth=smooth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.store import hdf5, tables
 from pipeline.video.folder import folder_images
 
 HDF5_SCHEMAS = (hdf5.FRAMES, hdf5.FLOW, hdf5.PREDICTIONS, hdf5.MASKS)
+MODEL_SCHEMAS = ("backdrop.inpainter v1", "backdrop.model v1")
 TABLE_SCHEMAS = (tables.VIDEOS, tables.INDEX, tables.HOMOGRAPHIES, tables.PER_FRAME)
 MODEL_FILES = ("config.json", "model.safetensors")
 
@@ -66,7 +68,7 @@ def hdf5_schema(path: Path) -> hdf5.Schema:
     """
     found = hdf5.identify(path)
     if found not in HDF5_SCHEMAS:
-        raise _unknown(path, str(found or "no schema"), [str(schema) for schema in HDF5_SCHEMAS])
+        raise unknown(path, str(found or "no schema"), [str(schema) for schema in HDF5_SCHEMAS])
     return found
 
 
@@ -86,11 +88,12 @@ def table_schema(path: Path) -> pa.Schema:
         ) from error
     known = {tables.describe(schema): schema for schema in TABLE_SCHEMAS}
     if found not in known:
-        raise _unknown(path, found, list(known))
+        raise unknown(path, found, list(known))
     return known[found]
 
 
-def _unknown(path: Path, found: str, known: list[str]) -> BackdropError:
+def unknown(path: Path, found: str, known: Iterable[str]) -> BackdropError:
+    """The error for what declares a schema or version that we do not write."""
     return BackdropError(
         f"holds '{found}', which is not known here",
         where=str(path),

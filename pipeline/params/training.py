@@ -108,6 +108,9 @@ class LossParams(Section):
     pixel: NonNegative = 1.0
     perceptual: NonNegative = 2.0
     flow: NonNegative = Field(1.0, description="of the flow background objective; 0: without flow")
+    erased_area: NonNegative = Field(
+        2.0, description="cost of erasing background, on boxes; 0 as in the paper: boxes may grow"
+    )
     probability_prior: NonNegative = 0.1
     mask_prior: Literal["v", "l1", "l2", "none"] = "v"
     mask_prior_weight: NonNegative = 0.25

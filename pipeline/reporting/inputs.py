@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.evaluation.calibration import read_calibration
 from pipeline.frames import load_index, open_frames
 from pipeline.store import paths
 from pipeline.store.atomic import read_json
@@ -23,7 +24,7 @@ class Inputs:
 
     Attributes:
         metrics: metrics.json.
-        videos, index, per_frame: the tables; videos in the order in which they are shown.
+        videos, index, per_frame: the tables; evaluated videos, as they are shown.
         cameras: verdict on the camera per video.
         threshold_source: validation, or default where no validation video has ground truth.
         flow_backend, flow_reason: which flow was computed, and why that one.
@@ -71,7 +72,9 @@ def read_inputs() -> Inputs:
     Raises:
         BackdropError: an artifact is missing, damaged or of another version.
     """
+    per_frame = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
     videos = read_table(paths.VIDEOS_TABLE, VIDEOS)
+    videos = videos[videos["video"].isin(per_frame["video"])]
     order = {split: position for position, split in enumerate(SPLIT_ORDER)}
     videos = videos.sort_values(
         ["split", "video"], key=lambda column: column.map(lambda value: order.get(value, value))
@@ -86,9 +89,9 @@ def read_inputs() -> Inputs:
         metrics=read_json(paths.METRICS),
         videos=videos,
         index=load_index(),
-        per_frame=read_table(paths.PER_FRAME_TABLE, PER_FRAME),
+        per_frame=per_frame,
         cameras=dict(zip(homographies["video"], homographies["camera"], strict=True)),
-        threshold_source=read_json(paths.CALIBRATION)["source"],
+        threshold_source=read_calibration().source,
         flow_backend=backend,
         flow_reason=reason,
         frame_size=size,

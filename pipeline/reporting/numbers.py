@@ -81,17 +81,18 @@ class Tile:
 
 
 def table(metrics: dict[str, Any]) -> list[Group]:
-    """Every number of the three splits."""
-    return [
-        Group(
-            title,
-            [
-                Row(label, key in ("J", "F"), [_cell(metrics, split, key) for split in SPLITS])
-                for key, label in rows.items()
-            ],
-        )
-        for title, rows in GROUPS.items()
-    ]
+    """The numbers of the three splits; a metric that none of them has is left out, but for J."""
+    groups = []
+    for title, labels in GROUPS.items():
+        cells = {key: [_cell(metrics, split, key) for split in SPLITS] for key in labels}
+        rows = [
+            Row(labels[key], key in ("J", "F"), row)
+            for key, row in cells.items()
+            if key == "J" or not all(cell.none for cell in row)
+        ]
+        if rows:
+            groups.append(Group(title, rows))
+    return groups
 
 
 def bars(test: dict[str, Any]) -> list[Bar]:
@@ -104,8 +105,10 @@ def bars(test: dict[str, Any]) -> list[Bar]:
 
 
 def tiles(metrics: dict[str, Any]) -> list[Tile]:
-    """The numbers on top."""
+    """The numbers on top; without ground truth, what can be known without."""
     test = metrics["test"]
+    if test["J"] is None:
+        return [Tile("Test J", NO_TRUTH, "", none=True), *known_without_truth(metrics["health"])]
     frames, empty = test["frames"], test["empty_frames"]
     return [
         _tile("Test J", test["J"], f"{number(test['J_no_crf'])} without CRF"),
@@ -117,6 +120,18 @@ def tiles(metrics: dict[str, Any]) -> list[Tile]:
     ]
 
 
+def known_without_truth(health: dict[str, Any]) -> list[Tile]:
+    """What every run can say of itself."""
+    jitter, jump = health["mask_area_jitter"], health["box_jump_px"]
+    return [
+        _known("Empty masks", f"{health['empty_frames']:.1%}", "of all frames"),
+        _known("Mask area", f"{health['mask_area_mean']:.1%}", "of the frame, on average"),
+        _known("Area jitter", _percent(jitter), "of the area, from frame to frame"),
+        _known("Box jump", f"{number(jump, 1)} px", "from frame to frame, median"),
+        _known("Confidence", number(health["confidence"]), "probability of the winning cell"),
+    ]
+
+
 def number(value: float | None, decimals: int = 2) -> str:
     """A number, or a dash for null and NaN.
 
@@ -124,6 +139,14 @@ def number(value: float | None, decimals: int = 2) -> str:
     ('0.46', '-', '-')
     """
     return NOTHING if value is None or value != value else f"{value:.{decimals}f}"
+
+
+def _known(label: str, value: str, note: str) -> Tile:
+    return Tile(label, value, note, none=False)
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{share:.1%}"
 
 
 def _tile(label: str, value: float | None, note: str) -> Tile:
@@ -140,6 +163,6 @@ def _cell(metrics: dict[str, Any], split: str, key: str) -> Cell:
     if key not in values:
         return Cell("", none=True)
     if values[key] is None:
-        return Cell(NO_TRUTH if key in ("J", "F") else NOTHING, none=True)
+        return Cell(NO_TRUTH if key == "J" else NOTHING, none=True)
     whole = key in ("frames", "empty_frames")
     return Cell(f"{values[key]}" if whole else f"{values[key]:.3f}", none=False)

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.params import Params
 from pipeline.reporting import numbers
 from pipeline.reporting.curves import Chart
 from pipeline.reporting.inputs import Inputs, VideoSummary
 from pipeline.reporting.legend import data_uri, legend
 from pipeline.reporting.panels import Panel
+from pipeline.reporting.run_params import RunParams
 from pipeline.reporting.verdict import judge
 
 HERE = Path(__file__).parent
@@ -43,7 +42,7 @@ class VideoSection:
 
 def render_page(
     inputs: Inputs,
-    params: Params,
+    params: RunParams,
     rows: Sequence[VideoSummary],
     sections: Sequence[VideoSection],
     training: dict[str, list[Chart]],
@@ -59,13 +58,14 @@ def render_page(
     )
     environment.filters |= {"data_uri": data_uri, "number": numbers.number}
     return environment.get_template("page.html").render(
-        name=params.prepare_data.name,
+        name=params.name,
         style=Markup((HERE / "style.css").read_text()),
         facts=_facts(inputs, params),
         verdict=judge(inputs.metrics),
         tiles=numbers.tiles(inputs.metrics),
         splits=numbers.SPLITS,
         groups=numbers.table(inputs.metrics),
+        known=numbers.known_without_truth(inputs.metrics["health"]),
         bars=numbers.bars(inputs.metrics["test"]),
         threshold=_threshold(inputs),
         legend=legend(),
@@ -74,11 +74,11 @@ def render_page(
         accuracy=accuracy,
         rows=rows,
         training=training,
-        params=_params_text(params),
+        params=params.text,
     )
 
 
-def _facts(inputs: Inputs, params: Params) -> list[str]:
+def _facts(inputs: Inputs, params: RunParams) -> list[str]:
     """The line under the title."""
     width, height = inputs.frame_size
     network = params.network
@@ -86,7 +86,7 @@ def _facts(inputs: Inputs, params: Params) -> list[str]:
         f"{len(inputs.videos)} videos, {len(inputs.per_frame)} frames of {width}x{height} px",
         f"network input {network.width}x{network.height} px",
         f"flow: {inputs.flow_backend}" + (f" ({inputs.flow_reason})" if inputs.flow_reason else ""),
-        f"seed {params.compute.seed}",
+        f"seed {params.seed}",
     ]
 
 
@@ -95,9 +95,3 @@ def _threshold(inputs: Inputs) -> str:
     if inputs.threshold_source == "validation":
         return f"The threshold {value:.2f} was chosen on validation frames."
     return f"The threshold {value:.2f} is the default: no validation video has ground truth."
-
-
-def _params_text(params: Params) -> str:
-    """YAML; without `root`, a place on the user's disk that says nothing about the result."""
-    values = params.model_dump(mode="json", exclude={"prepare_data": {"root"}})
-    return yaml.safe_dump(values, sort_keys=False, default_flow_style=False)

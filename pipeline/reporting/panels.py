@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.drawing.marks import Image
 from pipeline.drawing.panel import FrameResult, Picture, draw_panel
 from pipeline.frames import open_frames
-from pipeline.ground_truth import GroundTruth
+from pipeline.ground_truth import open_truth
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
 
@@ -44,7 +44,7 @@ def choose_frames(confidence: Sequence[float], count: int) -> list[int]:
 
 def video_panels(
     video: str,
-    truth: GroundTruth | None,
+    masks: str,
     index: pd.DataFrame,
     per_frame: pd.DataFrame,
     inpaint: Inpaint,
@@ -55,7 +55,7 @@ def video_panels(
 
     Args:
         video: its name.
-        truth: its ground truth, if any.
+        masks: its folder of ground truth, "" where there is none.
         index, per_frame: the video's rows, by frame.
         inpaint: puts the inpainter's background into the 1.1x box (x, y, w, h px) of a frame.
         count: frames spread over the video.
@@ -66,7 +66,7 @@ def video_panels(
     panels = []
     for frame, result in zip(
         chosen,
-        _read_results(video, chosen, index["source_frame"].tolist(), truth, inpaint),
+        _read_results(video, chosen, index["source_frame"].tolist(), masks, inpaint),
         strict=True,
     ):
         panels.append(
@@ -86,7 +86,7 @@ def _read_results(
     video: str,
     chosen: Sequence[int],
     source_frames: Sequence[int],
-    truth: GroundTruth | None,
+    masks: str,
     inpaint: Inpaint,
 ) -> Iterator[FrameResult]:
     """Read the chosen frames from the video's four artifacts."""
@@ -94,8 +94,9 @@ def _read_results(
         open_frames(video) as frames,
         open_artifact(paths.video_file(paths.FLOW, video), FLOW) as flow,
         open_artifact(paths.video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
-        open_artifact(paths.video_file(paths.MASKS, video), MASKS) as masks,
+        open_artifact(paths.video_file(paths.MASKS, video), MASKS) as refined,
     ):
+        truth = open_truth(masks, frames.attributes)
         for frame in chosen:
             image = frames.read(frame)
             box = predictions["boxes"][frame]
@@ -105,7 +106,7 @@ def _read_results(
                 cell=int(predictions["cell"][frame]),
                 cell_probability=predictions["cell_probability"][frame],
                 soft=predictions["mask"][frame],
-                hard=masks["mask"][frame] > 0,
+                hard=refined["mask"][frame] > 0,
                 flow=flow["flow"][frame].astype(np.float32),
                 flow_scale_px=float(flow.attrs["scale_px"]),
                 background=inpaint(image, box),

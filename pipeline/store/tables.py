@@ -96,7 +96,15 @@ PER_FRAME = table_schema(
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
     """Write rows (dicts with exactly the schema's keys) atomically, byte for byte repeatable."""
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    _write(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
+
+
+def write_columns(path: Path, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> None:
+    """As `write_table`, from columns: a tenth of the memory where there are many rows."""
+    _write(path, pa.Table.from_pydict(dict(columns), schema=schema))
+
+
+def _write(path: Path, table: pa.Table) -> None:
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
 

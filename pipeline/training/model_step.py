@@ -17,6 +17,7 @@ from models.inpainter import Inpainter
 from models.model import SegmentationModel
 from models.objectives import (
     background_objective,
+    erased_area_cost,
     foreground_objective,
     mask_prior,
     probability_prior,
@@ -52,6 +53,7 @@ class Frozen:
     Attributes:
         rgb, flow: the inpainters; `flow` is None without optical flow.
         rgb_spread, flow_spread: scales that bring both G to unit spread over cells.
+        rgb_median: error density of a typical cell.
         distance: L.
     """
 
@@ -59,6 +61,7 @@ class Frozen:
     flow: Inpainter | None
     rgb_spread: float
     flow_spread: float
+    rgb_median: float
     distance: ReconstructionLoss
 
 
@@ -91,9 +94,11 @@ def model_loss(
     reconstruction = torch.stack([d.reconstruction for d in draws], dim=1)
     density = torch.stack([d.density for d in draws], dim=1)
     mask = torch.cat([d.mask for d in draws])
-    loss, terms = _combine(params, proposals, weights, reconstruction, density, mask)
+    boxes = torch.stack([d.box for d in draws], dim=1)
+    erased = erased_area_cost(weights, boxes, frozen.rgb_median)
+    loss, terms = _combine(params, proposals, weights, reconstruction, density, mask, erased)
     terms["entropy"] = torch.special.entr(proposals.probability).sum(dim=1).mean()
-    terms["box_side"] = torch.stack([d.box for d in draws])[..., 2:].mean()
+    terms["box_side"] = boxes[..., 2:].mean()
     return loss, {key: value.detach() for key, value in terms.items()}
 
 
@@ -142,6 +147,7 @@ def _combine(
     reconstruction: Tensor,
     density: Tensor,
     mask: Tensor,
+    erased: Tensor,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     weight = params.loss
     terms: dict[str, Tensor] = {}
@@ -152,6 +158,7 @@ def _combine(
         terms["foreground"] = foreground_objective(weights, reconstruction, to_probability)
         terms["mask_prior"] = mask_prior(mask, weight.mask_prior, weight.mask_prior_lambda)
         loss = loss + terms["foreground"] + weight.mask_prior_weight * terms["mask_prior"]
+        loss = loss + weight.erased_area * erased
     if params.objective != "foreground_only":
         terms["background"] = background_objective(weights, density)
         loss = loss + terms["background"]

@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.objectives import exact_background_objective, mask_prior, probability_prior
+from models.objectives import (
+    erased_area_cost,
+    exact_background_objective,
+    mask_prior,
+    probability_prior,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,3 +39,12 @@ def test_exact_objective_moves_probability_to_the_worst_inpainted_cell():
     exact_background_objective(logits.softmax(dim=1), density).backward()
     assert logits.grad.argmin().item() == 1  # descent raises it
     assert (logits.grad[0, [0, 2, 3]] > 0).all()
+
+
+def test_erased_area_costs_the_background_error_of_the_box():
+    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.5]], [[0.5, 0.5, 0.4, 0.5]]], requires_grad=True)
+    cost = erased_area_cost(torch.ones(2, 1), boxes, 0.1)
+    assert cost.item() == pytest.approx(0.1 * (0.1 + 0.2) / 2)
+    cost.backward()
+    assert (boxes.grad[..., :2] == 0).all()
+    assert (boxes.grad[..., 2:] > 0).all()

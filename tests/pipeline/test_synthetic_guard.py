@@ -4,6 +4,7 @@ J of the two simplest methods, their one threshold chosen on validation clips, o
 Measured: residual optical flow about 0.35, a colour range 0.2, a colour cluster 0.1.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -40,7 +41,7 @@ def residual_speed(frames: np.ndarray) -> np.ndarray:
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found = [sift.detectAndCompute(image, None) for image in grey]
     speeds = []
-    for now, (target, goal) in enumerate(zip(found, found[1:], strict=False)):
+    for now, (target, goal) in enumerate(pairwise(found)):
         pairs = cv2.BFMatcher().knnMatch(goal[1], target[1], k=2)
         kept = [best for best, second in pairs if best.distance < 0.8 * second.distance]
         source = np.float32([goal[0][match.queryIdx].pt for match in kept])

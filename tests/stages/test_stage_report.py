@@ -16,6 +16,7 @@ from helpers_report import FlatInpainter, make_evaluated_project
 import stages.report
 from pipeline.errors import BackdropError
 from pipeline.store import paths
+from pipeline.store.tables import PER_FRAME, read_table, write_table
 
 VOID = {"meta", "link", "img", "br", "line", "circle", "polyline", "rect", "ellipse", "path"}
 URL_ATTRIBUTES = {"src", "href", "srcset", "action", "poster", "xlink:href"}
@@ -179,6 +180,19 @@ def test_names_from_outside_cannot_break_the_page(
     with pytest.raises(BackdropError):
         stages.report.main()
     assert "<script>alert" not in (paths.REPORT / "index.html").read_text()
+
+
+def test_videos_without_predictions_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    evaluated = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
+    rows = evaluated[evaluated["video"] != "clip_3"].to_dict("records")
+    write_table(paths.PER_FRAME_TABLE, rows, PER_FRAME)
+    paths.video_file(paths.PREDICTIONS, "clip_3").unlink()
+    _, page = write_page()
+    assert "clip_2" in page.text
+    assert "clip_3" not in page.text
 
 
 def test_a_missing_artifact_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

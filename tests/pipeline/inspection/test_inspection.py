@@ -25,7 +25,7 @@ from pipeline.store.hdf5 import Schema, create
 from pipeline.store.images import write_png
 
 CLIP = "clip_0"
-SCALE = 480 // 64  # frames are drawn 480 px wide
+SCALE = 480 / 64  # frames are drawn 480 px wide
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     save_file({"a.weight": np.zeros((4, 3), np.float32)}, folder / "model.safetensors")
-    write_json(folder / "config.json", {"grid": 8})
+    write_json(folder / "config.json", {"schema": "backdrop.model", "schema_version": 1, "grid": 8})
     return folder
 
 
@@ -95,7 +95,7 @@ def test_null_columns_of_a_table_are_counted(
 
 def test_model_folder_json_and_text_in_words(model: Path, tmp_path: Path) -> None:
     text = describe(model)
-    for part in ("1 tensors, 12 values", '"grid": 8', "a.weight  (4, 3)"):
+    for part in ("backdrop.model v1", "1 tensors, 12 values", '"grid": 8', "a.weight  (4, 3)"):
         assert part in text
     assert '"grid": 8' in describe(model / "config.json")
     table = tmp_path / "per_video.csv"
@@ -223,6 +223,12 @@ def test_weights_cut_short(model: Path) -> None:
     weights = model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
     with pytest.raises(BackdropError, match=r"model.safetensors: is damaged or cut short"):
+        describe(model)
+
+
+def test_a_network_of_another_schema(model: Path) -> None:
+    write_json(model / "config.json", {"schema": "foreign.net", "schema_version": 3})
+    with pytest.raises(BackdropError, match=r"'foreign.net v3'.*backdrop.model v1"):
         describe(model)
 
 

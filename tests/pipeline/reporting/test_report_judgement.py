@@ -47,10 +47,18 @@ def test_a_collapse_outweighs_good_numbers_and_missing_ones() -> None:
 def test_null_is_told_in_words() -> None:
     metrics = make_metrics(truth=False)
     assert judge(metrics).tone == "unknown"
-    assert [tile.value for tile in tiles(metrics)[:5]] == ["no ground truth"] * 5
+    values = [tile.value for tile in tiles(metrics)]
+    assert values == ["no ground truth", "12.5%", "6.0%", "20.0%", "2.0 px", "0.65"]
     assert bars(metrics["test"]) == []
-    cells = [row.cells for group in table(metrics) for row in group.rows if row.label == "J"]
-    assert [cell.text for cell in cells[0]] == ["no ground truth"] * 3
+    rows = [row for group in table(metrics) for row in group.rows]
+    assert [row.label for row in rows] == ["J", "frames", "with an empty mask"]
+    assert [cell.text for cell in rows[0].cells] == ["no ground truth"] * 3
+
+
+def test_what_cannot_be_known_even_without_ground_truth_is_a_dash() -> None:
+    metrics = make_metrics(truth=False)
+    metrics["health"] |= {"mask_area_jitter": None, "box_jump_px": None}
+    assert [tile.value for tile in tiles(metrics)[3:5]] == ["-", "- px"]
 
 
 def test_a_split_without_videos_is_told_apart_from_one_without_truth() -> None:

@@ -1,0 +1,83 @@
+"""Every stage on tiny data: it runs, again with the same bytes, and after a kill all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from helpers_e2e import STAGES, artifact_hashes, make_tiny_project, run_stage, start_stage
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    make_tiny_project(folder)
+    for stage in STAGES:
+        run_stage(folder, stage)
+    return folder
+
+
+def test_all_stages_give_the_same_bytes_again(project):
+    before = artifact_hashes(project)
+    for stage in STAGES:
+        run_stage(project, stage)
+        after = artifact_hashes(project)
+        changed = [name for name in before if before[name] != after.get(name)]
+        assert not changed, f"{stage} changed {changed}"
+    assert set(after) == set(before)
+
+
+def test_the_metrics_have_the_agreed_names(project):
+    metrics = json.loads((project / "artifacts/evaluate/metrics.json").read_text())
+    wanted = {
+        "J", "F", "J_no_crf", "F_no_crf", "J_oracle", "J_blob", "J_blob_no_crf",
+        "J_flow_threshold", "mAP50", "hit", "frames", "empty_frames",
+    }  # fmt: skip
+    assert {"threshold", "val", "test", "test_unseen"} <= set(metrics)
+    assert set(metrics["val"]) == {"J", "F"}
+    assert set(metrics["test"]) == set(metrics["test_unseen"]) == wanted
+    assert metrics["test"]["frames"] == 6
+    assert metrics["test_unseen"]["J"] is None
+    assert 0 <= metrics["test"]["J"] <= 1
+
+
+def test_nothing_on_disk_tells_where_or_when_it_was_made(project):
+    for path in (project / "artifacts").rglob("*"):
+        if path.is_file():
+            assert str(project).encode() not in path.read_bytes(), path
+
+
+def test_killed_training_goes_on_and_ends_with_the_same_bytes(project):
+    expected = artifact_hashes(project)
+    process = start_stage(project, "train_model")
+    checkpoint = project / ".backdrop/checkpoints/train_model.pt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert checkpoint.exists(), process.communicate()[0]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert "going on from iteration" in run_stage(project, "train_model")
+    assert artifact_hashes(project) == expected
+    assert not checkpoint.exists()
+
+
+def test_a_stage_already_running_is_named_not_written_beside(project):
+    expected = artifact_hashes(project)
+    first = start_stage(project, "train_inpainter rgb")
+    lock = project / ".backdrop/locks/train_inpainter_rgb.lock"
+    time.sleep(0.5)
+    while not lock.exists():
+        time.sleep(0.02)
+    second = start_stage(project, "train_inpainter rgb")
+    output, _ = second.communicate(timeout=120)
+    first_output, _ = first.communicate(timeout=120)
+    codes = sorted([first.returncode, second.returncode])
+    assert codes == [0, 1], output + first_output
+    assert "another process is still running this stage" in output + first_output
+    assert artifact_hashes(project) == expected

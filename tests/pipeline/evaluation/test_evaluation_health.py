@@ -1,0 +1,116 @@
+"""Collapses are named, and nothing else is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.errors import BackdropError
+from pipeline.evaluation.health import (
+    VideoHealth,
+    assess,
+    motion_centre,
+    raise_if_collapsed,
+    way,
+)
+from pipeline.params.results import Evaluate
+
+PARAMS = Evaluate()
+FRAMES = 20
+
+
+def video(areas=0.05, boxes="follow", motion="walk", noise=0.0):
+    """A subject that walks 60 px through 100 px wide frames, or rests; boxes follow, or freeze."""
+    walk = np.stack([np.linspace(20, 80, FRAMES), np.full(FRAMES, 50.0)], axis=1)
+    rest = np.full((FRAMES, 2), 50.0) + np.random.default_rng(0).normal(0, noise, (FRAMES, 2))
+    nothing = np.full((FRAMES, 2), np.nan)
+    centres = {"follow": walk, "freeze": np.full((FRAMES, 2), 40.0), "rest": rest}[boxes]
+    steps = np.linalg.norm(np.diff(centres, axis=0), axis=1)
+    return VideoHealth(
+        areas=np.broadcast_to(np.asarray(areas, float), FRAMES),
+        confidence=np.full(FRAMES, 0.8),
+        jumps=np.concatenate([[np.nan], steps]),
+        box_centres=centres,
+        motion_centres={"walk": walk, "rest": rest, "nothing": nothing}[motion],
+        longest_side=100,
+    )
+
+
+def test_a_sound_run():
+    health = assess([video(), video(areas=np.linspace(0.04, 0.06, FRAMES))], PARAMS)
+    assert not health["collapsed"]
+    assert health["why"] == ""
+    assert health["empty_frames"] == 0
+    assert health["mask_area_mean"] == pytest.approx(0.05)
+    assert health["mask_area_jitter"] == pytest.approx((0 + 0.02 / 19) / 2 / 0.05)
+    assert health["box_jump_px"] == pytest.approx(60 / 19)
+    assert health["confidence"] == pytest.approx(0.8)
+    raise_if_collapsed({"health": health})
+
+
+@pytest.mark.parametrize(
+    ("videos", "why"),
+    [
+        ([video(areas=0.0)], "100% of the masks are empty"),
+        ([video(areas=np.arange(FRAMES) < 9)], "55% of the masks are empty"),
+        ([video(areas=0.9)], "the masks cover 90% of the frame"),
+        ([video(boxes="freeze"), video(boxes="freeze", motion="rest")], "the boxes are frozen"),
+    ],
+)
+def test_collapses_are_named(videos, why):
+    health = assess(videos, PARAMS)
+    assert health["collapsed"]
+    assert why in health["why"]
+    with pytest.raises(BackdropError, match=f"metrics.json: COLLAPSE: .*{why}"):
+        raise_if_collapsed({"health": health})
+
+
+@pytest.mark.parametrize(
+    "videos",
+    [
+        [video(boxes="freeze", motion="rest")],  # a resting subject
+        [video(boxes="freeze", motion="rest", noise=2.0)],  # seen through noisy flow
+        [video(boxes="freeze", motion="nothing")],  # nothing moves at all
+        [video(boxes="freeze"), video()],  # one of two videos only
+        [video(areas=np.arange(FRAMES) < 11)],  # empty in 45% of frames
+        [video(areas=0.5)],
+    ],
+)
+def test_what_is_no_collapse(videos):
+    assert not assess(videos, PARAMS)["collapsed"]
+
+
+def test_two_reasons_are_both_told():
+    why = assess([video(areas=0.0, boxes="freeze")], PARAMS)["why"]
+    assert "empty" in why
+    assert "frozen" in why
+
+
+def test_one_frame_has_no_jitter_and_no_jump():
+    one = VideoHealth(
+        areas=np.array([0.1]),
+        confidence=np.array([0.5]),
+        jumps=np.array([np.nan]),
+        box_centres=np.zeros((1, 2)),
+        motion_centres=np.full((1, 2), np.nan),
+        longest_side=100,
+    )
+    health = assess([one], PARAMS)
+    assert health["mask_area_jitter"] is None
+    assert health["box_jump_px"] is None
+    assert not health["collapsed"]
+
+
+def test_motion_centre_is_the_middle_of_what_moves():
+    speed = np.zeros((40, 60), np.float32)
+    speed[10:21, 30:41] = 2.0
+    assert motion_centre(speed, 1.0) == (35.0, 15.0)
+    assert np.isnan(motion_centre(speed, 3.0)).all()  # nothing
+    assert np.isnan(motion_centre(speed + 5, 1.0)).all()  # everything: stabilisation failed
+
+
+def test_way_leaves_out_single_leaps():
+    points = np.zeros((100, 2))
+    points[7] = 500
+    assert way(points) == 0
+    assert way(np.stack([np.arange(101.0), np.zeros(101)], axis=1)) == pytest.approx(90)

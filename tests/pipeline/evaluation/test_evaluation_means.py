@@ -1,0 +1,105 @@
+"""Averages, the oracle and the pooled precision, against slow loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.evaluation.means import MEANS, fill_oracle, split_metrics, video_mean
+
+KEYS = {
+    "J",
+    "F",
+    "J_no_crf",
+    "F_no_crf",
+    "J_oracle",
+    "J_blob",
+    "J_blob_no_crf",
+    "J_flow_threshold",
+    "mAP50",
+    "hit",
+    "frames",
+    "empty_frames",
+}
+
+
+def table(**columns):
+    length = len(next(iter(columns.values())))
+    defaults = {
+        "video": ["a"] * length,
+        "split": ["test"] * length,
+        "confidence": [0.5] * length,
+        "mask_area": [0.1] * length,
+        "box_iou": [np.nan] * length,
+        **{name: [np.nan] * length for name in MEANS},
+    }
+    return pd.DataFrame({**defaults, **columns})
+
+
+def test_a_long_video_does_not_outweigh_a_short_one():
+    rows = table(video=["long"] * 3 + ["short"], J=[0.2, 0.3, 0.4, 0.9])
+    assert video_mean(rows, "J") == pytest.approx((0.3 + 0.9) / 2)
+
+
+def test_frames_without_a_subject_do_not_count_in_hit():
+    rows = table(video=["a", "a", "b"], hit=[1.0, np.nan, np.nan])
+    assert video_mean(rows, "hit") == 1.0
+    assert video_mean(rows[2:], "hit") is None
+
+
+def test_names_are_those_of_the_metrics_file_with_and_without_truth():
+    assert set(split_metrics(table(J=[1.0]), {"test"})) == KEYS
+    silent = split_metrics(table(J=[np.nan], mask_area=[0.0]), {"test"})
+    assert set(silent) == KEYS
+    assert {name: silent[name] for name in ("frames", "empty_frames")} == {
+        "frames": 1,
+        "empty_frames": 1,
+    }
+    assert all(silent[name] is None for name in KEYS - {"frames", "empty_frames"})
+
+
+def test_map_pools_the_frames_and_counts_boxes_where_no_subject_is():
+    rows = table(
+        J=[0.5, 0.5, 0.0, 0.5],
+        box_iou=[0.6, 0.4, np.nan, 0.5],
+        confidence=[0.9, 0.1, 0.8, 0.7],
+    )
+    # ranked: right, false (no subject), right, wrong; three subjects
+    expected = 1 / 3 * 1 + 1 / 3 * 2 / 3
+    assert split_metrics(rows, {"test"})["mAP50"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_frames_of_other_splits_and_unscored_ones_stay_out():
+    rows = table(
+        split=["test", "train_test", "val", "test"],
+        J=[0.5, 0.7, 0.0, np.nan],
+        box_iou=[0.9, 0.9, 0.0, np.nan],
+        video=list("abcd"),
+    )
+    found = split_metrics(rows, {"test", "train_test"})
+    assert found["J"] == pytest.approx(0.6)
+    assert found["mAP50"] == 1.0
+    assert found["frames"] == 3
+
+
+def test_the_oracle_takes_the_best_single_threshold_of_each_split():
+    rng = np.random.default_rng(0)
+    videos = ["a", "a", "a", "b", "c", "c"]
+    splits = ["test"] * 4 + ["test_unseen"] * 2
+    rows = [{"video": v, "split": s, "J_oracle": None} for v, s in zip(videos, splits, strict=True)]
+    rows.append({"video": "d", "split": "train", "J_oracle": None})
+    curves = [*rng.random((6, 19)), None]
+    fill_oracle(rows, curves)
+
+    def mean(threshold, names):
+        per_video = [
+            np.mean([c[threshold] for v, c in zip(videos, curves, strict=False) if v == name])
+            for name in names
+        ]
+        return np.mean(per_video)
+
+    for names, members in ((("a", "b"), range(4)), (("c",), range(4, 6))):
+        best = max(range(19), key=lambda threshold: mean(threshold, names))
+        assert [rows[i]["J_oracle"] for i in members] == [curves[i][best] for i in members]
+    assert rows[-1]["J_oracle"] is None

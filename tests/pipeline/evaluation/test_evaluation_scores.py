@@ -1,0 +1,82 @@
+"""One frame's scores: at the truth's size, in the truth's px."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers_artifacts import CALIBRATION
+
+from models.crf import CrfSetting, refine
+from pipeline.evaluation.calibration import Calibration
+from pipeline.evaluation.collect import FrameResult
+from pipeline.evaluation.scores import hard_at_size_of, score
+
+
+def calibration(**changed):
+    return Calibration.model_validate({**CALIBRATION, **changed})
+
+
+def frame(**changed):
+    """24x32; a bright rectangle in rows 6-17 and columns 8-19, with its true box and mask."""
+    subject = np.zeros((24, 32), bool)
+    subject[6:18, 8:20] = True
+    image = np.repeat(np.where(subject, 220, 40)[..., None], 3, axis=-1).astype(np.uint8)
+    values = {
+        "number": 0,
+        "image": image,
+        "soft": np.where(subject, 0.8, 0.1).astype(np.float32),
+        "box": np.array([8.0, 6, 12, 12]),
+        "confidence": 0.9,
+        "speed": np.where(subject, 2.0, 0.0).astype(np.float32),
+        "truth": subject.repeat(3, axis=0).repeat(3, axis=1),
+    }
+    return FrameResult(**{**values, **changed})
+
+
+def test_a_perfect_prediction_is_perfect_at_three_times_the_size():
+    one = frame()
+    half_speed = calibration(flow_threshold_px=1.0)
+    values, curve = score(one, one.truth, one.soft > 0.5, half_speed, 0.008)
+    for name in ("J", "J_no_crf", "J_flow_threshold"):
+        assert values[name] > 0.97, name  # bilinear growing rounds the corners
+    assert values["F"] == 1.0
+    assert values["box_iou"] == 1.0
+    assert values["hit"] == 1.0
+    assert curve.shape == (19,)
+    assert curve[9] == values["J_no_crf"]  # at 0.5
+
+
+def test_the_blob_is_an_ellipse_in_the_box_with_its_own_choices():
+    one = frame()
+    choice = calibration(
+        blob={**CALIBRATION["blob"], "scale": 0.7, "threshold": 0.4, "scale_crf": 1.2}
+    )
+    values, _ = score(one, one.truth, one.soft > 0.5, choice, 0.008)
+    x, y = np.arange(32) + 0.5, np.arange(24)[:, None] + 0.5
+    soft = np.exp2(-(((x - 14) / (0.7 * 6)) ** 2) - ((y - 12) / (0.7 * 6)) ** 2)
+    small = soft > 0.4
+    overlap = (small & (one.soft > 0.5)).sum() / (small | (one.soft > 0.5)).sum()
+    assert values["J_blob_no_crf"] == pytest.approx(overlap, abs=0.03)
+    wide = np.exp2(-(((x - 14) / (1.2 * 6)) ** 2) - ((y - 12) / (1.2 * 6)) ** 2)
+    expected = refine(wide.astype(np.float32), one.image, 0.5, CrfSetting(), 5) > 0.5
+    overlap = (expected & (one.soft > 0.5)).sum() / (expected | (one.soft > 0.5)).sum()
+    assert values["J_blob"] == pytest.approx(overlap, abs=0.03)
+
+
+def test_a_frame_without_a_subject_has_no_box_to_hit():
+    one = frame()
+    nothing = np.zeros((72, 96), bool)
+    values, _ = score(one, nothing, np.zeros((24, 32), bool), calibration(), 0.008)
+    assert values["J"] == 1.0  # both empty
+    assert values["J_no_crf"] == 0.0
+    assert values["hit"] is None
+    assert values["box_iou"] is None
+
+
+def test_a_hard_mask_grows_and_shrinks_in_place():
+    mask = np.zeros((10, 10), bool)
+    mask[2:6, 4:8] = True
+    grown = hard_at_size_of(mask, np.zeros((40, 40), bool))
+    rows, columns = np.nonzero(grown)
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 23, 16, 31)
+    np.testing.assert_array_equal(hard_at_size_of(grown, mask), mask)

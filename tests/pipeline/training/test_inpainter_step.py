@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from models.inpainter import Inpainter
+from pipeline.params.training import Inpainter as InpainterParams
+from pipeline.training.inpainter_step import inpainter_step, move_camera, random_holes
+
+
+def test_holes_cover_the_share_that_their_sizes_say():
+    params = InpainterParams(holes=1, hole_min=0.3, hole_max=0.3)
+    holes = random_holes(torch.zeros(400, 3, 40, 40), params, np.random.default_rng(0))
+    inside = (0.3 - 0.3**2 / 4) ** 2  # per side: the mean of a hole's part within the image
+    assert abs(float(holes.mean()) - inside) < 0.01
+    assert set(holes.unique().tolist()) == {0.0, 1.0}
+
+
+def test_camera_moves_are_small_and_keep_the_colours():
+    image = torch.rand(6, 3, 24, 32)
+    moved = move_camera(image, np.random.default_rng(0))
+    assert moved.shape == image.shape
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+    ramp = ((torch.arange(32) + 0.5) / 32).expand(6, 3, 24, 32)
+    centre = move_camera(ramp, np.random.default_rng(1))[:, 0, 11:13, 15:17].mean(dim=(1, 2))
+    assert (centre - 0.5).abs().max() < 0.12  # the middle moves by a tenth of the image at most
+
+
+def test_a_network_learns_a_constant_scene_in_a_few_steps():
+    torch.manual_seed(0)
+    scene = torch.rand(1, 3, 1, 1).expand(4, 3, 24, 32).contiguous()
+    network, params = Inpainter(8).train(), InpainterParams(augment=True)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    losses = []
+    for iteration in range(60):
+        loss = inpainter_step(network, scene, params, np.random.default_rng(iteration))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert np.mean(losses[-5:]) < 0.25 * losses[0]

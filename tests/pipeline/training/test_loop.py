@@ -1,0 +1,121 @@
+"""Interrupting a training and going on gives, bit for bit, what an uninterrupted one gives."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.errors import BackdropError
+from pipeline.params.training import Compute
+from pipeline.store.paths import CURVES
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.loop import Training, iteration_rng, learning_rate_at, train
+
+COMPUTE = Compute(checkpoint_every=5)
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+class Killed(Exception):
+    """Stands for a power cut."""
+
+
+def training(die_at: int | None = None, broken_at: int | None = None) -> Training:
+    torch.manual_seed(3)
+    module = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1))
+
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        if iteration == die_at:
+            raise Killed
+        x = torch.from_numpy(iteration_rng(0, iteration).normal(size=(16, 4))).float()
+        loss = (module(x)[:, 0] - x.sum(dim=1)).square().mean()
+        if iteration == broken_at:
+            loss = loss * math.nan
+        return loss, {"loss": loss.detach()}
+
+    return Training("train_toy", module, step, 20, 0.05)
+
+
+def checkpoint(resume="auto", fingerprint="a") -> Checkpoint:
+    return Checkpoint("train_toy", fingerprint, resume)
+
+
+def curve_bytes() -> dict[str, bytes]:
+    files = sorted((CURVES / "train_toy").rglob("*.tsv"))
+    return {str(path): path.read_bytes() for path in files}
+
+
+def run_whole() -> tuple[dict[str, Tensor], dict[str, bytes]]:
+    whole = training()
+    train(whole, COMPUTE, checkpoint())
+    return whole.module.state_dict(), curve_bytes()
+
+
+def test_resumed_training_is_bit_identical_with_the_same_curves():
+    expected, curves = run_whole()
+    checkpoint().remove()
+    with pytest.raises(Killed):
+        train(training(die_at=13), COMPUTE, checkpoint())
+    assert checkpoint().load()["iteration"] == 10
+    resumed = training()
+    train(resumed, COMPUTE, checkpoint("require"))
+    for name, value in resumed.module.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    assert curve_bytes() == curves
+    assert curves
+
+
+def test_it_learns():
+    run = training()
+    run.iterations = 200
+    losses = []
+    step = run.step
+    run.step = lambda i: losses.append(step(i)) or losses[-1]
+    train(run, COMPUTE, checkpoint())
+    assert float(losses[-1][0].detach()) < 0.2 * float(losses[0][0].detach())
+
+
+def test_another_fingerprint_starts_over_or_is_refused_in_words(caplog):
+    with pytest.raises(Killed):
+        train(training(die_at=7), COMPUTE, checkpoint())
+    with pytest.raises(BackdropError, match="other params, data or code"):
+        checkpoint("require", fingerprint="b").load()
+    with caplog.at_level("INFO", "backdrop"):
+        assert checkpoint("auto", fingerprint="b").load() is None
+    assert "starting over" in caplog.text
+    assert checkpoint("never").load() is None
+
+
+def test_damaged_checkpoint_starts_over_and_missing_one_is_refused_if_required():
+    with pytest.raises(BackdropError, match="no checkpoint"):
+        checkpoint("require").load()
+    checkpoint().save({"iteration": 3})
+    whole = checkpoint().path.read_bytes()
+    checkpoint().path.write_bytes(whole[: len(whole) // 2])
+    assert checkpoint("auto").load() is None
+
+
+def test_a_loss_that_is_not_finite_stops_with_a_line():
+    with pytest.raises(BackdropError, match=r"nan at iteration 4.*learning_rate"):
+        train(training(broken_at=4), COMPUTE, checkpoint())
+
+
+def test_checkpoint_holds_no_code(tmp_path: Path):
+    checkpoint().save({"iteration": 1})
+    state = torch.load(checkpoint().path, weights_only=True)
+    assert state == {"iteration": 1, "fingerprint": "a"}
+
+
+def test_learning_rate_rises_then_falls_to_a_hundredth():
+    rates = [learning_rate_at(i, 1000, 0.5) for i in range(1000)]
+    assert rates[0] == pytest.approx(0.005)
+    assert max(rates) == pytest.approx(0.5, rel=0.05)
+    assert rates.index(max(rates)) == 99
+    assert rates[-1] == pytest.approx(0.005, rel=0.01)

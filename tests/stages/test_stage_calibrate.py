@@ -1,0 +1,192 @@
+"""Calibration finds what was hidden in the data, by validation alone."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from helpers_artifacts import make_project, truth_folder, write_predictions, write_truth
+
+from models.crf import CrfSetting
+from models.segmentation_metrics import THRESHOLDS, region_similarity
+from pipeline.errors import BackdropError
+from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.evaluation.collect import predicted_videos, read_frames
+from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined_blob
+from pipeline.evaluation.search import (
+    BLOB_CRF_THRESHOLDS,
+    CrfSearch,
+    Search,
+    spread,
+    with_crf,
+    without_crf,
+)
+from pipeline.store import paths
+from stages import calibrate
+
+SETTINGS = (
+    CrfSetting(bilateral_weight=2, bilateral_px=8),
+    CrfSetting(smooth_weight=9, smooth_px=6, bilateral_weight=0),
+)
+CRF_PARAMS = [
+    {"bilateral_weight": 2.0, "bilateral_px": 8.0},
+    {"smooth_weight": 9.0, "smooth_px": 6.0, "bilateral_weight": 0.0},
+]
+
+
+def advance(count):
+    """Progress nobody looks at."""
+
+
+def search(scales=(0.7, 1.0, 1.3)):
+    """The search over the one validation video of the project."""
+    (video,) = predicted_videos({"val"})
+    return Search(video, tuple(range(video.size)), scales, (0.5, 1.0, 50.0))
+
+
+def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["val", "val", "test"], moving=True)
+    for scene in project.scenes.values():  # the subject is right above 0.62 only, dim below
+        write_predictions(scene, soft=np.where(scene.truth, 170, 150).astype(np.uint8))
+    project.set_params(calibrate={"crf": CRF_PARAMS, "frames_per_video": 4})
+    calibrate.main()
+    found = read_calibration()
+    assert found.source == "validation"
+    assert found.val_frames == 8
+    assert found.threshold in (0.6, 0.65)  # 150/255 = 0.588 < t < 170/255 = 0.667
+    assert found.iterations == 5
+    # the subject is the ellipse inscribed in its box: scale * sqrt(-log2(threshold)) = 1
+    radius = found.blob.scale * np.sqrt(-np.log2(found.blob.threshold))
+    assert radius == pytest.approx(1.0, abs=0.1)
+    before = paths.CALIBRATION.read_bytes()
+    calibrate.main()
+    assert paths.CALIBRATION.read_bytes() == before
+
+
+def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplog):
+    project = make_project(tmp_path, monkeypatch, ["val", "test"], truth=False)
+    project.set_params(calibrate={"default_threshold": 0.35, "crf": CRF_PARAMS})
+    with caplog.at_level("INFO"):
+        calibrate.main()
+    found = read_calibration()
+    assert "no validation video has ground truth" in caplog.text
+    assert (found.source, found.val_frames, found.threshold) == ("default", 0, 0.35)
+    assert found.crf.bilateral_px == 8.0  # the first of the settings
+    assert found.flow_threshold_px == 0.5  # half the flow scale of 1 px
+
+
+def test_truth_of_the_test_split_chooses_nothing(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["train", "test", "test_unseen", "train_test"])
+    calibrate.main()
+    assert read_calibration().source == "default"
+
+
+def test_first_pass_is_the_mean_j_of_every_candidate(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["val"], frames=3)
+    job = search()
+    soft, control, flow = without_crf(job, advance)
+    frames = list(read_frames(job.result, range(3)))
+
+    def mean_j(values, threshold):
+        return np.mean(
+            [
+                region_similarity(at_size_of(v, f.truth) > np.float32(threshold), f.truth)
+                for v, f in zip(values, frames, strict=True)
+            ]
+        )
+
+    for place, threshold in enumerate(THRESHOLDS):
+        assert soft[place] == pytest.approx(mean_j([f.soft for f in frames], threshold))
+    blobs = [blob(f, 1.3) for f in frames]
+    assert control[2, 4] == pytest.approx(mean_j(blobs, THRESHOLDS[4]))
+    assert flow[1] == pytest.approx(mean_j([f.speed for f in frames], 1.0))
+    assert flow[0] > flow[2] == 0  # nothing moves 50 px
+
+
+def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["val"], frames=2)
+    job = search()
+    J, control = with_crf(CrfSearch(job, frozenset({1}), 0.5, SETTINGS, 4), advance)
+    assert J.shape == (2,)
+    assert J[0] > J[1]  # smoothing alone eats a thin subject
+    assert control.shape == (2, 3, len(BLOB_CRF_THRESHOLDS))
+    frame = list(read_frames(job.result, range(2)))[1]
+    choice = Calibration.model_validate(
+        {
+            "source": "validation",
+            "val_frames": 1,
+            "threshold": 0.5,
+            "crf": {},
+            "iterations": 4,
+            "flow_threshold_px": 1,
+            "blob": {
+                "scale": 1,
+                "threshold": 0.5,
+                "scale_crf": job.scales[2],
+                "threshold_crf": BLOB_CRF_THRESHOLDS[0],
+                "crf": CRF_PARAMS[1],
+            },
+        }
+    )
+    expected = hard_at_size_of(refined_blob(frame, choice), frame.truth)
+    assert control[1, 2, 0] == region_similarity(expected, frame.truth)
+
+
+@pytest.mark.parametrize(("total", "count"), [(10, 3), (3, 10), (1, 1), (100, 7)])
+def test_frames_are_spread_evenly(total, count):
+    places = spread(total, count)
+    assert len(places) == len(set(places)) == min(total, count)
+    gaps = np.diff([-1, *places, total])
+    assert places == tuple(sorted(places))
+    assert gaps[1:-1].max(initial=0) - gaps[1:-1].min(initial=total) <= 1
+    assert places[0] >= 0
+    assert places[-1] < total
+
+
+def test_a_wrong_mask_is_named_and_nothing_written(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["val"], frames=2)
+    scene = project.scenes["clip_0"]
+    for file in truth_folder("clip_0").iterdir():
+        file.unlink()
+    truth_folder("clip_0").rmdir()
+    scene.source_scale = 3  # the frames' artifact says 2
+    write_truth(scene)
+    with pytest.raises(
+        BackdropError, match=re.escape("00000.png: is 192x144, but its video is 128x96")
+    ):
+        without_crf(search(), advance)
+    assert not paths.CALIBRATION.exists()
+
+
+def test_predictions_of_other_frames_are_named(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["val"], frames=4)
+    scene = project.scenes["clip_0"]
+    write_predictions(scene, soft=scene.soft[:3])
+    with pytest.raises(BackdropError, match=r"clip_0\.h5: holds 3 x 64x48 px, but .* 4 x 64x48"):
+        without_crf(search(), advance)
+
+
+def test_predictions_of_another_schema_are_named(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["val"])
+    file = paths.video_file(paths.PREDICTIONS, "clip_0")
+    file.write_bytes(paths.video_file(paths.FLOW, "clip_0").read_bytes())
+    with pytest.raises(BackdropError, match=r"clip_0\.h5: holds 'backdrop\.flow v\d', expected"):
+        without_crf(search(), advance)
+
+
+def test_no_predictions_at_all_is_one_line(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["val"])
+    paths.video_file(paths.PREDICTIONS, "clip_0").unlink()
+    with pytest.raises(BackdropError, match="holds no predictions"):
+        calibrate.main()
+
+
+def test_another_versions_calibration_is_refused(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, 1, calibrated=True)
+    value = json.loads(paths.CALIBRATION.read_text())
+    del value["blob"]["scale_crf"]
+    paths.CALIBRATION.write_text(json.dumps(value))
+    with pytest.raises(BackdropError, match=r"calibration\.json: .*blob\.scale_crf"):
+        read_calibration()

@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+from helpers_motion import pan, texture, write_videos
+
+from pipeline import fanout
+from pipeline.errors import BackdropError
+from pipeline.store import paths
+from pipeline.store.hdf5 import FLOW, open_artifact
+from pipeline.store.tables import HOMOGRAPHIES, read_table, write_table
+from stages import compute_flow
+
+SIZE = (72, 96)
+COUNT = 6
+
+
+def one_after_the_other(jobs, worker, progress):
+    """Stands in for the pool, whose processes take seconds to start; it has tests of its own."""
+    return {job.video: worker(job, progress.advance) for job in jobs}
+
+
+@pytest.fixture(autouse=True)
+def pool(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACKDROP_WORKERS", "2")
+    real = fanout.run_jobs
+    monkeypatch.setattr(fanout, "run_jobs", one_after_the_other)
+    return real
+
+
+def scene(step=2, square_step=3, seed=0):
+    """A pan with a square that moves right by `square_step` px of the wall a frame."""
+    frames = pan(COUNT, SIZE, step, seed)
+    square = texture(24, 24, seed=9)
+    for t, frame in enumerate(frames):
+        left = 30 + t * (square_step - step)
+        frame[24:48, left : left + 24] = square
+    return frames
+
+
+def homographies(videos, step=2, gap=1, bad=()):
+    rows = []
+    for video in videos:
+        for t in range(COUNT):
+            source = t + gap if t + gap < COUNT else t - gap
+            H = np.array([[1, 0, step * (source - t)], [0, 1, 0], [0, 0, 1.0]])
+            ok = t not in bad
+            rows.append(
+                {
+                    "video": video,
+                    "source": source,
+                    "target": t,
+                    **{
+                        f"h{i}{j}": float(H[i, j]) if ok else np.nan
+                        for i in range(3)
+                        for j in range(3)
+                    },
+                    **dict.fromkeys(("keypoints", "matches", "inliers"), 100),
+                    "inlier_ratio": 1.0,
+                    "error_px": 0.1,
+                    "ok": ok,
+                    "reason": "" if ok else "scene cut",
+                    "camera": "rotating",
+                }
+            )
+    write_table(paths.HOMOGRAPHIES_TABLE, rows, HOMOGRAPHIES)
+
+
+def read(video):
+    with open_artifact(paths.video_file(paths.FLOW, video), FLOW) as file:
+        return {key: file[key][...] for key in file}, dict(file.attrs)
+
+
+def test_the_square_moves_and_the_wall_rests():
+    write_videos({"a": scene()})
+    homographies(["a"])
+    compute_flow.main()
+    data, attributes = read("a")
+    assert data["flow"].dtype == np.float16
+    assert data["flow"].shape == (COUNT, *SIZE, 2)
+    assert data["valid"].dtype == bool
+    assert data["ok"].tolist() == [True] * COUNT
+    for t in range(COUNT):
+        forward = 1 if t + 1 < COUNT else -1  # the last frame's source is the one before
+        left = 30 + t
+        inside = data["flow"][t, 28:44, left + 4 : left + 20].astype(float)
+        assert np.median(inside[..., 0]) == pytest.approx(3 * forward, abs=0.4)
+        assert abs(np.median(inside[..., 1])) < 0.2
+        assert np.abs(data["flow"][t, :14]).max() < 0.3
+    assert not data["flow"][~data["valid"]].any()
+    assert attributes["backend"] == "dis-medium"
+    assert attributes["reason"].startswith("auto")
+    assert attributes["gap"] == 1
+    magnitude = np.linalg.norm(data["flow"][data["valid"]].astype(float), axis=-1)
+    assert attributes["scale_px"] == pytest.approx(np.percentile(magnitude, 98), rel=0.02)
+
+
+def test_a_still_scene_is_not_stretched_to_full_colour():
+    write_videos({"a": np.stack([texture(*SIZE)] * COUNT)})
+    homographies(["a"], step=0)
+    compute_flow.main()
+    data, attributes = read("a")
+    assert not data["flow"].any()
+    assert data["valid"].all()
+    assert attributes["scale_px"] == 0.5
+
+
+def test_untrusted_pairs_have_no_flow_and_no_part_in_the_scale():
+    write_videos({"a": scene()})
+    homographies(["a"], bad=(2, 3))
+    compute_flow.main()
+    data, attributes = read("a")
+    assert data["ok"].tolist() == [True, True, False, False, True, True]
+    assert not data["flow"][2:4].any()
+    assert not data["valid"][2:4].any()
+    magnitude = np.linalg.norm(data["flow"][data["valid"]].astype(float), axis=-1)
+    assert attributes["scale_px"] == pytest.approx(np.percentile(magnitude, 98), rel=0.02)
+
+
+def test_a_gap_is_told():
+    write_videos({"a": scene()})
+    homographies(["a"], gap=2)
+    compute_flow.main()
+    assert read("a")[1]["gap"] == 2
+
+
+def test_artifacts_are_the_same_bytes_on_a_rerun_whatever_the_workers(pool, monkeypatch):
+    write_videos({"a": scene(), "b": scene(seed=5)})
+    homographies(["a", "b"])
+    compute_flow.main()
+    first = {path.name: path.read_bytes() for path in paths.FLOW.iterdir()}
+    assert sorted(first) == ["a.h5", "b.h5"]
+    monkeypatch.setattr(fanout, "run_jobs", pool)
+    compute_flow.main()
+    assert {path.name: path.read_bytes() for path in paths.FLOW.iterdir()} == first
+
+
+def test_homographies_of_other_frames_are_refused():
+    write_videos({"a": scene(), "b": scene()[:4]})
+    homographies(["a", "b"])
+    with pytest.raises(BackdropError, match=r"homographies\.parquet: .*6 frames of 'b'.*has 4"):
+        compute_flow.main()
+    homographies(["a"])
+    with pytest.raises(BackdropError, match=r"has homographies for 0 frames of 'b'"):
+        compute_flow.main()
+    assert not paths.FLOW.exists()
+
+
+def test_a_table_cut_short_is_named():
+    write_videos({"a": scene()})
+    homographies(["a"])
+    whole = paths.HOMOGRAPHIES_TABLE.read_bytes()
+    paths.HOMOGRAPHIES_TABLE.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BackdropError, match=r"homographies\.parquet: is damaged or cut short"):
+        compute_flow.main()
+
+
+def test_damaged_frames_are_named_and_nothing_is_half_written():
+    write_videos({"a": scene()})
+    homographies(["a"])
+    file = paths.video_file(paths.FRAMES, "a")
+    file.write_bytes(file.read_bytes()[:4000])
+    with pytest.raises(BackdropError, match=r"a\.h5: is damaged or cut short"):
+        compute_flow.main()
+    assert not list(paths.FLOW.glob("*"))
+
+
+def test_frames_that_are_not_those_of_the_index_are_refused():
+    write_videos({"a": scene()})
+    homographies(["a"])
+    index = read_table(paths.INDEX_TABLE, compute_flow.INDEX)
+    write_videos({"a": scene()[:5]})
+    write_table(paths.INDEX_TABLE, index.to_dict("records"), compute_flow.INDEX)
+    with pytest.raises(BackdropError, match=r"a\.h5: holds 5 frames, .*index\.parquet lists 6"):
+        compute_flow.main()

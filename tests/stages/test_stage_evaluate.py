@@ -1,0 +1,220 @@
+"""The metrics file, on projects whose answers are known."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from helpers_artifacts import (
+    CALIBRATION,
+    make_project,
+    truth_folder,
+    write_masks,
+    write_predictions,
+)
+
+from models.segmentation_metrics import boundary_measure, region_similarity
+from pipeline.errors import BackdropError
+from pipeline.evaluation.calibration import read_calibration
+from pipeline.evaluation.collect import predicted_videos
+from pipeline.evaluation.health import raise_if_collapsed
+from pipeline.evaluation.scores import hard_at_size_of
+from pipeline.params.results import Evaluate
+from pipeline.store import paths
+from pipeline.store.atomic import write_json
+from pipeline.store.tables import PER_FRAME, read_table
+from stages import evaluate
+
+TEST_KEYS = {
+    "J",
+    "F",
+    "J_no_crf",
+    "F_no_crf",
+    "J_oracle",
+    "J_blob",
+    "J_blob_no_crf",
+    "J_flow_threshold",
+    "mAP50",
+    "hit",
+    "frames",
+    "empty_frames",
+}
+
+
+def evaluate_one(name="clip_0"):
+    """One video's scores, in this process."""
+    (video,) = [video for video in predicted_videos() if video.video == name]
+    return evaluate.evaluate_video(read_calibration(), Evaluate(), video, lambda count: None)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    return make_project(
+        tmp_path,
+        monkeypatch,
+        ["train", "val", "test", "test_unseen"],
+        frames=4,
+        refined=True,
+        calibrated=True,
+    )
+
+
+def test_the_whole_stage(project):
+    scene = project.scenes["clip_2"]
+    shifted = np.roll(scene.truth, 3, axis=2)
+    write_masks(scene, shifted.astype(np.uint8) * 255)
+    evaluate.main()
+    metrics = project.metrics()
+    assert set(metrics) == {"threshold", "val", "test", "test_unseen", "health"}
+    assert metrics["threshold"] == 0.5
+    assert set(metrics["val"]) == {"J", "F"}
+    assert set(metrics["test"]) == set(metrics["test_unseen"]) == TEST_KEYS
+    expected = [
+        (
+            region_similarity(hard_at_size_of(mask, truth), truth),
+            boundary_measure(hard_at_size_of(mask, truth), truth),
+        )
+        for mask, truth in zip(shifted, scene.source_truth, strict=True)
+    ]
+    test = metrics["test"]
+    assert test["J"] == pytest.approx(np.mean([j for j, _ in expected]), abs=1e-6)
+    assert test["F"] == pytest.approx(np.mean([f for _, f in expected]), abs=1e-6)
+    assert test["J"] < 0.8 < test["J_no_crf"] <= test["J_oracle"]
+    assert test["J_flow_threshold"] > 0.85  # the flow of this data is the truth, at half the size
+    assert (test["hit"], test["mAP50"]) == (1.0, 1.0)
+    assert (test["frames"], test["empty_frames"]) == (4, 0)
+    assert not metrics["health"]["collapsed"]
+    check_tables(metrics)
+    outputs = [paths.METRICS, paths.PER_FRAME_TABLE, paths.PER_VIDEO_CSV]
+    before = [path.read_bytes() for path in outputs]
+    evaluate.main()
+    assert [path.read_bytes() for path in outputs] == before
+
+
+def check_tables(metrics):
+    """The tables hold what the metrics file averages; training videos are never scored."""
+    rows = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
+    assert len(rows) == 16
+    assert rows.loc[rows["video"] == "clip_0", "J"].isna().all()
+    test = rows[rows["split"] == "test"]
+    assert test["J"].mean() == pytest.approx(metrics["test"]["J"], abs=1e-6)
+    assert test["box_jump"].isna().tolist() == [True, False, False, False]
+    assert test["box_jump"].iloc[1] == pytest.approx(64 * 0.45 / 3, abs=0.01)
+    videos = pd.read_csv(paths.PER_VIDEO_CSV)
+    assert videos["video"].tolist() == ["clip_0", "clip_1", "clip_2", "clip_3"]
+    assert videos["scored"].tolist() == [0, 4, 4, 4]
+    assert videos["J"].iloc[2] == pytest.approx(metrics["test"]["J"], abs=1e-6)
+    assert np.isnan(videos["J"].iloc[0])
+
+
+def test_without_ground_truth_it_says_so_and_tells_the_rest(tmp_path, monkeypatch, caplog):
+    project = make_project(
+        tmp_path, monkeypatch, ["train_test"], truth=False, refined=True, calibrated=True
+    )
+    with caplog.at_level("INFO"):
+        evaluate.main()
+    assert "no ground truth" in caplog.text
+    metrics = project.metrics()
+    assert metrics["val"] == {"J": None, "F": None}
+    assert (metrics["test"]["frames"], metrics["test"]["empty_frames"]) == (6, 0)
+    measured = TEST_KEYS - {"frames", "empty_frames"}
+    assert all(metrics["test"][key] is None for key in measured)
+    assert metrics["test_unseen"]["frames"] == 0
+    assert metrics["health"]["mask_area_mean"] == pytest.approx(0.094, abs=0.01)
+    assert metrics["health"]["confidence"] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [(0, "100% of the masks are empty"), (255, "the masks cover 100% of the frame")],
+)
+def test_a_collapse_is_recorded_and_named(tmp_path, monkeypatch, caplog, value, why):
+    project = make_project(
+        tmp_path, monkeypatch, ["test"], truth=False, refined=True, calibrated=True
+    )
+    scene = project.scenes["clip_0"]
+    write_masks(scene, np.full(scene.truth.shape, value, np.uint8))
+    evaluate.main()  # itself succeeds, so that DVC keeps its outputs and the report is written
+    assert f"COLLAPSE: {why}" in caplog.text
+    metrics = project.metrics()
+    assert metrics["health"]["collapsed"]
+    assert metrics["health"]["why"] == why
+    with pytest.raises(BackdropError, match="COLLAPSE"):
+        raise_if_collapsed(metrics)
+
+
+def test_boxes_that_stand_still_while_the_subject_walks_are_frozen(tmp_path, monkeypatch):
+    project = make_project(
+        tmp_path, monkeypatch, ["test"], frames=8, truth=False, refined=True, calibrated=True
+    )
+    scene = project.scenes["clip_0"]
+    write_predictions(scene, boxes=np.tile(scene.boxes[:1], (8, 1)))
+    health = evaluate_one().health
+    assert health.subject_moves
+    assert np.ptp(health.box_centres, axis=0).max() == 0
+    assert np.nanmax(health.jumps) == 0
+
+
+def test_boxes_that_rest_with_a_resting_subject_are_not(tmp_path, monkeypatch):
+    make_project(
+        tmp_path, monkeypatch, ["test"], frames=8, moving=False, refined=True, calibrated=True
+    )
+    assert not evaluate_one().health.subject_moves
+
+
+def test_a_box_that_misses_counts_against_hit_and_precision(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["test"], frames=4, refined=True, calibrated=True)
+    scene = project.scenes["clip_0"]
+    boxes = scene.boxes.copy()
+    boxes[3] = [0, 0, 6, 6]
+    write_predictions(scene, boxes=boxes)  # the last frame is the surest
+    evaluate.main()
+    test = project.metrics()["test"]
+    assert test["hit"] == 0.75
+    assert test["mAP50"] == pytest.approx(0.75 * 0.75)  # wrong first, then three right of four
+
+
+def test_the_blob_uses_its_own_choices(project):
+    write_json(
+        paths.CALIBRATION,
+        {**CALIBRATION, "blob": {**CALIBRATION["blob"], "scale": 0.1, "threshold": 0.9}},
+    )
+    rows = evaluate_one("clip_2").rows
+    assert all(row["J_blob_no_crf"] < 0.05 for row in rows)
+    assert all(row["J_blob"] > 0.5 for row in rows)
+    assert all(row["J"] > 0.9 for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        (np.zeros((96, 100), np.uint8), r"00002\.png: is 100x96, but its video is 128x96"),
+        (np.tile(np.arange(128, dtype=np.uint8), (96, 1)), r"00002\.png: holds more than two"),
+    ],
+)
+def test_a_wrong_mask_is_named(project, picture, told):
+    cv2.imwrite(str(truth_folder("clip_2") / "00002.png"), picture)
+    with pytest.raises(BackdropError, match=told):
+        evaluate_one("clip_2")
+
+
+def test_masks_of_other_frames_are_named(project):
+    scene = project.scenes["clip_2"]
+    write_masks(scene, np.zeros((3, 48, 64), np.uint8))
+    with pytest.raises(BackdropError, match=r"masks/clip_2\.h5: holds 3 x 64x48 px"):
+        evaluate_one("clip_2")
+
+
+def test_masks_cut_short_are_named_and_no_metrics_written(project):
+    file = paths.video_file(paths.MASKS, "clip_2")
+    file.write_bytes(file.read_bytes()[:500])
+    with pytest.raises(BackdropError, match=r"masks/clip_2\.h5: is damaged or cut short"):
+        evaluate.main()
+    assert not paths.METRICS.exists()
+
+
+def test_a_missing_calibration_is_named(project):
+    paths.CALIBRATION.unlink()
+    with pytest.raises(BackdropError, match=r"calibration\.json: is missing"):
+        evaluate.main()

@@ -1,0 +1,157 @@
+import logging
+
+import cv2
+import numpy as np
+import pytest
+from helpers_motion import corner_error, pan, texture, write_videos
+
+from pipeline.errors import BackdropError
+from pipeline.store.paths import FRAMES, HOMOGRAPHIES_TABLE, INDEX_TABLE, UNFINISHED, video_file
+from pipeline.store.tables import HOMOGRAPHIES, read_table
+from stages import stabilize
+
+SIZE = (72, 96)
+
+
+def one_after_the_other(jobs, worker, progress):
+    """Stands in for the pool, whose processes take seconds to start; it has tests of its own."""
+    return {job.video: worker(job, progress.advance) for job in jobs}
+
+
+@pytest.fixture(autouse=True)
+def pool(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACKDROP_WORKERS", "2")
+    real = stabilize.run_jobs
+    monkeypatch.setattr(stabilize, "run_jobs", one_after_the_other)
+    return real
+
+
+def run(video=None):
+    stabilize.main()
+    table = read_table(HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
+    return table if video is None else table[table["video"] == video]
+
+
+def matrix(row):
+    return np.array([[row[f"h{i}{j}"] for j in range(3)] for i in range(3)])
+
+
+def test_a_pan_is_followed_from_source_to_target():
+    write_videos({"pan": pan(6, SIZE, 2.0)}, params={"stabilize": {"gap": 2}})
+    rows = run()
+    assert rows["target"].tolist() == [0, 1, 2, 3, 4, 5]
+    assert rows["source"].tolist() == [2, 3, 4, 5, 2, 3]
+    assert rows["ok"].all()
+    assert set(rows["camera"]) == {"rotating"}
+    for row in rows.to_dict("records"):
+        moved = 2.0 * (row["source"] - row["target"])  # what is at x - moved in the later frame
+        assert corner_error(matrix(row), np.array([[1, 0, moved], [0, 1, 0], [0, 0, 1]]), SIZE) < 1
+
+
+def test_a_static_camera_gets_the_exact_identity():
+    rng = np.random.default_rng(0)
+    frames = np.stack([texture(*SIZE)] * 6) + rng.integers(0, 4, (6, *SIZE, 3), np.uint8)
+    write_videos({"still": frames})
+    rows = run()
+    assert set(rows["camera"]) == {"static"}
+    assert rows["ok"].all()
+    assert all((matrix(row) == np.eye(3)).all() for row in rows.to_dict("records"))
+    assert (rows["error_px"] < 0.5).all()
+
+
+def test_a_bare_arena_needs_no_keypoints():
+    frames = np.full((8, *SIZE, 3), 190, np.uint8)
+    for t, frame in enumerate(frames):
+        cv2.circle(frame, (20 + 3 * t, 40), 6, (40, 40, 40), -1)
+    write_videos({"arena": frames})
+    rows = run()
+    assert set(rows["camera"]) == {"static"}
+    assert rows["ok"].all()
+    assert (rows["inliers"] == 0).any()
+
+
+def test_pairs_across_a_cut_are_flagged():
+    frames = np.concatenate([pan(5, SIZE, 2.0, seed=1), pan(5, SIZE, 2.0, seed=2)])
+    write_videos({"cut": frames}, cuts=[5])
+    rows = run()
+    bad = rows[~rows["ok"]]
+    assert bad["target"].tolist() == [4]
+    assert bad["reason"].tolist() == ["scene cut"]
+    assert np.isnan(matrix(bad.iloc[0])).all()
+
+
+def test_a_static_video_with_a_cut_keeps_its_flag():
+    frames = np.stack([texture(*SIZE, 1)] * 4 + [texture(*SIZE, 2)] * 4)
+    write_videos({"cut": frames}, cuts=[4])
+    rows = run()
+    assert set(rows["camera"]) == {"static"}
+    assert rows.loc[~rows["ok"], "reason"].tolist() == ["scene cut"]
+
+
+def fog(count):
+    """Textureless, and changing too much for a camera that stands still."""
+    x = np.arange(SIZE[1])
+    frames = [127 + 120 * np.sin(x / 15 + t) for t in range(count)]
+    return np.stack(frames).astype(np.uint8)[:, None, :, None].repeat(SIZE[0], 1).repeat(3, 3)
+
+
+def test_a_video_without_texture_is_warned_of_and_the_others_go_on(caplog):
+    write_videos({"fog": fog(6), "pan": pan(6, SIZE, 2.0)})
+    with caplog.at_level(logging.WARNING, "backdrop"):
+        rows = run("fog")
+    assert not rows["ok"].any()
+    assert set(rows["reason"]) == {"no texture"}
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert "fog" in warnings[0]
+    assert "no texture" in warnings[0]
+
+
+def test_no_pair_at_all_is_an_error_and_leaves_no_table():
+    write_videos({"fog": fog(6)})
+    with pytest.raises(BackdropError, match=r"fog: no pair .*no texture.*lower stabilize.contrast"):
+        run()
+    assert not HOMOGRAPHIES_TABLE.exists()
+
+
+def test_a_video_shorter_than_the_gap_is_named():
+    write_videos({"short": pan(5, SIZE, 2.0)}, params={"stabilize": {"gap": 3}})
+    with pytest.raises(BackdropError, match=r"short: has 5 frames.*stabilize\.gap"):
+        run()
+
+
+def test_the_table_is_the_same_bytes_on_a_rerun_whatever_the_workers(pool, monkeypatch):
+    write_videos({"a": pan(6, SIZE, 2.0), "b": pan(6, SIZE, -3.0, seed=4)})
+    run()
+    first = HOMOGRAPHIES_TABLE.read_bytes()
+    monkeypatch.setattr(stabilize, "run_jobs", pool)
+    run()
+    assert HOMOGRAPHIES_TABLE.read_bytes() == first
+    assert not (UNFINISHED / "stabilize").exists()
+
+
+def test_a_damaged_frames_artifact_is_named_and_the_other_video_is_not_done_again(monkeypatch):
+    write_videos({"a": pan(6, SIZE, 2.0), "b": pan(6, SIZE, 2.0)})
+    whole = video_file(FRAMES, "b").read_bytes()
+    video_file(FRAMES, "b").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BackdropError, match=r"b\.h5: is damaged or cut short.*dvc repro"):
+        run()
+    video_file(FRAMES, "b").write_bytes(whole)
+    done = []
+    monkeypatch.setattr(
+        stabilize,
+        "run_jobs",
+        lambda jobs, *rest: (
+            done.extend(job.video for job in jobs) or one_after_the_other(jobs, *rest)
+        ),
+    )
+    assert len(run()) == 12
+    assert done == ["b"]
+
+
+def test_a_missing_index_is_named():
+    write_videos({"a": pan(4, SIZE, 2.0)})
+    INDEX_TABLE.unlink()
+    with pytest.raises(BackdropError, match=r"index\.parquet: is missing"):
+        run()
