@@ -16,6 +16,7 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3; do \
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export DVC_NO_ANALYTICS := 1
+PYTEST_MARK ?= not slow
 PYTEST_ARGS ?=
 
 .PHONY: setup demo test test-all lint clean
@@ -42,8 +43,8 @@ demo: setup
 	@python -m pipeline.summary
 
 test: setup
-	@echo "== fast tests"
-	@python -m pytest -m "not slow" $(PYTEST_ARGS)
+	@echo "== tests: $(PYTEST_MARK)"
+	@python -m pytest -m "$(PYTEST_MARK)" $(PYTEST_ARGS)
 
 test-all: setup
 	@echo "== all tests, the slow ones too"

@@ -7,6 +7,7 @@ Symbols: p probabilities of cells, b boxes, S synthesis, I inpainter; `weights` 
 | foreground O, Eq. (3, 5) | p/q * L(F, I) | b, S | p, I |
 | background G, Eq. (4) | -p/q * L(I(I, b), I) / a(b) | p | b, S, I |
 | probability prior (3.4) | -sum p^2 | p | |
+| box fit (ours) | abs(b - extent of T^-1(S)) | b | p, S, I |
 | mask prior L_v, Eq. (7) | abs(mean(T^-1(S)) - lambda) + lambda | S | |
 
 That is the paper's *disentangled* training. `joint` lets every gradient flow.
@@ -20,6 +21,11 @@ import torch
 from torch import Tensor
 
 from models.sampling import leave_one_out
+
+TAIL = 0.01
+"""Share of the mask's mass that may lie beyond each side of its extent."""
+MARGIN = 1.35
+"""Of a box around its mask: the focal bump dims what lies at the very border."""
 
 MaskPrior = Literal["v", "l1", "l2", "none"]
 
@@ -62,21 +68,47 @@ def probability_prior(probability: Tensor) -> Tensor:
     return -probability.square().sum(dim=1).mean()
 
 
-def erased_area_cost(weights: Tensor, boxes: Tensor, background_error: float) -> Tensor:
-    """What O's gradient cannot see: a larger box erases more background, at its typical error.
+def mask_extent(mask: Tensor) -> Tensor:
+    """The box that the mask's own mass fills.
 
-    The hole is a constant to O, or O would shrink every box to nothing. Seen so, any error left at
-    a box's border asks for a larger box, and boxes grow until they hit the limit. A ring of
-    background around the subject now costs what growing over it can save; a ring that holds a part
-    of the subject, whose error is many times the background's, is still taken in.
+    Per axis the range between two quantiles of the squared mask (which counts firm pixels and
+    forgets faint ones), with a margin: a mask cut off by its box asks for a larger one, and a
+    compact mask in a large box for a smaller.
+
+    Args:
+        mask: (B, 1, H, W) in [0, 1].
+
+    Returns:
+        (B, 4) `cx, cy, sx, sy`, a constant.
+    """
+    mass = mask.detach()[:, 0].square() + 1e-9
+    x_low, x_high = _quantile_range(mass.sum(dim=1))
+    y_low, y_high = _quantile_range(mass.sum(dim=2))
+    centre = [(x_low + x_high) / 2, (y_low + y_high) / 2]
+    return torch.stack([*centre, MARGIN * (x_high - x_low), MARGIN * (y_high - y_low)], dim=1)
+
+
+def _quantile_range(mass: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a share of TAIL of the mass (B, N) lies before, and after; in shares of the axis."""
+    share = mass.cumsum(dim=1) / mass.sum(dim=1, keepdim=True)
+    low = (share < TAIL).sum(dim=1)
+    high = (share < 1 - TAIL).sum(dim=1) + 1
+    return low / mass.shape[1], high / mass.shape[1]
+
+
+def box_fit(weights: Tensor, boxes: Tensor, extents: Tensor) -> Tensor:
+    """Distance of the drawn boxes from what their masks fill; trains b alone.
+
+    To O the hole is a constant, or O would shrink every box to nothing. Seen so, any error left at
+    a box's border asks for a larger box, and boxes grow until they hit the limit, their inpainting
+    blurs, and the masks with it. The mask knows the subject's extent; the box follows it.
 
     Args:
         weights: (B, J) p/q, a constant here.
         boxes: (B, J, 4), with gradient.
-        background_error: median error density over cells, standardised units squared.
+        extents: (B, J, 4) of `mask_extent`.
     """
-    area = boxes[..., 2] * boxes[..., 3]
-    return background_error * (weights.detach() * area).mean()
+    return (weights.detach()[..., None] * (boxes - extents).abs()).mean()
 
 
 def mask_prior(mask: Tensor, kind: MaskPrior, target: float) -> Tensor:

@@ -7,6 +7,7 @@ has skip connections (+0.17 J in trials): it must be sharp, and it invents no co
 With `see_background` the window of the inpainted background is a second input. At test time it
 comes from the same single image. The network then learns what *differs*, which carries over to
 subjects never seen, where a mask from appearance alone learns the clothes of the training subjects.
+Its mask starts as background subtraction and is refined from there.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ class Synthesis(nn.Module):
         self.up3 = nn.Sequential(upsample(), conv_block(c4, c4))
         self.up2 = nn.Sequential(conv_block(2 * c4, c2), upsample(), conv_block(c2, c2))
         self.up1 = nn.Sequential(conv_block(2 * c2, c1), upsample(), conv_block(c1, c1))
+        # Until S has learnt better, the mask is what differs: a threshold on the distance.
+        self.gain = nn.Parameter(torch.tensor(8.0))
+        self.offset = nn.Parameter(torch.tensor(0.4))
         self.mask = nn.Sequential(conv_block(2 * c1, c1), nn.Conv2d(c1, 1, 3, padding=1))
 
     def forward(self, window: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,9 +57,13 @@ class Synthesis(nn.Module):
             Foreground (B, 3, h, w), unclipped, and mask logits (B, 1, h, w).
         """
         seen = standardise(window)
+        prior: Tensor | float = 0.0
         if self.see_background:
             behind = standardise(background)
-            seen = torch.cat([seen, behind, (seen - behind).abs()], dim=1)
+            difference = seen - behind
+            distance = (difference.square().mean(dim=1, keepdim=True) + 1e-4).sqrt()
+            prior = self.gain * (distance - self.offset)
+            seen = torch.cat([seen, behind, difference.abs()], dim=1)
         full = self.enter(seen)
         half = self.down1(full)
         quarter = self.down2(half)
@@ -63,4 +71,4 @@ class Synthesis(nn.Module):
         foreground = self.foreground(code) + 0.5
         x = self.up2(torch.cat([self.up3(code), quarter], dim=1))
         x = self.up1(torch.cat([x, half], dim=1))
-        return foreground, self.mask(torch.cat([x, full], dim=1))
+        return foreground, self.mask(torch.cat([x, full], dim=1)) + prior

@@ -1,1 +1,1 @@
-"""What every stage stands on (params, store, video, training) and what drives them (dag, flow, cli)."""
+"""What every stage stands on (params, store, video, training), and what drives them (dag, cli)."""

@@ -37,7 +37,9 @@ def init(
         typer.Option("--videos", help="Video files, folders of videos, folders of frames."),
     ] = None,
     more: Annotated[list[Path] | None, typer.Argument(metavar="[PATH]...", hidden=True)] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the data; by default its path's.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the data; by default its path's.")
+    ] = None,
     preset: Annotated[
         str | None, typer.Option(help="demo, static-camera, moving-camera or davis2016.")
     ] = None,

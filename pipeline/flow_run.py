@@ -12,12 +12,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from prefect import allow_failure, flow, get_run_logger, task
+from prefect import Task, allow_failure, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas import State
 from prefect.settings import get_current_settings
-from prefect.states import Completed, Failed, State
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect.states import Completed, Failed
 
 from pipeline.dag import Stage, read_dag
 from pipeline.errors import BackdropError
@@ -82,15 +82,10 @@ def backdrop_flow(root: Path, stages: list[Stage]) -> FlowState:
     futures: dict[str, Any] = {}
     try:
         for stage in stages:
-            run = task(
-                _body(stage, processes, unfinished),
-                name=stage.name,
-                task_run_name=stage.name,
-                cache_policy=NO_CACHE,
-            )
             # A blocked stage shall say so. Without allow_failure it would stay pending for ever.
             needed = [allow_failure(futures[name]) for name in stage.needs]
-            futures[stage.name] = run.submit(wait_for=needed)
+            run = _task(stage, processes, unfinished)
+            futures[stage.name] = run.submit(wait_for=needed, return_state=False)
         states = {name: _final(future) for name, future in futures.items()}
     except BaseException:  # Ctrl-C, SIGTERM, a cancel from the UI: nothing of ours may run on
         processes.stop()
@@ -107,16 +102,15 @@ def backdrop_flow(root: Path, stages: list[Stage]) -> FlowState:
     return Completed()
 
 
-def _body(
-    stage: Stage, processes: StageProcesses, unfinished: set[str]
-) -> Callable[[], FlowState]:
+def _task(stage: Stage, processes: StageProcesses, unfinished: set[str]) -> Task[[], FlowState]:
+    @task(name=stage.name, task_run_name=stage.name, cache_policy=NO_CACHE)
     def run() -> FlowState:
         return stage_body(stage, processes, unfinished, get_run_logger().info)
 
     return run
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

@@ -14,6 +14,7 @@ from pipeline.params.read import PARAMS_FILE
 from pipeline.params.schema import Params
 from pipeline.params.write import refuse_lost_work, write_params
 from pipeline.sizing import Material, frames_kept, network_size, thinning
+from pipeline.video.probe import VideoInfo
 
 Say = Callable[[str], None]
 
@@ -39,13 +40,14 @@ def init_videos(
     chosen = preset or _preset_for(reports)
     name = name or data_name(paths)
     target = RAW_ROOT / name
-    material = [_material(report) for report in reports]
+    material = [_material(report.info) for report in reports if report.info]
     params = fit(load_preset(chosen), name, target, material)
     refuse_lost_work(params, root / PARAMS_FILE, force=force)
     placed = place(sources, root / target, force=force)
     write_params(params, root / PARAMS_FILE, force=force)
     masks = sum(ground_truth_folder(source) is not None for source in sources)
-    say(f"{'wrote' if placed else 'unchanged:'} {target}, {len(sources)} videos, {masks} with masks")
+    did = "wrote" if placed else "unchanged:"
+    say(f"{did} {target}, {len(sources)} video(s), {masks} with masks")
     say(f"preset {chosen}: {load_preset(chosen).about}")
     _say_thinning(params, material, say)
     say(f"wrote {PARAMS_FILE}; next: dvc repro")
@@ -69,8 +71,7 @@ def _preset_for(reports: Sequence[VideoReport]) -> str:
     return "static-camera" if still else "moving-camera"
 
 
-def _material(report: VideoReport) -> Material:
-    info = report.info
+def _material(info: VideoInfo) -> Material:
     return Material(info.width * info.pixel_aspect, info.height, info.frames, info.fps)
 
 

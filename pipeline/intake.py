@@ -1,7 +1,7 @@
 """Bring a user's videos and their ground truth under `data/raw/NAME/`, as links where possible.
 
-    data/raw/NAME/VIDEO.mp4          or VIDEO/ with a picture per frame
-    data/raw/NAME/masks/VIDEO/*.png  where ground truth exists
+data/raw/NAME/VIDEO.mp4          or VIDEO/ with a picture per frame
+data/raw/NAME/masks/VIDEO/*.png  where ground truth exists
 """
 
 from __future__ import annotations
@@ -97,8 +97,7 @@ def _files(source: Source) -> Iterator[tuple[Path, Path]]:
 def _holds(root: Path, plan: dict[Path, Path]) -> bool:
     present = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
     return present == plan.keys() and all(
-        filecmp.cmp(root / relative, original, shallow=False)
-        for relative, original in plan.items()
+        filecmp.cmp(root / relative, original, shallow=False) for relative, original in plan.items()
     )
 
 

@@ -41,7 +41,7 @@ def thinning(budget: int, videos: Sequence[Material]) -> dict[str, Any]:
     Every n-th frame is kept as long as that leaves LEAST_FPS; beyond that, videos are cut off.
     """
     total = sum(video.frames for video in videos)
-    bearable = max(1, int(median(video.fps for video in videos) / LEAST_FPS))
+    bearable = max(1, int(min(video.fps for video in videos) / LEAST_FPS))
     stride = min(math.ceil(total / budget), bearable)
     kept = [math.ceil(video.frames / stride) for video in videos]
     return {

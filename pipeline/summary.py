@@ -6,6 +6,7 @@ python -m pipeline.summary
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,9 @@ def headline(root: Path = Path()) -> str:
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
-    """All metrics as a Markdown table, a column per split; the rest as a list above it."""
-    splits = {name: value for name, value in metrics.items() if isinstance(value, dict)}
-    rest = [
-        f"- {name}: {_number(value)}" for name, value in metrics.items() if name not in splits
-    ]
+    """All metrics as Markdown: a table with a column per split, the rest as a list above it."""
+    splits = {name: values for name, values in metrics.items() if _is_split(values)}
+    rest = [f"- {name}: {value}" for name, value in _flat(metrics) if name not in splits]
     names = list(dict.fromkeys(key for values in splits.values() for key in values))
     rows = [
         "| " + " | ".join([name, *(_number(values.get(name)) for values in splits.values())]) + " |"
@@ -41,6 +40,19 @@ def metrics_table(metrics: dict[str, Any]) -> str:
     header = f"| metric | {' | '.join(splits)} |"
     rule = "|---" * (len(splits) + 1) + "|"
     return "\n".join([*rest, "", header, rule, *rows]) + "\n"
+
+
+def _is_split(values: Any) -> bool:
+    return isinstance(values, dict) and "J" in values
+
+
+def _flat(metrics: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names and values; what is nested but no split as `outer.inner`."""
+    for name, value in metrics.items():
+        if isinstance(value, dict) and not _is_split(value):
+            yield from ((f"{name}.{inner}", _number(inside)) for inner, inside in value.items())
+        else:
+            yield name, _number(value)
 
 
 def _number(value: Any) -> str:

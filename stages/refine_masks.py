@@ -14,7 +14,7 @@ import numpy as np
 
 from models.crf import refine
 from pipeline.evaluation.calibration import Calibration, crf_setting, read_calibration
-from pipeline.evaluation.collect import open_predictions, predicted_videos, soft_mask
+from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import open_frames
 from pipeline.params import load_section
@@ -30,8 +30,8 @@ def main() -> None:
     params = load_section(RefineMasks, "refine_masks")
     calibration = read_calibration()
     jobs = [
-        Job(video.video, video.size, _identity(video.video), (calibration, params.iterations))
-        for video in predicted_videos()
+        Job(str(video), len(rows), _identity(str(video)), (calibration, params.iterations))
+        for video, rows in predicted_index().groupby("video", sort=False)
     ]
     fan_out(
         "refine_masks",

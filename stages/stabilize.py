@@ -12,14 +12,14 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any, cast
 
 import cv2
 import numpy as np
 
-from models.camera import Camera, EdgeMotionMeter, camera_verdict
+from models.camera import EdgeMotionMeter, camera_verdict
 from models.keypoints import KeypointDetector, Keypoints
 from models.stabilization import (
     HomographySettings,
@@ -44,7 +44,7 @@ log = logging.getLogger("backdrop")
 STATISTICS = ("keypoints", "matches", "inliers", "inlier_ratio", "error_px", "ok", "reason")
 LONG_BASELINE = 8  # frames between the pairs that parallax is judged on
 
-Columns = dict[str, list[Any]]  # of the table; rows as dicts would take ten times the memory
+Columns = dict[str, list[Any]]  # of the table; rows as dicts would take several times the memory
 
 
 def main() -> None:
@@ -111,8 +111,8 @@ class Track:
     def __post_init__(self) -> None:
         settings = self.settings
         self.detector = KeypointDetector(settings.keypoints, settings.contrast, settings.enlarge_to)
-        shared = HomographySettings.__dataclass_fields__
-        self.limits = HomographySettings(**settings.model_dump(include=set(shared)))
+        shared = {part.name for part in fields(HomographySettings)}
+        self.limits = HomographySettings(**settings.model_dump(include=shared))
         self.size = (self.reader.height, self.reader.width)
         self.cuts = self.reader.cuts
 

@@ -121,7 +121,6 @@ def _prepare(
         flow_network,
         table.rgb.spread,
         table.flow.spread if table.flow else 1.0,
-        table.rgb.median,
         _distance(params.loss, device),
     )
     return ModelStep(

@@ -74,10 +74,6 @@ class Project:
         """Write `params.yaml` with these sections (others at their defaults)."""
         (self.root / "params.yaml").write_text(yaml.safe_dump(dict(sections)))
 
-    def set_predictions(self, video: str, **changed: NDArray[np.generic]) -> None:
-        """Write a video's predictions again with other `soft`, `boxes` or `confidence`."""
-        write_predictions(self.scenes[video], **changed)
-
     def metrics(self) -> dict[str, object]:
         """The metrics file."""
         return dict(json.loads(paths.METRICS.read_text()))

@@ -16,7 +16,8 @@ stages:
   first: {cmd: "echo first >> count; mkdir -p out; cp in out/a", deps: [in], outs: [out/a]}
   left: {cmd: "${left}", deps: [out/a], outs: [out/left]}
   right: {cmd: "echo right >> count; cp out/a out/right", deps: [out/a], outs: [out/right]}
-  last: {cmd: "echo last >> count; cp out/a out/last", deps: [out/left, out/right], outs: [out/last]}
+  last: {cmd: "echo last >> count; cp out/a out/last", deps: [out/left, out/right],
+         outs: [out/last]}
 """
 LEFT_WORKS = "echo left >> count; echo a line of left; cp out/a out/left"
 

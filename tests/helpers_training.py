@@ -38,7 +38,7 @@ def tiny_frozen(params: TrainModel) -> Frozen:
     torch.manual_seed(2)
     rgb, flow = (Inpainter(4).eval().requires_grad_(False) for _ in range(2))
     distance = ReconstructionLoss(params.loss.pixel, 0.0, None)
-    return Frozen(rgb, flow if params.loss.flow > 0 else None, 0.5, 0.5, 0.05, distance)
+    return Frozen(rgb, flow if params.loss.flow > 0 else None, 0.5, 0.5, distance)
 
 
 def tiny_batch(flipped: bool = False) -> Batch:

@@ -74,7 +74,7 @@ def examine(path: Path, advance: Advance | None = None) -> VideoReport:
     except BackdropError as error:
         return VideoReport(name, str(path), problems=(str(error),))
     camera, why = judge_camera(watcher.motions)
-    subject = follow_subject(watcher.motions, watcher.gap, camera == "static")
+    subject = follow_subject(watcher.motions, watcher.gap)
     return VideoReport(
         video=name,
         path=str(path),

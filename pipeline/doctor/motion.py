@@ -33,18 +33,17 @@ class Motion:
     steady: bool  # most points stand still, or no homography makes the frames more alike
     fitted: float  # share of matched points that one homography explains
     restless: float  # share of the frame that still moves once the camera's motion is taken out
+    drift: tuple[float, float]  # of the background in the middle of the frame, in frame widths
     blob: Blob | None
 
 
 @dataclass(frozen=True)
 class Blob:
-    """The largest region that moves against the background."""
+    """The largest region that moves against the background; lengths in frame widths."""
 
     x: float
     y: float
     width: float
-    dx: float  # motion against the background
-    dy: float
     colour_distance: float  # to what surrounds it, 0 (the same colours) .. 1
 
 
@@ -70,6 +69,7 @@ def measure(frame: int, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> 
     clear = moved.mean() > 0.5 and fitted * len(here) > CLEAR if len(here) else False
     steady = bool(no_better and not clear) or bool(len(here) and moved.mean() < 0.5)
     if steady:
+        homography = np.eye(3)
         (warped, valid), changed = _warp(grey[1], np.eye(3)), unmoved
     flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(
         grey[0], warped, np.zeros((*warped.shape, 2), np.float32)
@@ -77,8 +77,8 @@ def measure(frame: int, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> 
     # Flow means nothing on a wall of one colour, hence the second condition.
     moving = (np.hypot(flow[..., 0], flow[..., 1]) > MOVING_PX) & changed
     restless = float(moving.sum() / max(int(valid.sum()), 1))
-    blob = _largest_blob(first, flow.astype(np.float32), moving)
-    return Motion(frame, steady, fitted, restless, blob)
+    drift = _drift(homography, first.shape[1], first.shape[0])
+    return Motion(frame, steady, fitted, restless, drift, _largest_blob(first, moving))
 
 
 def _matches(
@@ -130,9 +130,15 @@ def _changed(
     return near.astype(np.bool_) & valid
 
 
-def _largest_blob(
-    image: NDArray[np.uint8], flow: NDArray[np.float32], moving: NDArray[np.bool_]
-) -> Blob | None:
+def _drift(homography: NDArray[np.float64], width: int, height: int) -> tuple[float, float]:
+    """Where what is in the middle of the first frame goes in the second, in frame widths."""
+    middle = np.array([width / 2, height / 2])
+    x, y, w = np.linalg.inv(homography) @ [*middle, 1.0]
+    dx, dy = (np.array([x / w, y / w]) - middle) / width
+    return float(dx), float(dy)
+
+
+def _largest_blob(image: NDArray[np.uint8], moving: NDArray[np.bool_]) -> Blob | None:
     closed = cv2.morphologyEx(moving.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     count, labels, stats, centres = cv2.connectedComponentsWithStats(closed)
     if count < 2:
@@ -142,13 +148,10 @@ def _largest_blob(
     if stats[label, cv2.CC_STAT_AREA] < MIN_AREA * height * width:
         return None
     blob = labels == label
-    dx, dy = np.median(flow[blob], axis=0)
     return Blob(
         x=float(centres[label][0]) / width,
         y=float(centres[label][1]) / width,
         width=float(stats[label, cv2.CC_STAT_WIDTH]) / width,
-        dx=float(dx) / width,
-        dy=float(dy) / width,
         colour_distance=_colour_distance(image, blob),
     )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
@@ -68,6 +69,25 @@ class FrameResult:
     truth: NDArray[np.bool_] | None
 
 
+def predicted_index() -> pd.DataFrame:
+    """The index's rows of the videos that have predictions.
+
+    Raises:
+        BackdropError: there are no predictions at all.
+    """
+    index = load_index()
+    predicted = [
+        video
+        for video in index["video"].unique()
+        if paths.video_file(paths.PREDICTIONS, str(video)).exists()
+    ]
+    if not predicted:
+        raise BackdropError(
+            "holds no predictions", where=str(paths.PREDICTIONS), remedy="run `dvc repro predict`"
+        )
+    return index[index["video"].isin(predicted)]
+
+
 def predicted_videos(splits: Collection[str] | None = None) -> list[VideoResult]:
     """The videos that have predictions, in the index's order; of `splits` only, if given.
 
@@ -82,15 +102,8 @@ def predicted_videos(splits: Collection[str] | None = None) -> list[VideoResult]
             str(masks[video]),
             tuple(int(number) for number in rows["source_frame"]),
         )
-        for video, rows in load_index().groupby("video", sort=False)
-        if paths.video_file(paths.PREDICTIONS, str(video)).exists()
+        for video, rows in predicted_index().groupby("video", sort=False)
     ]
-    if not found:
-        raise BackdropError(
-            "holds no predictions",
-            where=str(paths.PREDICTIONS),
-            remedy="run `dvc repro predict`",
-        )
     return [video for video in found if splits is None or video.split in splits]
 
 

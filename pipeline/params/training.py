@@ -108,8 +108,8 @@ class LossParams(Section):
     pixel: NonNegative = 1.0
     perceptual: NonNegative = 2.0
     flow: NonNegative = Field(1.0, description="of the flow background objective; 0: without flow")
-    erased_area: NonNegative = Field(
-        2.0, description="cost of erasing background, on boxes; 0 as in the paper: boxes may grow"
+    box_fit: NonNegative = Field(
+        0.3, description="pulls a box to its mask's extent; 0 as in the paper: boxes keep growing"
     )
     probability_prior: NonNegative = 0.1
     mask_prior: Literal["v", "l1", "l2", "none"] = "v"

@@ -33,7 +33,9 @@ def render_params(params: Params) -> str:
         "# One section per stage; compute and network are shared. Unknown keys are errors.",
     ]
     body = [
-        line for name in Params.model_fields for line in ["", *_section(name, getattr(params, name))]
+        line
+        for name in Params.model_fields
+        for line in ["", *_section(name, getattr(params, name))]
     ]
     return "\n".join([*header, *body]) + "\n"
 
@@ -107,7 +109,9 @@ def _entry(key: str, value: Any, field: FieldInfo, indent: str) -> Iterator[str]
         yield from ([f"{indent}# {comment}"] if comment else [])
         yield f"{indent}{key}:"
         for item in value:
-            yield from (f"{indent}  {line}" for line in yaml.safe_dump([item], sort_keys=False).splitlines())
+            yield from (
+                f"{indent}  {line}" for line in yaml.safe_dump([item], sort_keys=False).splitlines()
+            )
         return
     dumped = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
     entry = f"{indent}{key}: {dumped.removesuffix(_END_OF_DOCUMENT).strip()}"

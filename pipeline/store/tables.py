@@ -100,7 +100,7 @@ def write_table(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> None:
-    """As `write_table`, from columns: a tenth of the memory where there are many rows."""
+    """As `write_table`, from columns, which take less memory than rows where there are many."""
     _write(path, pa.Table.from_pydict(dict(columns), schema=schema))
 
 

@@ -74,13 +74,11 @@ class ErrorScale:
 
     Attributes:
         spread: standard deviation of the table, over cells within an image.
-        median: error of a typical cell: of background.
         contrast: largest over median error within an image, median over images.
     """
 
     spread: float
     contrast: float
-    median: float
 
 
 def error_scale(table: Tensor) -> ErrorScale:
@@ -88,4 +86,4 @@ def error_scale(table: Tensor) -> ErrorScale:
     spread = float(table.std(dim=1).mean().clamp(min=1e-6))
     median = table.median(dim=1).values.clamp(min=1e-6)
     contrast = float((table.amax(dim=1) / median).median())
-    return ErrorScale(spread, contrast, float(median.median()))
+    return ErrorScale(spread, contrast)

@@ -17,8 +17,9 @@ from models.inpainter import Inpainter
 from models.model import SegmentationModel
 from models.objectives import (
     background_objective,
-    erased_area_cost,
+    box_fit,
     foreground_objective,
+    mask_extent,
     mask_prior,
     probability_prior,
 )
@@ -53,7 +54,6 @@ class Frozen:
     Attributes:
         rgb, flow: the inpainters; `flow` is None without optical flow.
         rgb_spread, flow_spread: scales that bring both G to unit spread over cells.
-        rgb_median: error density of a typical cell.
         distance: L.
     """
 
@@ -61,7 +61,6 @@ class Frozen:
     flow: Inpainter | None
     rgb_spread: float
     flow_spread: float
-    rgb_median: float
     distance: ReconstructionLoss
 
 
@@ -95,8 +94,9 @@ def model_loss(
     density = torch.stack([d.density for d in draws], dim=1)
     mask = torch.cat([d.mask for d in draws])
     boxes = torch.stack([d.box for d in draws], dim=1)
-    erased = erased_area_cost(weights, boxes, frozen.rgb_median)
-    loss, terms = _combine(params, proposals, weights, reconstruction, density, mask, erased)
+    extents = torch.stack([mask_extent(d.mask) for d in draws], dim=1)
+    fit = box_fit(weights, boxes, extents)
+    loss, terms = _combine(params, proposals, weights, reconstruction, density, mask, fit)
     terms["entropy"] = torch.special.entr(proposals.probability).sum(dim=1).mean()
     terms["box_side"] = boxes[..., 2:].mean()
     return loss, {key: value.detach() for key, value in terms.items()}
@@ -147,7 +147,7 @@ def _combine(
     reconstruction: Tensor,
     density: Tensor,
     mask: Tensor,
-    erased: Tensor,
+    fit: Tensor,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     weight = params.loss
     terms: dict[str, Tensor] = {}
@@ -158,7 +158,8 @@ def _combine(
         terms["foreground"] = foreground_objective(weights, reconstruction, to_probability)
         terms["mask_prior"] = mask_prior(mask, weight.mask_prior, weight.mask_prior_lambda)
         loss = loss + terms["foreground"] + weight.mask_prior_weight * terms["mask_prior"]
-        loss = loss + weight.erased_area * erased
+        terms["box_fit"] = fit
+        loss = loss + weight.box_fit * fit
     if params.objective != "foreground_only":
         terms["background"] = background_objective(weights, density)
         loss = loss + terms["background"]

@@ -48,4 +48,5 @@ def test_boxes_whose_centre_left_the_image_have_no_probability():
 def test_box_at_picks_each_images_own_cell():
     boxes = torch.arange(2 * 3 * 4, dtype=torch.float32).view(2, 3, 4)
     proposals = Proposals(torch.zeros(2, 3), boxes)
-    assert torch.equal(proposals.box_at(torch.tensor([2, 0])), torch.stack([boxes[0, 2], boxes[1, 0]]))
+    expected = torch.stack([boxes[0, 2], boxes[1, 0]])
+    assert torch.equal(proposals.box_at(torch.tensor([2, 0])), expected)

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from models.objectives import (
-    erased_area_cost,
+    MARGIN,
+    box_fit,
     exact_background_objective,
+    mask_extent,
     mask_prior,
     probability_prior,
 )
@@ -41,10 +43,24 @@ def test_exact_objective_moves_probability_to_the_worst_inpainted_cell():
     assert (logits.grad[0, [0, 2, 3]] > 0).all()
 
 
-def test_erased_area_costs_the_background_error_of_the_box():
-    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.5]], [[0.5, 0.5, 0.4, 0.5]]], requires_grad=True)
-    cost = erased_area_cost(torch.ones(2, 1), boxes, 0.1)
-    assert cost.item() == pytest.approx(0.1 * (0.1 + 0.2) / 2)
+def test_extent_of_a_rectangle_is_its_place_and_its_sides_with_a_margin():
+    mask = torch.full((1, 1, 120, 160), 0.01)  # a faint haze is forgotten
+    mask[..., 30:90, 40:80] = 0.8
+    cx, cy, sx, sy = mask_extent(mask)[0].tolist()
+    assert (cx, cy) == pytest.approx((60 / 160, 60 / 120), abs=1e-2)
+    assert (sx, sy) == pytest.approx((MARGIN * 40 / 160, MARGIN * 60 / 120), rel=0.03)
+
+
+def test_extent_of_an_empty_mask_is_finite():
+    assert torch.isfinite(mask_extent(torch.zeros(2, 1, 8, 8))).all()
+
+
+def test_box_fit_moves_the_box_onto_the_extent_and_trains_nothing_else():
+    boxes = torch.tensor([[[0.5, 0.5, 0.2, 0.5]]], requires_grad=True)
+    extents = torch.tensor([[[0.4, 0.6, 0.3, 0.5]]])
+    weights = torch.ones(1, 1, requires_grad=True)
+    cost = box_fit(weights, boxes, extents)
+    assert cost.item() == pytest.approx(0.3 / 4)
     cost.backward()
-    assert (boxes.grad[..., :2] == 0).all()
-    assert (boxes.grad[..., 2:] > 0).all()
+    assert torch.sign(boxes.grad).tolist() == [[[1.0, -1.0, -1.0, 0.0]]]
+    assert weights.grad is None

@@ -43,7 +43,7 @@ def test_prediction_is_the_most_probable_cell_and_its_mask_stays_in_the_box():
     result = network.predict(image, inpainter)
     assert torch.equal(result.cell, result.probability.argmax(dim=1))
     assert result.mask.shape == (3, 1, 32, 48)
-    assert 0 <= result.mask.min()
+    assert result.mask.min() >= 0
     assert result.mask.max() <= 1
     for mask, (cx, cy, sx, sy) in zip(result.mask[:, 0], result.box.tolist(), strict=True):
         rows, columns = torch.nonzero(mask > 0, as_tuple=True)

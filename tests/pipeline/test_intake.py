@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,7 @@ def test_files_are_linked_with_masks_beside_them(tmp_path: Path) -> None:
     root = tmp_path / "raw"
     place(collect([clip]), root, force=False)
     assert _tree(root) == ["A_clip.MP4", "masks/A_clip/00001.png"]
-    assert os.path.samefile(root / "A_clip.MP4", clip)
+    assert clip.samefile(root / "A_clip.MP4")
 
 
 def test_where_links_cannot_be_made_files_are_copied(
@@ -73,7 +72,7 @@ def test_where_links_cannot_be_made_files_are_copied(
     place(collect([clip]), tmp_path / "raw", force=False)
     copy = tmp_path / "raw/clip.mp4"
     assert copy.read_text() == "content"
-    assert not os.path.samefile(copy, clip)
+    assert not copy.samefile(clip)
 
 
 def test_the_same_again_is_nothing_and_others_clash(tmp_path: Path) -> None:

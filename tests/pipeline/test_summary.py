@@ -14,6 +14,7 @@ METRICS = {
     "threshold": 0.45,
     "val": {"J": 0.7, "F": 0.8},
     "test": {"J": 0.61234, "F": None, "frames": 120},
+    "health": {"collapsed": False, "box_jump_px": 1.5},
 }
 
 
@@ -33,6 +34,8 @@ def test_without_metrics_it_is_an_error(tmp_path: Path) -> None:
 def test_table_has_a_column_per_split() -> None:
     assert metrics_table(METRICS) == (
         "- threshold: 0.450\n"
+        "- health.collapsed: False\n"
+        "- health.box_jump_px: 1.500\n"
         "\n"
         "| metric | val | test |\n"
         "|---|---|---|\n"

@@ -23,7 +23,7 @@ def _project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-class Killed(Exception):
+class PowerCutError(Exception):
     """Stands for a power cut."""
 
 
@@ -33,7 +33,7 @@ def training(die_at: int | None = None, broken_at: int | None = None) -> Trainin
 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         if iteration == die_at:
-            raise Killed
+            raise PowerCutError
         x = torch.from_numpy(iteration_rng(0, iteration).normal(size=(16, 4))).float()
         loss = (module(x)[:, 0] - x.sum(dim=1)).square().mean()
         if iteration == broken_at:
@@ -61,7 +61,7 @@ def run_whole() -> tuple[dict[str, Tensor], dict[str, bytes]]:
 def test_resumed_training_is_bit_identical_with_the_same_curves():
     expected, curves = run_whole()
     checkpoint().remove()
-    with pytest.raises(Killed):
+    with pytest.raises(PowerCutError):
         train(training(die_at=13), COMPUTE, checkpoint())
     assert checkpoint().load()["iteration"] == 10
     resumed = training()
@@ -83,7 +83,7 @@ def test_it_learns():
 
 
 def test_another_fingerprint_starts_over_or_is_refused_in_words(caplog):
-    with pytest.raises(Killed):
+    with pytest.raises(PowerCutError):
         train(training(die_at=7), COMPUTE, checkpoint())
     with pytest.raises(BackdropError, match="other params, data or code"):
         checkpoint("require", fingerprint="b").load()

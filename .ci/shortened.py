@@ -1,0 +1,123 @@
+"""A shortened `dvc repro` from raw video to report, in a copy of this clone; its metrics checked.
+
+    python .ci/shortened.py [FOLDER]
+
+A few of the built-in clips, and training cut to minutes: whether the numbers are good is for
+`make demo` and the tests; here the whole house must stand, and a second run must find nothing to
+do. FOLDER (default: a temporary one, removed afterwards) keeps the copy for a look.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from pipeline.params.preset import compose, load_preset  # noqa: E402
+from pipeline.params.read import PARAMS_FILE  # noqa: E402
+from pipeline.params.write import write_params  # noqa: E402
+from pipeline.store.paths import METRICS, REPORT  # noqa: E402
+
+CLIPS = {"train": 10, "val": 2, "test": 2, "test_unseen": 1}
+SHORT = {
+    "train_inpainter": {"rgb": {"iterations": 250}, "flow": {"iterations": 250}},
+    "train_model": {"iterations": 250, "warmup_iterations": 100, "warmup_frames": 100},
+    # So little training may well collapse; that is not what this run is to tell.
+    "evaluate": {"collapse_empty": 1.0, "collapse_full": 1.0, "collapse_frozen_px": 0.0},
+}
+SHARES = {
+    *("J", "F", "J_no_crf", "F_no_crf", "J_oracle", "J_blob", "J_blob_no_crf"),
+    *("J_flow_threshold", "mAP50", "hit"),
+}
+TEST_KEYS = SHARES | {"frames", "empty_frames"}
+LEAST_HIT = 0.25  # a box at random hits the subject less often
+NO_OP_S = 20.0  # 4 s are promised on an idle machine
+
+
+def main() -> None:
+    """Copy, shorten, run twice, check."""
+    if len(sys.argv) > 1:
+        run(Path(sys.argv[1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        run(Path(folder) / "clone")
+
+
+def run(folder: Path) -> None:
+    """All of it in `folder`, which must not exist."""
+    copy_clone(folder)
+    shorten(folder)
+    started = time.monotonic()
+    subprocess.run(["dvc", "repro"], cwd=folder, check=True)
+    print(f"== dvc repro: {time.monotonic() - started:.0f} s")
+    metrics = json.loads((folder / METRICS).read_text())
+    print(json.dumps(metrics, indent=2))
+    check(metrics)
+    page = folder / REPORT / "index.html"
+    assert page.stat().st_size > 100_000, f"{page} holds no pictures"
+    started = time.monotonic()
+    done = subprocess.run(["dvc", "repro"], cwd=folder, check=True, capture_output=True, text=True)
+    seconds = time.monotonic() - started
+    assert "Running stage" not in done.stdout, done.stdout
+    assert seconds < NO_OP_S, f"a repro with nothing to do took {seconds:.1f} s"
+    print(f"== dvc repro with nothing to do: {seconds:.1f} s")
+
+
+def copy_clone(folder: Path) -> None:
+    """What git holds or would hold, as a git repository of its own."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+
+
+def shorten(folder: Path) -> None:
+    """Fewer clips, fewer iterations."""
+    recipe = folder / "data" / "builtin" / "recipe.yaml"
+    content = yaml.safe_load(recipe.read_text())
+    clips = content["clips"]
+    content["clips"] = [
+        clip
+        for split, count in CLIPS.items()
+        for clip in [clip for clip in clips if clip["split"] == split][:count]
+    ]
+    recipe.write_text(yaml.safe_dump(content))
+    write_params(compose(load_preset("demo").params, SHORT), folder / PARAMS_FILE, force=True)
+
+
+def check(metrics: dict[str, Any]) -> None:
+    """The names that other programs read, and values that can be true."""
+    assert 0 < metrics["threshold"] < 1, metrics["threshold"]
+    assert {"J", "F"} <= metrics["val"].keys(), metrics["val"]
+    for split in ("test", "test_unseen"):
+        values = metrics[split]
+        assert values.keys() >= TEST_KEYS, TEST_KEYS - values.keys()
+        for name in SHARES:
+            assert 0 <= values[name] <= 1, f"{split}.{name} is {values[name]}"
+        assert values["frames"] >= values["empty_frames"] >= 0, values
+        assert values["frames"] > 0, values
+    assert metrics["test"]["hit"] >= LEAST_HIT, f"hit {metrics['test']['hit']}: no detection"
+    # The data must not be solvable by motion alone.
+    assert metrics["test"]["J_flow_threshold"] < 0.5, metrics["test"]["J_flow_threshold"]
+
+
+if __name__ == "__main__":
+    main()

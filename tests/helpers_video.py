@@ -1,0 +1,116 @@
+"""Tiny videos for tests: written with PyAV, so that what is read back has an outside author."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+
+def texture(height: int, width: int, seed: int = 0) -> Image:
+    """Natural-looking colours: noise at several scales."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3), np.float32)
+    for scale in (4, 12, 40):
+        small = rng.uniform(0, 1, (height // scale + 2, width // scale + 2, 3)).astype(np.float32)
+        total += cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(255 * (total / 3 - 0.2) / 0.6, 0, 255).astype(np.uint8)
+
+
+def numbered(count: int, height: int = 48, width: int = 64) -> list[Image]:
+    """Frames that tell their number by their brightness: frame n is grey at 40 + 5 n."""
+    return [np.full((height, width, 3), 40 + 5 * n, np.uint8) for n in range(count)]
+
+
+def number_of(image: Image) -> int:
+    """The number of a frame of `numbered`."""
+    return round((float(image.mean()) - 40) / 5)
+
+
+def write_video(
+    path: Path,
+    images: Iterable[Image],
+    fps: int = 25,
+    ticks: Sequence[int] | None = None,
+    faststart: bool = False,
+    pixel_aspect: Fraction | None = None,
+) -> Path:
+    """Write RGB frames; `ticks` are presentation times in ms, for a variable rate."""
+    codec = "mpeg4" if path.suffix == ".avi" else "libx264"
+    options = {"movflags": "faststart"} if faststart else {}
+    with av.open(str(path), "w", container_options=options) as container:
+        stream = container.add_stream(codec, rate=fps, options={"threads": "1"})
+        if codec == "libx264":
+            stream.codec_context.options = {"crf": "10", "threads": "1"}
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 8_000_000
+        if pixel_aspect:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
+        if ticks:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for index, image in enumerate(images):
+            if index == 0:
+                stream.height, stream.width = image.shape[:2]
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            if ticks:
+                frame.pts, frame.time_base = ticks[index], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def rotate_header(path: Path) -> None:
+    """Make players turn an mp4 by a quarter: rewrite the matrix of its track header."""
+    data = bytearray(path.read_bytes())
+    matrix = data.index(b"tkhd") + 4 + 40
+    one, minus = (1 << 16).to_bytes(4, "big"), (-(1 << 16) & 0xFFFFFFFF).to_bytes(4, "big")
+    none, last = bytes(4), (1 << 30).to_bytes(4, "big")
+    data[matrix : matrix + 36] = b"".join([none, one, none, minus, none, none, none, none, last])
+    path.write_bytes(data)
+
+
+def write_sound(path: Path) -> Path:
+    """A file with sound and no pictures."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_pictures(folder: Path, images: Iterable[Image], suffix: str = ".png") -> Path:
+    """A folder of frames 0.png, 1.png, ... 10.png: their order is not that of their letters."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(images):
+        cv2.imwrite(str(folder / f"{index}{suffix}"), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+def cut_file(path: Path, share: float) -> Path:
+    """Keep the first `share` of a file's bytes."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    return path
+
+
+def walker(count: int, shift: int = 0, height: int = 144, width: int = 192) -> list[Image]:
+    """A textured square that crosses a textured scene; the camera pans `shift` px a frame."""
+    scene = texture(height, width + abs(shift) * count + 8, seed=1)
+    subject = 255 - texture(36, 24, seed=2)
+    frames = []
+    for n in range(count):
+        frame = scene[:, shift * n : shift * n + width].copy()
+        x = 8 + (width - 48) * n // count
+        frame[60:96, x : x + 24] = subject
+        frames.append(frame)
+    return frames

@@ -1,0 +1,97 @@
+"""The `backdrop` command: mistakes are one line on stderr and exit code 1; help is quick."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from helpers_dvc import REPOSITORY, make_fan
+
+from pipeline.cli import main
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(make_fan(tmp_path))
+    return tmp_path
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr("sys.argv", ["backdrop", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["init"], "give videos of your own or the built-in ones"),
+        (["init", "--preset", "demo", "--videos", "x"], "give videos of your own"),
+        (["init", "--videos", "nowhere"], "nowhere: is missing"),
+        (["init", "--videos", "empty"], "holds no video"),
+        (["init", "--videos", "a.mp4", "sub/a.mp4"], "two videos of the same name 'a'"),
+        (["doctor", "nowhere.mp4"], "nowhere.mp4: is missing"),
+        (["doctor"], "params.yaml: left: is not a known param"),
+        (["run"], "params.yaml: left: is not a known param"),
+        (["inspect", "nowhere.h5"], "nowhere.h5: is missing"),
+        (["inspect", "dvc.yaml", "--frame", "3"], "--frame and --to go together"),
+    ],
+)
+def test_mistakes_are_one_line(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    line: str,
+) -> None:
+    (project / "empty").mkdir()
+    (project / "sub").mkdir()
+    for name in ("a.mp4", "sub/a.mp4"):
+        (project / name).write_bytes(b"")
+    before = sorted(project.rglob("*"))
+    assert _run(monkeypatch, *arguments) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("error: ")
+    assert line in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+    assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", [["init", "--preset", "demo"], ["run"]])
+def test_outside_a_clone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run(monkeypatch, *command) == 1
+    assert "no dvc.yaml here — run this in the folder of your clone" in capsys.readouterr().err
+
+
+def test_an_unknown_option_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "init", "--vdieos") == 2
+    assert "--vdieos" in capsys.readouterr().err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ("torch", "cv2", "prefect", "dvc", "pandas", "numpy", "pydantic")
+    code = (
+        "import sys; sys.argv = ['backdrop', '--help']\n"
+        "from pipeline.cli import main\n"
+        "try: main()\n"
+        f"finally: print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+    for command in ("init", "doctor", "run", "inspect", "version"):
+        assert f" {command} " in done.stdout

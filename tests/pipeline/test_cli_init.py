@@ -1,0 +1,141 @@
+"""`backdrop init` on real, small videos, and DVC's cache when going back and forth."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from helpers_dvc import dvc, make_project
+
+from pipeline.cli import main
+from pipeline.params import read_params
+
+STAGES = """
+stages:
+  copy:
+    cmd: "echo ran >> count; mkdir -p out; ls ${prepare_data.root} > out/list"
+    deps: ["${prepare_data.root}"]
+    params: [prepare_data, network]
+    outs: [out/list]
+"""
+
+
+def _video(path: Path, width: int, height: int, frames: int = 12, seed: int = 0) -> Path:
+    """A textured picture with a bright square that moves over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture = np.random.default_rng(seed).integers(0, 200, (height, width, 3)).astype(np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(frames):
+            image = picture.copy()
+            image[20:60, 4 * number : 4 * number + 30] = 255
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    _video(folder / "wide.mp4", 256, 128)
+    _video(folder / "tall.mp4", 96, 192, seed=1)
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    make_project(tmp_path / "clone", STAGES)
+    (tmp_path / "clone/params.yaml").unlink()
+    monkeypatch.chdir(tmp_path / "clone")
+    return tmp_path / "clone"
+
+
+def _init(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
+    """Exits with 0."""
+    monkeypatch.setattr("sys.argv", ["backdrop", "init", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+
+
+def test_params_fit_the_videos(
+    project: Path,
+    clips: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _init(monkeypatch, "--videos", clips / "tall.mp4")
+    params = read_params()
+    assert params.prepare_data.name == "tall"
+    assert params.prepare_data.source == "videos"
+    assert params.prepare_data.root == "data/raw/tall"
+    assert params.network.height == 2 * params.network.width
+    assert (project / "data/raw/tall/tall.mp4").exists()
+    assert "next: dvc repro" in capsys.readouterr().out
+
+
+def test_many_paths_after_one_option(
+    project: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shell's `--videos *.mp4` gives them."""
+    videos = sorted(clips.glob("*.mp4"))
+    _init(monkeypatch, "--videos", *videos, "--name", "both", "--preset", "moving-camera")
+    placed = {path.name for path in (project / "data/raw/both").iterdir()}
+    assert placed == {"wide.mp4", "tall.mp4"}
+    assert read_params().extract_frames.longest_side == 160
+
+
+def test_a_broken_video_leaves_everything_as_it_was(
+    project: Path,
+    clips: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = (clips / "wide.mp4").read_bytes()
+    (project / "cut.mp4").write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setattr("sys.argv", ["backdrop", "init", "--videos", "cut.mp4"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    assert "cut.mp4" in told.out + told.err
+    assert told.err.splitlines()[-1].startswith("error: ")
+    assert not (project / "params.yaml").exists()
+    assert not (project / "data").exists()
+
+
+def test_going_back_to_former_data_costs_nothing(
+    project: Path, clips: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(video: str) -> str:
+        _init(monkeypatch, "--videos", clips / f"{video}.mp4")
+        done = dvc(project, "repro")
+        assert done.returncode == 0, done.stderr
+        assert (project / "out/list").read_text() == f"{video}.mp4\n"
+        return done.stdout
+
+    assert "Running stage 'copy'" in run("wide")
+    assert "Running stage 'copy'" in run("tall")
+    shutil.rmtree(project / "out")
+    assert "is cached - skipping run" in run("wide")
+    assert "is cached - skipping run" in run("tall")
+    assert (project / "count").read_text().split() == ["ran", "ran"]
+
+
+def test_davis_comes_with_its_ground_truth(
+    project: Path, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    davis, part = test_data / "davis2016_train", tmp_path / "DAVIS"
+    sequence = sorted((davis / "Annotations/480p").iterdir())[0].name
+    for kind in ("JPEGImages", "Annotations"):
+        (part / kind / "480p" / sequence).mkdir(parents=True)
+        for file in sorted((davis / kind / "480p" / sequence).iterdir())[:6]:
+            shutil.copy(file, part / kind / "480p" / sequence)
+    _init(monkeypatch, "--videos", part, "--preset", "davis2016", "--name", "davis")
+    placed = project / "data/raw/davis"
+    assert len(list((placed / sequence).iterdir())) == 6
+    assert len(list((placed / "masks" / sequence).glob("*.png"))) == 6

@@ -1,0 +1,52 @@
+"""Wrong masks are named before hours of work rest on them."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.errors import BackdropError
+from pipeline.mask_check import check_masks
+
+
+def write_masks(folder, masks):
+    folder.mkdir()
+    for index, mask in enumerate(masks):
+        cv2.imwrite(str(folder / f"{index:05d}.png"), mask)
+    return folder
+
+
+def mask(value=255, size=(48, 64)):
+    grey = np.zeros(size, np.uint8)
+    grey[10:20, 10:20] = value
+    return grey
+
+
+def test_good_masks(tmp_path):
+    empty, coloured = np.zeros((48, 64), np.uint8), np.repeat(mask()[..., None], 3, axis=2)
+    check_masks(write_masks(tmp_path / "clip", [mask(), empty, coloured]), 3, 64, 48)
+
+
+WRONG = {
+    "count": ([mask()] * 2, "clip: holds 2 masks, but the video has 3 frames"),
+    "size": ([mask(), mask(size=(64, 48)), mask()], "00001.png: is 48x64, but the video is 64x48"),
+    "ones": ([mask(), mask(1), mask()], "00001.png: holds the values 1, .* multiply these masks"),
+    "grey": ([mask(), mask(), mask(130)], "00002.png: holds the values 130, only 0 and 255"),
+    "labels": ([mask()] * 2 + [np.dstack([mask(), mask(0), mask(128)])], "00002.png: is coloured"),
+    "deep": ([mask()] * 2 + [mask().astype(np.uint16) * 257], "00002.png: holds the values 65535"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_masks_name_the_file(tmp_path, case):
+    masks, words = WRONG[case]
+    with pytest.raises(BackdropError, match=words):
+        check_masks(write_masks(tmp_path / "clip", masks), 3, 64, 48)
+
+
+def test_an_unreadable_mask(tmp_path):
+    folder = write_masks(tmp_path / "clip", [mask()])
+    (folder / "00000.png").write_text("words")
+    with pytest.raises(BackdropError, match=r"00000\.png: is not a readable picture"):
+        check_masks(folder, 1, 64, 48)

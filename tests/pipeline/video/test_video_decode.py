@@ -1,0 +1,154 @@
+"""Frames come in order, upright and at their time; what is broken is told, each in its words."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+from helpers_video import (
+    cut_file,
+    number_of,
+    numbered,
+    rotate_header,
+    texture,
+    write_pictures,
+    write_sound,
+    write_video,
+)
+
+from pipeline.errors import BackdropError
+from pipeline.video.decode import Damage, iter_frames
+
+
+def decode(path: Path) -> list[np.ndarray]:
+    return [frame.image for frame in iter_frames(path)]
+
+
+def noisy(count: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return list(rng.integers(0, 255, (count, 64, 96, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_every_frame_in_order(tmp_path, suffix):
+    path = write_video(tmp_path / f"a{suffix}", numbered(30))
+    frames = list(iter_frames(path))
+    assert [frame.index for frame in frames] == list(range(30))
+    assert [number_of(frame.image) for frame in frames] == list(range(30))
+    assert np.allclose([frame.time_s for frame in frames], np.arange(30) / 25, atol=1e-3)
+
+
+def test_pixels_agree_with_opencv(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [texture(64, 96, seed) for seed in range(5)])
+    capture = cv2.VideoCapture(str(path))
+    for image in decode(path):
+        _, bgr = capture.read()
+        assert np.abs(image.astype(int) - bgr[..., ::-1]).mean() < 2
+
+
+def test_rotation_agrees_with_opencv(tmp_path):
+    path = write_video(tmp_path / "a.mp4", [texture(64, 96)] * 3)
+    rotate_header(path)
+    (image, *_), (_, bgr) = decode(path), cv2.VideoCapture(str(path)).read()
+    assert image.shape == (96, 64, 3)
+    assert np.abs(image.astype(int) - bgr[..., ::-1]).mean() < 2
+
+
+def test_times_of_a_variable_rate(tmp_path):
+    ticks = [0, 40, 80, 240, 250, 400]
+    path = write_video(tmp_path / "a.mkv", numbered(6), ticks=ticks)
+    assert np.allclose([f.time_s for f in iter_frames(path)], np.array(ticks) / 1000, atol=2e-3)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_folder_in_the_order_people_count(tmp_path, suffix):
+    folder = write_pictures(tmp_path / "clip", numbered(12), suffix)
+    (folder / "notes.txt").write_text("not a frame")
+    assert [number_of(image) for image in decode(folder)] == list(range(12))
+
+
+def test_folder_of_unequal_sizes_names_the_file(tmp_path):
+    folder = write_pictures(tmp_path / "clip", [*numbered(3), numbered(1, 40, 64)[0]])
+    with pytest.raises(BackdropError, match=r"3\.png: is 64x40, but 0\.png is 64x48"):
+        decode(folder)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_cut_picture_is_not_filled_with_grey(tmp_path, suffix):
+    folder = write_pictures(tmp_path / "clip", noisy(2), suffix)
+    cut_file(folder / f"1{suffix}", 0.7)
+    with pytest.raises(BackdropError, match=rf"1\{suffix}: is cut short"):
+        decode(folder)
+
+
+def broken_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    empty, text, picture = folder / "empty.mp4", folder / "text.mp4", folder / "picture.mp4"
+    empty.touch()
+    text.write_text("these are words\n" * 100)
+    cv2.imwrite(str(folder / "p.png"), numbered(1)[0])
+    shutil.move(folder / "p.png", picture)
+    (folder / "no_pictures").mkdir()
+    return {
+        "missing": (folder / "missing.mp4", "is missing"),
+        "empty": (empty, "is empty"),
+        "text": (text, "is not a video that FFmpeg can read"),
+        "picture": (picture, "is a single picture"),
+        "sound": (write_sound(folder / "sound.m4a"), "holds only sound"),
+        "no index": (
+            cut_file(write_video(folder / "cut.mp4", noisy(20)), 0.6),
+            "its index .* is missing",
+        ),
+        "empty folder": (folder / "no_pictures", "holds no pictures"),
+    }
+
+
+CASES = ("missing", "empty", "text", "picture", "sound", "no index", "empty folder")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_no_video_is_one_line_that_names_it(tmp_path, case):
+    path, words = broken_files(tmp_path)[case]
+    with pytest.raises(BackdropError, match=words) as caught:
+        decode(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_truncated_video_names_the_last_good_frame(tmp_path, suffix):
+    path = write_video(tmp_path / f"a{suffix}", noisy(60), faststart=suffix == ".mp4")
+    cut_file(path, 0.6)
+    with pytest.raises(BackdropError, match=r"cut short: .*; its last good frame is \d+ — "):
+        decode(path)
+
+
+def test_damage_in_the_middle_is_counted_and_decoding_goes_on(tmp_path):
+    path = write_video(tmp_path / "a.mp4", noisy(60), faststart=True)
+    with av.open(str(path)) as container:
+        packet = [p for p in container.demux() if p.size][30]
+        start, size = packet.pos, packet.size
+    data = bytearray(path.read_bytes())
+    data[start : start + size] = b"\xff" * size
+    path.write_bytes(data)
+    damage = Damage()
+    count = sum(1 for _ in iter_frames(path, damage))
+    assert damage.bad_packets == 1
+    assert count >= 58
+    assert 20 <= damage.last_good <= 32
+    with pytest.raises(BackdropError, match="1 damaged packet"):
+        decode(path)
+
+
+def test_size_change_midway_names_the_frame(tmp_path):
+    parts = [
+        write_video(tmp_path / "big.h264", [texture(96, 128)] * 5),
+        write_video(tmp_path / "small.h264", [texture(48, 64)] * 5),
+    ]
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(BackdropError, match="changes size at frame 5: 128x96 before, 64x48 from"):
+        decode(path)

@@ -1,0 +1,144 @@
+"""The videos table tells what is there; what cannot be used is named before anything is made."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from helpers_video import numbered, write_pictures, write_video
+
+from pipeline.errors import BackdropError
+from pipeline.store.paths import VIDEOS_TABLE
+from pipeline.store.tables import VIDEOS, read_table
+from stages import prepare_data
+
+RECIPE = {
+    "seed": 3,
+    "width": 96,
+    "height": 64,
+    "fps": 15,
+    "clips": [
+        {"video": f"v{n}", "split": split, "location": place, "subject": n, "camera": n}
+        | {"frames": 2}
+        for n, (split, place) in enumerate([("train", "slope"), ("test", "yard")])
+    ],
+}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACKDROP_WORKERS", "2")
+    Path("data").mkdir()
+
+
+def prepare(**params):
+    section = {"prepare_data": {"root": "data", **params}}
+    Path("params.yaml").write_text(yaml.safe_dump(section))
+    prepare_data.main()
+    return read_table(VIDEOS_TABLE, VIDEOS).set_index("video")
+
+
+def test_files_and_folders_with_masks():
+    video = write_video(Path("data/my clip.mp4"), numbered(6))
+    write_pictures(Path("data/walk"), numbered(4))
+    write_pictures(Path("data/masks/walk"), [np.zeros((48, 64, 3), np.uint8)] * 4)
+    table = prepare()
+    assert list(table.index) == ["my_clip", "walk"]
+    clip, walk = table.loc["my_clip"], table.loc["walk"]
+    assert (clip.path, clip.masks, clip.frames, clip.fps) == ("data/my clip.mp4", "", 6, 25.0)
+    assert (walk.path, walk.masks, walk.width, walk.height) == (
+        "data/walk",
+        "data/masks/walk",
+        64,
+        48,
+    )
+    assert clip.sha256 == hashlib.sha256(video.read_bytes()).hexdigest()
+    assert set(table["split"]) == {"train_test"}
+
+
+def test_a_changed_picture_changes_the_folders_hash():
+    write_pictures(Path("data/walk"), numbered(4))
+    before = prepare().loc["walk"].sha256
+    write_pictures(Path("data/walk"), numbered(5)[1:])
+    assert prepare().loc["walk"].sha256 != before
+
+
+def test_splits_by_name_before_pattern():
+    for name in ("a1", "a2", "b1"):
+        write_pictures(Path("data", name), numbered(2))
+    table = prepare(splits={"a2": "test", "a*": "train"}, default_split="val")
+    assert dict(table["split"]) == {"a1": "train", "a2": "test", "b1": "val"}
+
+
+def test_a_split_of_an_unknown_video_is_an_error_with_a_suggestion():
+    write_pictures(Path("data/walking"), numbered(2))
+    with pytest.raises(BackdropError, match="'walkin' is no video .* did you mean 'walking'"):
+        prepare(splits={"walkin": "test"})
+
+
+def one_frame():
+    write_video(Path("data/a.mp4"), numbered(1))
+
+
+def twice():
+    for name in ("a.mp4", "a.avi"):
+        write_video(Path("data", name), numbered(3))
+
+
+def not_a_video():
+    Path("data/a.mp4").write_text("words")
+
+
+def wrong_mask():
+    write_pictures(Path("data/a"), numbered(3))
+    write_pictures(Path("data/masks/a"), [np.full((48, 64, 3), 7, np.uint8)] * 3)
+
+
+def lost_masks():
+    write_pictures(Path("data/walk"), numbered(3))
+    write_pictures(Path("data/masks/wlak"), numbered(3))
+
+
+def nothing():
+    Path("data/readme.txt").touch()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (one_frame, r"a\.mp4: has one frame, and motion needs two"),
+        (twice, "two videos of the same name 'a'"),
+        (not_a_video, r"a\.mp4: is not a video"),
+        (wrong_mask, r"masks/a/0\.png: holds the values 7"),
+        (lost_masks, "wlak: holds masks of a video that is not there — did you mean 'walk'"),
+        (nothing, "data: holds no video"),
+    ],
+)
+def test_bad_input_is_named_and_nothing_is_written(make, words):
+    make()
+    with pytest.raises(BackdropError, match=words):
+        prepare()
+    assert not VIDEOS_TABLE.exists()
+
+
+def test_a_missing_root():
+    with pytest.raises(BackdropError, match=r"prepare_data\.root: 'nowhere' is not a folder"):
+        prepare(root="nowhere")
+
+
+def test_a_recipe_is_rendered_checked_and_listed():
+    Path("data/recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    table = prepare(source="recipe")
+    assert dict(table["split"]) == {"v0": "train", "v1": "test"}
+    assert list(table["path"]) == ["artifacts/raw/v0.mp4", "artifacts/raw/v1.mp4"]
+    assert sorted(path.name for path in Path("artifacts/raw/masks/v1").iterdir()) == [
+        "00000.png",
+        "00001.png",
+    ]
+    files = {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")}
+    prepare(source="recipe")
+    assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == files
