@@ -24,7 +24,7 @@ from models.sampling import leave_one_out
 
 TAIL = 0.01
 """Share of the mask's mass that may lie beyond each side of its extent."""
-MARGIN = 1.35
+MARGIN = 1.25
 """Of a box around its mask: the focal bump dims what lies at the very border."""
 
 MaskPrior = Literal["v", "l1", "l2", "none"]
