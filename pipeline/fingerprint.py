@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.closure import source_digest
+from pipeline.store.digest import file_sha256
 
 
 def fingerprint(module: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> str:
@@ -23,6 +24,5 @@ def fingerprint(module: str, params: Mapping[str, Any], inputs: Iterable[Path]) 
     digest.update(json.dumps(params, sort_keys=True).encode())
     for path in sorted(inputs):
         digest.update(path.name.encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(file_sha256(path).encode())
     return digest.hexdigest()

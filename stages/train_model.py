@@ -51,18 +51,18 @@ class ModelStep:
         """Loss and its terms."""
         rng = iteration_rng(self.seed, iteration, BATCH)
         flipped = bool(rng.integers(2))
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         size = self.params.batch_size
         if iteration < self.params.warmup_iterations:
             rows = rng.integers(0, len(self.table.frames), size)
             image = self._image(self.frames, self.table.frames[rows].tolist(), flipped)
             density = self.table.density[torch.from_numpy(rows).to(self.device)]
             prior = self.params.loss.probability_prior
-            return warm_up_loss(self.model, image, density, flipped, prior)
+            return warm_up_loss(self.model, image, density, flipped, prior, generator)
         chosen = rng.integers(0, len(self.frames), size).tolist()
         image = self._image(self.frames, chosen, flipped)
         flow_image = self._image(self.flow, chosen, flipped) if self.flow else image
         batch = Batch(image, flow_image, self.flow_ok[chosen].to(self.device), flipped)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         return model_loss(self.model, self.frozen, batch, self.params, generator)
 
     def _image(self, frames: TrainingFrames, chosen: list[int], flipped: bool) -> Tensor:

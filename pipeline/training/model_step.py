@@ -26,7 +26,7 @@ from models.objectives import (
 from models.reconstruction import ReconstructionLoss, composite
 from models.sampling import draw
 from pipeline.params.training import TrainModel
-from pipeline.training.augment import recolour
+from pipeline.training.augment import jitter, recolour
 from pipeline.training.cell_errors import mean_in_hole
 
 
@@ -76,7 +76,7 @@ def model_loss(
     Returns:
         The scalar to minimise, and its terms for the curves.
     """
-    proposals = model.detector(batch.image)
+    proposals = model.detector(jitter(batch.image, generator))
     sampling = params.sampling
     cells, weights = draw(
         proposals.logits,

@@ -14,6 +14,7 @@ from models.model import SegmentationModel
 from models.objectives import exact_background_objective, probability_prior
 from pipeline.params.training import TrainModel
 from pipeline.progress import Progress
+from pipeline.training.augment import jitter
 from pipeline.training.cell_errors import ErrorScale, cell_errors, error_scale
 from pipeline.training.frames import TrainingFrames
 
@@ -76,6 +77,7 @@ def warm_up_loss(
     density: Tensor,
     flipped: bool,
     prior_weight: float,
+    generator: torch.Generator,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """G as an exact sum over cells, for a batch of the table.
 
@@ -86,7 +88,7 @@ def warm_up_loss(
     grid = model.detector.grid
     if flipped:
         density = density.view(-1, grid, grid).flip(2).flatten(1)
-    probability = model.detector(image).probability
+    probability = model.detector(jitter(image, generator)).probability
     background = exact_background_objective(probability, density)
     prior = probability_prior(probability)
     return background + prior_weight * prior, {

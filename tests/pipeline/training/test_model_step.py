@@ -7,7 +7,7 @@ import torch
 from helpers_training import tiny_batch, tiny_frozen, tiny_model, tiny_params
 from torch import nn
 
-from pipeline.training.augment import recolour
+from pipeline.training.augment import GAIN, jitter, recolour
 from pipeline.training.model_step import model_loss
 
 OFF = {"probability_prior": 0.0, "mask_prior": "none", "flow": 0.0}
@@ -64,9 +64,7 @@ def test_joint_training_lets_the_foreground_reach_p():
         params = tiny_params(objective=objective, loss=OFF)
         model = tiny_model(params)
         frozen = tiny_frozen(params)
-        loss, _ = model_loss(
-            model, frozen, tiny_batch(), params, torch.Generator().manual_seed(0)
-        )
+        loss, _ = model_loss(model, frozen, tiny_batch(), params, torch.Generator().manual_seed(0))
         background = tiny_params(objective="background_only", loss=OFF)
         if not reaches:
             loss = (
@@ -136,3 +134,15 @@ def test_recolouring_changes_only_what_differs_from_the_background():
     assert 0 < (change > 1e-4).sum() < 8  # about half of the images
     length = (recoloured - background)[..., 4:8, 4:8].square().sum(dim=1).sqrt()
     assert torch.allclose(length, torch.full_like(length, 0.1 * 3**0.5), atol=1e-5)
+
+
+def test_jitter_changes_each_channel_affinely_and_each_image_otherwise():
+    ramp = torch.linspace(0, 1, 64).view(1, 1, 8, 8).expand(5, 3, 8, 8)
+    lit = jitter(ramp, torch.Generator().manual_seed(0))
+    gain = lit[..., 7, 7] - lit[..., 0, 0]
+    level = (lit[..., 7, 7] + lit[..., 0, 0]) / 2
+    expected = ramp * gain[..., None, None] + (level - gain / 2)[..., None, None]
+    assert torch.allclose(lit, expected, atol=1e-5)
+    assert gain.sub(1).abs().max() <= GAIN
+    assert level.sub(0.5).abs().max() <= GAIN / 2 + 1e-6
+    assert len(gain.flatten().unique()) == 15
