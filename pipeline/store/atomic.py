@@ -30,7 +30,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise _explain(error, target) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
 
 
 def write_bytes(target: Path, data: bytes) -> None:

@@ -117,7 +117,7 @@ def test_a_file_cut_short_is_done_again():
 
 
 def test_a_worker_that_dies_is_told_in_words():
-    with pytest.raises(BackdropError, match="a worker process died while at work on .*b.*memory"):
+    with pytest.raises(BackdropError, match=r"a worker process died while at work on .*b.*memory"):
         run([*jobs("a"), *jobs("b", kind="killed")])
     run(jobs("a", "b"))
     assert calls("a") == 1

@@ -76,7 +76,7 @@ def test_splits_by_name_before_pattern():
 
 def test_a_split_of_an_unknown_video_is_an_error_with_a_suggestion():
     write_pictures(Path("data/walking"), numbered(2))
-    with pytest.raises(BackdropError, match="'walkin' is no video .* did you mean 'walking'"):
+    with pytest.raises(BackdropError, match=r"'walkin' is no video .* did you mean 'walking'"):
         prepare(splits={"walkin": "test"})
 
 

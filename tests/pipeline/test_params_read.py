@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.errors import BackdropError
+from pipeline.params import load_section, read_params
+from pipeline.params.training import Inpainter, TrainModel
+
+
+@pytest.fixture
+def params(tmp_path):
+    def write(text: str):
+        path = tmp_path / "params.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("trian_model: {}", "trian_model: is not a known param — did you mean 'train_model'?"),
+        (
+            "train_model:\n  detector: {scale_mim: 0.3}",
+            "train_model.detector.scale_mim: is not a known param — did you mean 'scale_min'?",
+        ),
+        (
+            "calibrate:\n  crf:\n  - {smoth_px: 1}",
+            "calibrate.crf.0.smoth_px: is not a known param — did you mean 'smooth_px'?",
+        ),
+        (
+            "stabilize: {gap: 0}",
+            "stabilize.gap: input should be greater than or equal to 1 (found 0)",
+        ),
+        ("stabilize: {gap: two}", "stabilize.gap: input should be a valid integer"),
+        ("network: {height: 70}", "network.height: input should be a multiple of 8 (found 70)"),
+        (
+            "train_model: {sampling: {epsilon: 0.02}}",
+            "train_model: sampling.epsilon times 64 cells must stay below 1 (Eq. 6)",
+        ),
+        (
+            "train_inpainter: {rgb: {hole_min: 0.6}}",
+            "train_inpainter.rgb: hole_min must not exceed hole_max",
+        ),
+        ("extract_frames: {store: tiff}", "extract_frames.store: input should be 'raw' or 'jpeg'"),
+        ("- a list", "must be a mapping of sections"),
+        ("stabilize: {gap: 1", "is not valid YAML"),
+    ],
+)
+def test_every_mistake_is_one_line_with_the_key(params, text, line):
+    with pytest.raises(BackdropError) as caught:
+        read_params(params(text))
+    assert line in str(caught.value)
+    assert "params.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_says_what_to_run(tmp_path):
+    with pytest.raises(BackdropError, match="backdrop init"):
+        read_params(tmp_path / "params.yaml")
+
+
+def test_what_is_not_given_takes_its_default(params):
+    path = params("train_inpainter: {rgb: {iterations: 7}}")
+    assert load_section(Inpainter, "train_inpainter.rgb", path).iterations == 7
+    assert load_section(Inpainter, "train_inpainter.flow", path) == Inpainter()
+    assert load_section(TrainModel, "train_model", path) == TrainModel()
+
+
+def test_a_stage_does_not_mind_another_stages_mistake(params):
+    path = params("stabilize: {gap: 0}\ntrain_model: {iterations: 3}")
+    assert load_section(TrainModel, "train_model", path).iterations == 3
+    with pytest.raises(BackdropError, match=r"train_inpainter\.rgb\.holes"):
+        load_section(Inpainter, "train_inpainter.rgb", params("train_inpainter: {rgb: {holes: 0}}"))

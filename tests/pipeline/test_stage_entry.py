@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import BackdropError
+from pipeline.progress import Progress
+from pipeline.stage import run_stage, stage_lock
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_users_mistake_is_one_line_and_exit_1(capsys):
+    def fail():
+        raise BackdropError("is broken", where="clip.mp4", remedy="mend it")
+
+    with pytest.raises(SystemExit) as stopped:
+        run_stage("toy", fail)
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "error: toy: clip.mp4: is broken — mend it\n"
+
+
+def test_ctrl_c_is_exit_130_without_a_traceback(capsys):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stopped:
+        run_stage("toy", interrupt)
+    assert stopped.value.code == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_lock_held_by_another_process_is_refused_and_freed_with_it():
+    code = "from pipeline.stage import stage_lock; l = stage_lock('toy'); print('held'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(BackdropError, match="another process is still running this stage"):
+            stage_lock("toy")
+        other.kill()
+    stage_lock("toy").release()
+
+
+def test_progress_line_has_share_and_eta_and_does_not_count_what_was_done_before():
+    with Progress("work", 100, "frames") as progress:
+        progress.resume_at(50)
+        progress.started -= 10  # ten seconds ago
+        progress.advance(10)
+        assert progress.line("clip") == "work 60/100 frames (60%), ETA 0:40  clip"
