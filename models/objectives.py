@@ -7,7 +7,8 @@ Symbols: p probabilities of cells, b boxes, S synthesis, I inpainter; `weights` 
 | foreground O, Eq. (3, 5) | p/q * L(F, I) | b, S | p, I |
 | background G, Eq. (4) | -p/q * L(I(I, b), I) / a(b) | p | b, S, I |
 | probability prior (3.4) | -sum p^2 | p | |
-| box fit (ours) | abs(b - extent of T^-1(S)) | b | p, S, I |
+| flow objective (ours) | p/q * mean((1 - T^-1(S))^2 E_f) | b, S | p, I |
+| box fit (ours) | abs(b - extent of E_f) | b | p, S, I |
 | mask prior L_v, Eq. (7) | abs(mean(T^-1(S)) - lambda) + lambda | S | |
 
 That is the paper's *disentangled* training. `joint` lets every gradient flow.
@@ -23,9 +24,9 @@ from torch import Tensor
 from models.sampling import leave_one_out
 
 TAIL = 0.01
-"""Share of the mask's mass that may lie beyond each side of its extent."""
-MARGIN = 1.25
-"""Of a box around its mask: the focal bump dims what lies at the very border."""
+"""Share of the mass that may lie beyond each side of its extent."""
+MARGIN = 1.15
+"""Of a box around what moves in it: above 1 / (1 - 2 TAIL), or a cut-off subject would stay so."""
 
 MaskPrior = Literal["v", "l1", "l2", "none"]
 
@@ -68,20 +69,35 @@ def probability_prior(probability: Tensor) -> Tensor:
     return -probability.square().sum(dim=1).mean()
 
 
-def mask_extent(mask: Tensor) -> Tensor:
-    """The box that the mask's own mass fills.
+def flow_objective(weights: Tensor, mask: Tensor, flow_error: Tensor) -> Tensor:
+    """O on flow images: what moves apart from the background belongs to the mask.
 
-    Per axis the range between two quantiles of the squared mask (which counts firm pixels and
-    forgets faint ones), with a margin: a mask cut off by its box asks for a larger one, and a
-    compact mask in a large box for a smaller.
+    F of Eq. (1) with the flow image itself as foreground, so that |F - I_f|^2 is
+    (1 - T^-1(S))^2 |I_f(I_f, b) - I_f|^2. It fills the mask where the subject has the colours of
+    what is behind it. Trains what O trains, and only in training: inference takes one image.
 
     Args:
-        mask: (B, 1, H, W) in [0, 1].
+        weights: (B, J) p/q, a constant here.
+        mask: (B, J, H, W) T^-1(S).
+        flow_error: (B, J, H, W) squared error of the inpainted flow image, a constant.
+    """
+    unexplained = ((1 - mask).square() * flow_error).mean(dim=(2, 3))
+    return (weights.detach() * unexplained).mean()
+
+
+def extent(evidence: Tensor) -> Tensor:
+    """The box that a map's mass fills, with a margin.
+
+    Per axis the range between two quantiles. A subject cut off by the hole fills it and asks for a
+    larger box; a compact one in a large hole for a smaller.
+
+    Args:
+        evidence: (B, H, W), not negative, no gradient.
 
     Returns:
-        (B, 4) `cx, cy, sx, sy`, a constant.
+        (B, 4) `cx, cy, sx, sy`.
     """
-    mass = mask.detach()[:, 0].square() + 1e-9
+    mass = evidence + 1e-9
     x_low, x_high = _quantile_range(mass.sum(dim=1))
     y_low, y_high = _quantile_range(mass.sum(dim=2))
     centre = [(x_low + x_high) / 2, (y_low + y_high) / 2]
@@ -97,16 +113,16 @@ def _quantile_range(mass: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def box_fit(weights: Tensor, boxes: Tensor, extents: Tensor) -> Tensor:
-    """Distance of the drawn boxes from what their masks fill; trains b alone.
+    """Distance of the drawn boxes from the extents of what moves in them; trains b alone.
 
     To O the hole is a constant, or O would shrink every box to nothing. Seen so, any error left at
-    a box's border asks for a larger box, and boxes grow until they hit the limit, their inpainting
-    blurs, and the masks with it. The mask knows the subject's extent; the box follows it.
+    a box's border asks for a larger box, and where the background cannot be inpainted well boxes
+    grow until they hit the limit. The flow knows the subject's extent; the box follows it.
 
     Args:
-        weights: (B, J) p/q, a constant here.
+        weights: (B, J) a constant here: p/q times the trust in each extent.
         boxes: (B, J, 4), with gradient.
-        extents: (B, J, 4) of `mask_extent`.
+        extents: (B, J, 4) of `extent`.
     """
     return (weights.detach()[..., None] * (boxes - extents).abs()).mean()
 

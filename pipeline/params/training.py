@@ -108,8 +108,11 @@ class LossParams(Section):
     pixel: NonNegative = 1.0
     perceptual: NonNegative = 2.0
     flow: NonNegative = Field(1.0, description="of the flow background objective; 0: without flow")
+    flow_mask: NonNegative = Field(
+        0.25, description="of the flow objective on masks, ours; 0 as in the paper"
+    )
     box_fit: NonNegative = Field(
-        0.3, description="pulls a box to its mask's extent; 0 as in the paper: boxes keep growing"
+        1.0, description="pulls a box to what moves in it, ours; 0 as in the paper"
     )
     probability_prior: NonNegative = 0.1
     mask_prior: Literal["v", "l1", "l2", "none"] = "v"

@@ -45,7 +45,7 @@ class Canvas:
         """A textured surface as large as the panorama, in the colours of `palette`."""
         shape = (self.height, self.width)
         noise = fractal(self.rng, shape, wavelength, octaves, falloff=0.6)
-        noise += 0.7 * specks(self.rng, shape, spacing=20, radius=(3, 7))
+        noise += 0.35 * specks(self.rng, shape, spacing=20, radius=(3, 7))
         return ramp(contrast * noise, palette)
 
     def shade(self, paint: Image, top: float, bottom: float, dark: float) -> Image:
@@ -79,7 +79,7 @@ def ground(
     shape = (canvas.height - horizon, canvas.width)
     plane = fractal(canvas.rng, (900, 3 * canvas.width), (150, 190), octaves=5, falloff=0.6)
     # What a camera can hold on to; without it features lie on the walkers alone.
-    plane += specks(canvas.rng, plane.shape, spacing=30, radius=(4, 11))
+    plane += 0.45 * specks(canvas.rng, plane.shape, spacing=30, radius=(4, 11))
     if tiles:
         rows, cols = np.mgrid[0 : plane.shape[0], 0 : plane.shape[1]].astype(np.float32)
         joint = np.minimum(rows % 90, cols % 80)  # px from the joint above or to the left

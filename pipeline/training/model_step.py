@@ -6,7 +6,7 @@ what trains what is written at each term of `models/objectives.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -18,8 +18,9 @@ from models.model import SegmentationModel
 from models.objectives import (
     background_objective,
     box_fit,
+    extent,
+    flow_objective,
     foreground_objective,
-    mask_extent,
     mask_prior,
     probability_prior,
 )
@@ -27,7 +28,10 @@ from models.reconstruction import ReconstructionLoss, composite
 from models.sampling import draw
 from pipeline.params.training import TrainModel
 from pipeline.training.augment import jitter, recolour
-from pipeline.training.cell_errors import mean_in_hole
+from pipeline.training.cell_errors import mean_in_hole, squared_error
+
+TRUSTED = 2.0
+"""Flow error in a box, in spreads over the cells, from which the box is surely on what moves."""
 
 
 @dataclass(frozen=True)
@@ -90,26 +94,32 @@ def model_loss(
         _one_draw(model, frozen, batch, proposals, cells[:, j], params, generator)
         for j in range(sampling.samples)
     ]
-    reconstruction = torch.stack([d.reconstruction for d in draws], dim=1)
-    density = torch.stack([d.density for d in draws], dim=1)
-    mask = torch.cat([d.mask for d in draws])
-    boxes = torch.stack([d.box for d in draws], dim=1)
-    extents = torch.stack([mask_extent(d.mask) for d in draws], dim=1)
-    fit = box_fit(weights, boxes, extents)
-    loss, terms = _combine(params, proposals, weights, reconstruction, density, mask, fit)
+    together = _Draw(
+        *(torch.stack([getattr(d, f.name) for d in draws], dim=1) for f in fields(_Draw))
+    )
+    loss, terms = _combine(params, proposals, weights, together)
     terms["entropy"] = torch.special.entr(proposals.probability).sum(dim=1).mean()
-    terms["box_side"] = boxes[..., 2:].mean()
+    terms["box_side"] = together.box[..., 2:].mean()
     return loss, {key: value.detach() for key, value in terms.items()}
 
 
 @dataclass(frozen=True)
 class _Draw:
-    """One sampled cell per image: its box, L of Eq. (3), density of Eq. (4), mask."""
+    """One sampled cell per image, or J of them stacked behind the batch.
+
+    Attributes:
+        box: (B, 4). mask: (B, H, W), T^-1(S).
+        reconstruction: (B,), L of Eq. (3). density: (B,), the integrand of Eq. (4).
+        flow_error: (B, H, W), squared error of the inpainted flow image, at most 1.
+        trust: (B,) in [0, 1], whether anything moves in the box.
+    """
 
     box: Tensor
+    mask: Tensor
     reconstruction: Tensor
     density: Tensor
-    mask: Tensor
+    flow_error: Tensor
+    trust: Tensor
 
 
 def _one_draw(
@@ -126,10 +136,8 @@ def _one_draw(
     with torch.no_grad():
         background = _inpaint(frozen.rgb, batch.image, hole, batch.flipped).clamp(0, 1)
         density = mean_in_hole(background, batch.image, hole) / frozen.rgb_spread
-        if frozen.flow is not None:
-            filled = _inpaint(frozen.flow, batch.flow_image, hole, batch.flipped)
-            moving = mean_in_hole(filled, batch.flow_image, hole) / frozen.flow_spread
-            density = density + params.loss.flow * batch.flow_ok * moving
+        moving, flow_error = _flow_error(frozen, batch, hole)
+        density = density + params.loss.flow * moving
         target = batch.image
         if params.recolour:
             target = recolour(target, background, generator)
@@ -137,36 +145,45 @@ def _one_draw(
     reconstruction = frozen.distance(composite(foreground, mask, background, box), target)
     if params.objective == "joint":
         density = density * hole.mean(dim=(1, 2, 3)) / box[:, 2:].prod(dim=1)
-    return _Draw(box, reconstruction, density, mask)
+    trust = (moving / TRUSTED).clamp(max=1)
+    return _Draw(box, mask[:, 0], reconstruction, density, flow_error, trust)
+
+
+def _flow_error(frozen: Frozen, batch: Batch, hole: Tensor) -> tuple[Tensor, Tensor]:
+    """Density (B,) over its spread, and error map (B, H, W); zero without flow."""
+    batch_size, _, height, width = hole.shape
+    if frozen.flow is None:
+        return hole.new_zeros(batch_size), hole.new_zeros(batch_size, height, width)
+    filled = _inpaint(frozen.flow, batch.flow_image, hole, batch.flipped)
+    density = mean_in_hole(filled, batch.flow_image, hole) / frozen.flow_spread
+    error = squared_error(filled, batch.flow_image)[:, 0].clamp(max=1)
+    return density * batch.flow_ok, error * batch.flow_ok[:, None, None]
 
 
 def _combine(
-    params: TrainModel,
-    proposals: Proposals,
-    weights: Tensor,
-    reconstruction: Tensor,
-    density: Tensor,
-    mask: Tensor,
-    fit: Tensor,
+    params: TrainModel, proposals: Proposals, weights: Tensor, draws: _Draw
 ) -> tuple[Tensor, dict[str, Tensor]]:
     weight = params.loss
     terms: dict[str, Tensor] = {}
-    zero = reconstruction.new_zeros(())
-    loss = zero
+    loss = draws.reconstruction.new_zeros(())
     if params.objective != "background_only":
         to_probability = params.objective in ("joint", "foreground_only")
-        terms["foreground"] = foreground_objective(weights, reconstruction, to_probability)
+        terms["foreground"] = foreground_objective(weights, draws.reconstruction, to_probability)
+        mask = draws.mask.flatten(0, 1)[:, None]
         terms["mask_prior"] = mask_prior(mask, weight.mask_prior, weight.mask_prior_lambda)
+        terms["flow_mask"] = flow_objective(weights, draws.mask, draws.flow_error)
+        # Squared, so that the faint errors of a large background weigh nothing.
+        extents = extent(draws.flow_error.flatten(0, 1).square()).view_as(draws.box)
+        terms["box_fit"] = box_fit(weights * draws.trust, draws.box, extents)
         loss = loss + terms["foreground"] + weight.mask_prior_weight * terms["mask_prior"]
-        terms["box_fit"] = fit
-        loss = loss + weight.box_fit * fit
+        loss = loss + weight.flow_mask * terms["flow_mask"] + weight.box_fit * terms["box_fit"]
     if params.objective != "foreground_only":
-        terms["background"] = background_objective(weights, density)
+        terms["background"] = background_objective(weights, draws.density)
         loss = loss + terms["background"]
     terms["probability_prior"] = probability_prior(proposals.probability)
     loss = loss + weight.probability_prior * terms["probability_prior"]
     terms["loss"] = loss
-    terms["mask_area"] = mask.mean()
+    terms["mask_area"] = draws.mask.mean()
     return loss, terms
 
 

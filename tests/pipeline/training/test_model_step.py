@@ -10,7 +10,13 @@ from torch import nn
 from pipeline.training.augment import GAIN, jitter, recolour
 from pipeline.training.model_step import model_loss
 
-OFF = {"probability_prior": 0.0, "mask_prior": "none", "flow": 0.0}
+OFF = {
+    "probability_prior": 0.0,
+    "mask_prior": "none",
+    "flow": 0.0,
+    "flow_mask": 0.0,
+    "box_fit": 0.0,
+}
 
 
 def gradients(module: nn.Module) -> float:
@@ -78,7 +84,7 @@ def test_joint_training_lets_the_foreground_reach_p():
 
 
 def test_mask_prior_alone_trains_the_synthesis():
-    params = tiny_params(loss={"pixel": 0.0, "mask_prior_weight": 1.0, "flow": 0.0})
+    params = tiny_params(loss={**OFF, "pixel": 0.0, "mask_prior": "v", "mask_prior_weight": 1.0})
     model, _, terms = step(params)
     assert gradients(model.synthesis.mask) > 0
     assert gradients(model.synthesis.foreground) == 0
@@ -146,3 +152,20 @@ def test_jitter_changes_each_channel_affinely_and_each_image_otherwise():
     assert gain.sub(1).abs().max() <= GAIN
     assert level.sub(0.5).abs().max() <= GAIN / 2 + 1e-6
     assert len(gain.flatten().unique()) == 15
+
+
+def test_flow_terms_train_mask_and_boxes_and_never_p():
+    quiet = {"pixel": 0.0, "probability_prior": 0.0, "mask_prior": "none"}
+    for wanted, flow_mask, fit in (("mask", 1.0, 0.0), ("boxes", 0.0, 1.0)):
+        loss = {**quiet, "flow_mask": flow_mask, "box_fit": fit}
+        params = tiny_params(objective="disentangled", loss=loss)
+        model, frozen = tiny_model(params), tiny_frozen(params)
+        seed = torch.Generator().manual_seed(0)
+        total, _ = model_loss(model, frozen, tiny_batch(), params, seed)
+        background = tiny_params(objective="background_only", loss=loss)
+        seed = torch.Generator().manual_seed(0)
+        (total - model_loss(model, frozen, tiny_batch(), background, seed)[0]).backward()
+        assert gradients(model.detector.logit_head) < 1e-6
+        assert (gradients(model.synthesis.mask) > 0) == (wanted == "mask")
+        assert float(model.detector.box_head[-1].bias.grad[2:].abs().sum()) > 0
+        assert gradients(model.synthesis.foreground) == 0
