@@ -18,13 +18,14 @@ HALF_LEVEL = 0.5 / 255
 
 @dataclass(frozen=True)
 class CrfSetting:
-    """Weights and standard deviations of the Gaussian (smoothing) and the bilateral kernel."""
+    """Kernels (weights and standard deviations; smoothing and bilateral), and trust in the mask."""
 
     smooth_weight: float = 3.0
     smooth_px: float = 2.0
     bilateral_weight: float = 5.0
     bilateral_px: float = 20.0
     bilateral_colour: float = 10.0  # 0-255 levels
+    floor: float = 0.0  # soft masks are clipped to [floor, 1 - floor]: how sure a pixel may be
 
 
 class DenseCrf:
@@ -42,6 +43,7 @@ class DenseCrf:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"expected (H, W, 3) uint8, found {image.shape} {image.dtype}")
         self.height, self.width = image.shape[:2]
+        self.floor = setting.floor
         self.field = pydensecrf.densecrf.DenseCRF2D(self.width, self.height, 2)
         if setting.smooth_weight > 0:
             self.field.addPairwiseGaussian(sxy=setting.smooth_px, compat=setting.smooth_weight)
@@ -67,7 +69,8 @@ class DenseCrf:
         """
         if soft.shape != (self.height, self.width):
             raise ValueError(f"mask {soft.shape}, image {(self.height, self.width)}")
-        self.field.setUnaryEnergy(unary_energies(soft, threshold))
+        doubtful = np.clip(soft, self.floor, 1 - self.floor)
+        self.field.setUnaryEnergy(unary_energies(doubtful, threshold))
         beliefs = np.asarray(self.field.inference(iterations), dtype=np.float32)
         return np.asarray(beliefs[1].reshape(self.height, self.width))
 

@@ -20,6 +20,7 @@ from pipeline.evaluation.collect import VideoResult, predicted_videos
 from pipeline.evaluation.search import (
     BLOB_CRF_FRAMES,
     BLOB_CRF_THRESHOLDS,
+    CRF_THRESHOLDS,
     CrfSearch,
     Scores,
     Search,
@@ -72,6 +73,7 @@ def defaults(params: Calibrate, iterations: int) -> Calibration:
         source="default",
         val_frames=0,
         threshold=threshold,
+        threshold_crf=threshold,
         crf=params.crf[0],
         iterations=iterations,
         blob=BlobChoice(
@@ -105,8 +107,8 @@ def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) ->
     threshold = THRESHOLDS[best]
     scale, blob_threshold = _argmax(J_blob)
     (flow_step,) = _argmax(J_flow)
-    J_crf, J_blob_crf = _search_crf(searches, threshold, params, iterations)
-    (setting,) = _argmax(J_crf)
+    J_crf, J_blob_crf = _search_crf(searches, params, iterations)
+    setting, crf_threshold = _argmax(J_crf)
     blob_setting, scale_crf, threshold_crf = _argmax(J_blob_crf)
     log.info(
         "calibrate: validation J %.3f, with CRF %.3f; blob %.3f, with CRF %.3f; flow %.3f",
@@ -116,6 +118,7 @@ def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) ->
         source="validation",
         val_frames=frames,
         threshold=threshold,
+        threshold_crf=CRF_THRESHOLDS[crf_threshold],
         crf=params.crf[setting],
         iterations=iterations,
         blob=BlobChoice(
@@ -139,15 +142,14 @@ def flow_scale(videos: Sequence[VideoResult]) -> float:
 
 
 def _search_crf(
-    searches: Sequence[Search], threshold: float, params: Calibrate, iterations: int
+    searches: Sequence[Search], params: Calibrate, iterations: int
 ) -> tuple[Scores, Scores]:
-    """J of the CRF's settings `(C,)`, and of the control's `(C, S, U)`."""
+    """J of the CRF's settings and thresholds `(C, T)`, and of the control's `(C, S, U)`."""
     per_video = max(1, BLOB_CRF_FRAMES // len(searches))
     jobs = [
         CrfSearch(
             search,
             frozenset(search.frames[place] for place in spread(search.size, per_video)),
-            threshold,
             tuple(crf_setting(crf) for crf in params.crf),
             iterations,
         )

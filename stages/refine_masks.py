@@ -60,7 +60,7 @@ def work(job: Job[tuple[Calibration, int]], path: Path, advance: Advance) -> Non
             foreground = refine(
                 soft_mask(predictions, number),
                 reader.read(number),
-                calibration.threshold,
+                calibration.threshold_crf,
                 setting,
                 iterations,
             )

@@ -36,6 +36,7 @@ CRF = {
 CALIBRATION = {
     "source": "default",
     "threshold": 0.5,
+    "threshold_crf": 0.5,
     "crf": CRF,
     "blob": {"scale": 0.8, "threshold": 0.5, "scale_crf": 0.8, "threshold_crf": 0.5, "crf": CRF},
     "flow_threshold_px": 0.5,

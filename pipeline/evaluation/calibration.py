@@ -28,12 +28,14 @@ class Calibration(Section):
     """Contents of `calibration.json`.
 
     `source` is `default` where no validation frame has ground truth; `val_frames` were looked at.
+    `threshold` cuts the raw soft mask; `threshold_crf` is the soft value that the CRF takes for even.
     `iterations` of the CRF are those that everything was chosen with.
     """
 
     source: Literal["validation", "default"]
     val_frames: int
     threshold: float
+    threshold_crf: float
     crf: Crf
     iterations: int
     blob: BlobChoice

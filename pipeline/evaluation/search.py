@@ -1,7 +1,6 @@
 """The search on validation frames: J of every candidate threshold, CRF setting and blob.
 
-Two passes over the frames: cheap candidates first, then those with CRF at the threshold found. J is
-averaged over a video's frames here, and over videos by the caller.
+Two passes over the frames: cheap candidates first, then those with CRF. J is averaged over a video's frames here, and over videos by the caller.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from pipeline.evaluation.collect import FrameResult, VideoResult, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined
 from pipeline.pool import Advance
 
+CRF_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
+"""Under CRF: lower than without, since the CRF removes what stands alone."""
 BLOB_CRF_THRESHOLDS = (0.3, 0.5, 0.7)
 """Of the control under CRF; coarse, since its scale says much the same."""
 BLOB_CRF_FRAMES = 24
@@ -56,11 +57,10 @@ class Search:
 
 @dataclass(frozen=True)
 class CrfSearch:
-    """The second pass: CRF settings, at the threshold that the first pass found."""
+    """The second pass: CRF settings, each with its own thresholds."""
 
     search: Search
     blob_frames: frozenset[int]
-    threshold: float
     settings: tuple[CrfSetting, ...]
     iterations: int
 
@@ -111,43 +111,40 @@ def with_crf(job: CrfSearch, advance: Advance) -> tuple[Scores, Scores]:
     """Mean J of one video's frames with CRF, for each candidate.
 
     Returns:
-        of the soft mask `(C,)` for every setting; of the control `(C, S, U)` for every setting,
-        scale and threshold of `BLOB_CRF_THRESHOLDS`.
+        of the soft mask `(C, T)` for every setting and threshold of `CRF_THRESHOLDS`; of the
+        control `(C, S, U)` for every setting, scale and threshold of `BLOB_CRF_THRESHOLDS`.
     """
-    masks: list[Sequence[float]] = []
+    masks: list[list[list[float]]] = []
     control: list[Scores] = []
     for frame, truth in _frames(job.search):
         fields = [DenseCrf(frame.image, setting) for setting in job.settings]
-        masks.append([_refined_j(crf, frame.soft, job.threshold, job, truth) for crf in fields])
+        masks.append([_js(crf, [frame.soft], CRF_THRESHOLDS, job, truth)[0] for crf in fields])
         if frame.number in job.blob_frames:
             blobs = [blob(frame, scale) for scale in job.search.scales]
-            control.append(np.array([_blob_js(crf, blobs, job, truth) for crf in fields]))
+            control.append(
+                np.array([_js(crf, blobs, BLOB_CRF_THRESHOLDS, job, truth) for crf in fields])
+            )
         advance(1)
     return np.mean(masks, axis=0), np.mean(control, axis=0)
 
 
-def _blob_js(
+def _js(
     crf: DenseCrf,
-    blobs: Sequence[NDArray[np.float32]],
+    softs: Sequence[NDArray[np.float32]],
+    thresholds: Sequence[float],
     job: CrfSearch,
     truth: NDArray[np.bool_],
 ) -> list[list[float]]:
-    """J `(S, U)` of the control at every scale and threshold under one CRF."""
+    """J of every soft mask at every threshold under one CRF."""
     return [
-        [_refined_j(crf, soft, threshold, job, truth) for threshold in BLOB_CRF_THRESHOLDS]
-        for soft in blobs
+        [
+            region_similarity(
+                hard_at_size_of(refined(crf, soft, threshold, job.iterations), truth), truth
+            )
+            for threshold in thresholds
+        ]
+        for soft in softs
     ]
-
-
-def _refined_j(
-    crf: DenseCrf,
-    soft: NDArray[np.float32],
-    threshold: float,
-    job: CrfSearch,
-    truth: NDArray[np.bool_],
-) -> float:
-    mask = refined(crf, soft, threshold, job.iterations)
-    return region_similarity(hard_at_size_of(mask, truth), truth)
 
 
 def _frames(search: Search) -> list[tuple[FrameResult, NDArray[np.bool_]]]:

@@ -21,6 +21,9 @@ class Crf(Section):
     bilateral_weight: NonNegative = 5.0
     bilateral_px: float = Field(20.0, gt=0.0, description="standard deviation, px")
     bilateral_colour: float = Field(10.0, gt=0.0, description="standard deviation, 0-255 levels")
+    floor: float = Field(
+        0.1, ge=0.0, lt=0.5, description="soft masks are clipped to [floor, 1 - floor] before"
+    )
 
 
 class Calibrate(Section):

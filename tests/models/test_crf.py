@@ -126,3 +126,11 @@ def test_the_same_bits_each_time_and_whether_or_not_the_field_is_shared(noisy_ed
 def test_what_it_refuses(image, mask, told):
     with pytest.raises(ValueError, match=told):
         refine(np.zeros(mask, np.float32), image, 0.5, CrfSetting(), 1)
+
+
+def test_floor_bounds_how_sure_a_pixel_may_be():
+    soft = np.array([[0.0, 0.05, 0.5, 0.97, 1.0]] * 5, np.float32)
+    image = np.zeros((5, 5, 3), np.uint8)
+    quiet = {"smooth_weight": 0.0, "bilateral_weight": 0.0}
+    found = refine(soft, image, 0.5, CrfSetting(**quiet, floor=0.1), 1)
+    np.testing.assert_allclose(found[0], [0.1, 0.1, 0.5, 0.9, 0.9], atol=1e-5)

@@ -12,12 +12,12 @@ from pipeline.doctor import examine, examine_paths, format_report, print_reports
 
 
 def two_planes(count: int) -> list[np.ndarray]:
-    """A camera that travels: near things pass faster than far ones."""
+    """A camera that travels: bands of the picture are near or far, no plane."""
     layers = [texture(144, 192 + 20 * count, seed) for seed in (1, 2, 3, 4)]
     frames = []
     for n in range(count):
         frame = np.empty((144, 192, 3), np.uint8)
-        for band, (layer, speed) in enumerate(zip(layers, (1, 4, 8, 12), strict=True)):
+        for band, (layer, speed) in enumerate(zip(layers, (8, 1, 12, 4), strict=True)):
             rows = slice(36 * band, 36 * band + 36)
             frame[rows] = layer[rows, speed * n : speed * n + 192]
         frames.append(frame)

@@ -43,7 +43,7 @@ def test_raw_is_exact(tmp_path):
 
 def test_jpeg_is_close_and_keeps_its_colours(tmp_path):
     with FrameReader(write(tmp_path / "a.h5", "jpeg")) as reader:
-        assert np.abs(reader.read(1).astype(int) - IMAGES[1]).mean() < 3
+        assert np.abs(reader.read(1).astype(int) - IMAGES[1]).mean() < 10
 
 
 def test_an_open_reader_crosses_into_other_processes(tmp_path):

@@ -17,6 +17,7 @@ from pipeline.evaluation.collect import predicted_videos, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined_blob
 from pipeline.evaluation.search import (
     BLOB_CRF_THRESHOLDS,
+    CRF_THRESHOLDS,
     CrfSearch,
     Search,
     spread,
@@ -108,9 +109,9 @@ def test_first_pass_is_the_mean_j_of_every_candidate(tmp_path, monkeypatch):
 def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["val"], frames=2)
     job = search()
-    J, control = with_crf(CrfSearch(job, frozenset({1}), 0.5, SETTINGS, 4), advance)
-    assert J.shape == (2,)
-    assert J[0] > J[1]  # smoothing alone eats a thin subject
+    J, control = with_crf(CrfSearch(job, frozenset({1}), SETTINGS, 4), advance)
+    assert J.shape == (2, len(CRF_THRESHOLDS))
+    assert J[0].max() > J[1].max()  # smoothing alone eats a thin subject
     assert control.shape == (2, 3, len(BLOB_CRF_THRESHOLDS))
     frame = list(read_frames(job.result, range(2)))[1]
     choice = Calibration.model_validate(
@@ -118,6 +119,7 @@ def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
             "source": "validation",
             "val_frames": 1,
             "threshold": 0.5,
+            "threshold_crf": 0.5,
             "crf": {},
             "iterations": 4,
             "flow_threshold_px": 1,

@@ -22,7 +22,11 @@ def masks_of(video):
 
 def test_all_videos_are_refined_with_what_validation_chose(tmp_path, monkeypatch):
     project = make_project(tmp_path, monkeypatch, ["train", "test"], frames=3)
-    chosen = {**CALIBRATION, "threshold": 0.35, "crf": {**CALIBRATION["crf"], "bilateral_px": 9.0}}
+    chosen = {
+        **CALIBRATION,
+        "threshold_crf": 0.35,
+        "crf": {**CALIBRATION["crf"], "bilateral_px": 9.0},
+    }
     write_json(paths.CALIBRATION, chosen)
     project.set_params(refine_masks={"iterations": 3})
     refine_masks.main()
