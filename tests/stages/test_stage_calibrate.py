@@ -32,8 +32,8 @@ SETTINGS = (
     CrfSetting(smooth_weight=9, smooth_px=6, bilateral_weight=0),
 )
 CRF_PARAMS = [
-    {"bilateral_weight": 2.0, "bilateral_px": 8.0},
-    {"smooth_weight": 9.0, "smooth_px": 6.0, "bilateral_weight": 0.0},
+    {"bilateral_weight": 2.0, "bilateral_px": 8.0, "floor": 0.0},
+    {"smooth_weight": 9.0, "smooth_px": 6.0, "bilateral_weight": 0.0, "floor": 0.0},
 ]
 
 
