@@ -78,7 +78,7 @@ def doctor(
 ) -> None:
     """Check raw videos: damage, size, rate, cuts, camera motion, and the method's assumptions."""
     from pipeline.doctor import examine_paths, print_reports
-    from pipeline.params import read_params
+    from pipeline.params.schema import read_params
     from pipeline.store.paths import RAW
 
     if not paths:
@@ -91,7 +91,7 @@ def doctor(
 @app.command()
 def run() -> None:
     """Bring everything up to date like `dvc repro`, as a Prefect flow that can be watched."""
-    from pipeline.params import read_params
+    from pipeline.params.schema import read_params
     from pipeline.prefect_setup import prepare_environment
 
     _require_project()

@@ -28,7 +28,7 @@ from pipeline.evaluation.search import (
     with_crf,
     without_crf,
 )
-from pipeline.params import load_section
+from pipeline.params.read import load_section
 from pipeline.params.results import Calibrate, RefineMasks
 from pipeline.pool import run_jobs
 from pipeline.progress import Progress
@@ -73,7 +73,7 @@ def defaults(params: Calibrate, iterations: int) -> Calibration:
         source="default",
         val_frames=0,
         threshold=threshold,
-        threshold_crf=threshold,
+        threshold_crf=params.default_threshold_crf,
         crf=params.crf[0],
         iterations=iterations,
         blob=BlobChoice(

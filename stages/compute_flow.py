@@ -24,8 +24,8 @@ from pipeline.errors import BackdropError
 from pipeline.fanout import Job, fan_out
 from pipeline.flow_image import MagnitudeHistogram, residual_flow
 from pipeline.frames import FrameReader
-from pipeline.params import load_section
 from pipeline.params.data import ComputeFlow
+from pipeline.params.read import load_section
 from pipeline.pool import Advance
 from pipeline.stage import run_stage
 from pipeline.store import hdf5, paths

@@ -30,7 +30,7 @@ from pipeline.evaluation.health import VideoHealth, assess, motion_centre
 from pipeline.evaluation.means import SPLITS, fill_oracle, split_metrics
 from pipeline.evaluation.scores import score
 from pipeline.frames import open_frames
-from pipeline.params import load_section
+from pipeline.params.read import load_section
 from pipeline.params.results import Evaluate
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress

@@ -22,7 +22,7 @@ from pipeline.device import place, set_up
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import FrameReader, load_index
 from pipeline.networks import CONFIG, WEIGHTS, load_inpainter, load_model
-from pipeline.params import load_section
+from pipeline.params.read import load_section
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute
 from pipeline.pool import Advance

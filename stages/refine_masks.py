@@ -17,7 +17,7 @@ from pipeline.evaluation.calibration import Calibration, crf_setting, read_calib
 from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import open_frames
-from pipeline.params import load_section
+from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
 from pipeline.pool import Advance
 from pipeline.stage import run_stage

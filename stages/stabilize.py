@@ -30,8 +30,8 @@ from models.stabilization import (
 from pipeline.errors import BackdropError
 from pipeline.fanout import Job, Unfinished
 from pipeline.frames import FrameReader
-from pipeline.params import load_section
 from pipeline.params.data import Stabilize
+from pipeline.params.read import load_section
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.stage import run_stage

@@ -17,7 +17,7 @@ from models.inpainter import Inpainter
 from pipeline.device import place, set_up
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import save_network
-from pipeline.params import load_section
+from pipeline.params.read import load_section
 from pipeline.params.training import Compute, Network
 from pipeline.params.training import Inpainter as InpainterParams
 from pipeline.stage import run_stage

@@ -18,7 +18,7 @@ from models.reconstruction import ReconstructionLoss
 from pipeline.device import place, set_up
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
-from pipeline.params import load_section
+from pipeline.params.read import load_section
 from pipeline.params.training import Compute, LossParams, Network, TrainModel
 from pipeline.stage import run_stage
 from pipeline.store.paths import INDEX_TABLE, MODEL, inpainter

@@ -28,7 +28,7 @@ class Calibration(Section):
     """Contents of `calibration.json`.
 
     `source` is `default` where no validation frame has ground truth; `val_frames` were looked at.
-    `threshold` cuts the raw soft mask; `threshold_crf` is the soft value that the CRF takes for even.
+    `threshold` cuts the raw soft mask; to the CRF, `threshold_crf` is even.
     `iterations` of the CRF are those that everything was chosen with.
     """
 

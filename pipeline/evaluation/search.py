@@ -1,6 +1,7 @@
 """The search on validation frames: J of every candidate threshold, CRF setting and blob.
 
-Two passes over the frames: cheap candidates first, then those with CRF. J is averaged over a video's frames here, and over videos by the caller.
+Two passes over the frames: cheap candidates first, then those with CRF. J is averaged over a
+video's frames here, and over videos by the caller.
 """
 
 from __future__ import annotations

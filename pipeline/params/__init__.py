@@ -1,6 +1,4 @@
-"""Typed, validated params: the schema of `params.yaml`, its reader, and the presets of `init`."""
+"""Typed, validated params: sections by stage, their reader, the whole schema, presets, writer.
 
-from pipeline.params.read import load_section, read_params
-from pipeline.params.schema import Params
-
-__all__ = ["Params", "load_section", "read_params"]
+Empty on purpose: a stage imports the sections that it reads, and depends on those alone.
+"""

@@ -15,35 +15,27 @@ from pydantic_core import ErrorDetails
 
 from pipeline.errors import BackdropError, did_you_mean
 from pipeline.params.base import Section
-from pipeline.params.schema import Params
 
 PARAMS_FILE = Path("params.yaml")
 AnySection = TypeVar("AnySection", bound=Section)
-
-
-def read_params(path: Path = PARAMS_FILE) -> Params:
-    """Read and validate the whole file.
-
-    Raises:
-        BackdropError: missing or unreadable file, unknown key (with a suggestion), bad value.
-    """
-    return _validate(Params, _read_yaml(path), path, prefix=())
 
 
 def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) -> AnySection:
     """Read one section by its dotted name, e.g. `train_inpainter.rgb`; missing keys take defaults.
 
     Raises:
-        BackdropError: as `read_params`, for this section only.
+        BackdropError: unreadable file, unknown key (with a suggestion), bad value; of this section
+            only.
     """
-    value: Any = _read_yaml(path)
+    value: Any = read_yaml(path)
     keys = tuple(name.split("."))
     for key in keys:
         value = value.get(key, {}) if isinstance(value, dict) else {}
-    return _validate(kind, value, path, prefix=keys)
+    return validate(kind, value, path, prefix=keys)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The file's mapping; missing or malformed, it is an error that names the line."""
     try:
         value = yaml.safe_load(path.read_text())
     except FileNotFoundError as error:
@@ -65,9 +57,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def _validate(
-    kind: type[AnySection], value: Any, path: Path, prefix: tuple[str, ...]
-) -> AnySection:
+def validate(kind: type[AnySection], value: Any, path: Path, prefix: tuple[str, ...]) -> AnySection:
+    """`value` as a section; `prefix` is where it stands in the file."""
     try:
         return kind.model_validate(value)
     except ValidationError as error:

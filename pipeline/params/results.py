@@ -20,7 +20,7 @@ class Crf(Section):
     smooth_px: float = Field(2.0, gt=0.0, description="standard deviation, px of the cached frame")
     bilateral_weight: NonNegative = 5.0
     bilateral_px: float = Field(20.0, gt=0.0, description="standard deviation, px")
-    bilateral_colour: float = Field(10.0, gt=0.0, description="standard deviation, 0-255 levels")
+    bilateral_colour: float = Field(5.0, gt=0.0, description="standard deviation, 0-255 levels")
     floor: float = Field(
         0.1, ge=0.0, lt=0.5, description="soft masks are clipped to [floor, 1 - floor] before"
     )
@@ -30,7 +30,10 @@ class Calibrate(Section):
     """What validation frames choose: the threshold, the CRF's setting, and the blob control."""
 
     default_threshold: float = Field(
-        0.5, gt=0.0, lt=1.0, description="where there is no validation ground truth"
+        0.35, gt=0.0, lt=1.0, description="where there is no validation ground truth"
+    )
+    default_threshold_crf: float = Field(
+        0.2, gt=0.0, lt=1.0, description="the same for the CRF; both as the built-in data chose"
     )
     frames_per_video: PositiveInt = Field(10, description="validation frames looked at per video")
     crf: tuple[Crf, ...] = Field((Crf(),), min_length=1, description="settings to choose from")

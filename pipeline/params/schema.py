@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pipeline.params.base import Section
 from pipeline.params.data import ComputeFlow, ExtractFrames, PrepareData, Stabilize
+from pipeline.params.read import PARAMS_FILE, read_yaml, validate
 from pipeline.params.results import Calibrate, Evaluate, Predict, RefineMasks, Report
 from pipeline.params.training import Compute, Network, TrainInpainter, TrainModel
 
@@ -24,3 +27,15 @@ class Params(Section):
     refine_masks: RefineMasks = RefineMasks()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
+
+
+def read_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate the whole file.
+
+    Not for stages: they read their own sections, so that a change of another section's schema does
+    not make DVC run them again.
+
+    Raises:
+        BackdropError: missing or unreadable file, unknown key (with a suggestion), bad value.
+    """
+    return validate(Params, read_yaml(path), path, prefix=())

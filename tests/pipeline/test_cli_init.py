@@ -11,7 +11,7 @@ import pytest
 from helpers_dvc import dvc, make_project
 
 from pipeline.cli import main
-from pipeline.params import read_params
+from pipeline.params.schema import read_params
 
 STAGES = """
 stages:

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import BackdropError
-from pipeline.params import load_section, read_params
+from pipeline.params.read import load_section
+from pipeline.params.schema import read_params
 from pipeline.params.training import Inpainter, TrainModel
 
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import BackdropError
-from pipeline.params import Params, read_params
 from pipeline.params.base import Section
 from pipeline.params.preset import compose, load_preset, preset_names
+from pipeline.params.schema import Params, read_params
 from pipeline.params.write import changed_by_hand, digest, render_params, write_params
 
 DEMO = compose(load_preset("demo").params)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.params import Params
 from pipeline.params.preset import compose
+from pipeline.params.schema import Params
 from pipeline.sizing import LEAST_FPS, Material, frames_kept, network_size, thinning
 
 DEFAULT = Params()

@@ -68,12 +68,19 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
 
 def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplog):
     project = make_project(tmp_path, monkeypatch, ["val", "test"], truth=False)
-    project.set_params(calibrate={"default_threshold": 0.35, "crf": CRF_PARAMS})
+    project.set_params(
+        calibrate={
+            "default_threshold": 0.4,
+            "default_threshold_crf": 0.15,
+            "crf": CRF_PARAMS,
+        }
+    )
     with caplog.at_level("INFO"):
         calibrate.main()
     found = read_calibration()
     assert "no validation video has ground truth" in caplog.text
-    assert (found.source, found.val_frames, found.threshold) == ("default", 0, 0.35)
+    assert (found.source, found.val_frames) == ("default", 0)
+    assert (found.threshold, found.threshold_crf) == (0.4, 0.15)
     assert found.crf.bilateral_px == 8.0  # the first of the settings
     assert found.flow_threshold_px == 0.5  # half the flow scale of 1 px
 
