@@ -38,3 +38,11 @@ class EfficientNetStages(nn.Module):
             x = stage(x)
             maps.append(x)
         return maps
+
+
+class Eighth(EfficientNetStages):
+    """The last of the maps alone: (B, 3, H, W) standardised to (B, 40, H / 8, W / 8)."""
+
+    def forward(self, image: Tensor) -> Tensor:  # type: ignore[override]
+        """The map at an eighth of the resolution."""
+        return super().forward(image)[-1]

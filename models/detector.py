@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.backbones import CHANNELS, Eighth
 from models.boxes import cell_centres
 from models.layers import conv_block, standardise
 
@@ -46,6 +47,7 @@ class Detector(nn.Module):
         scale_min, scale_max: range of a box's sides, shares of the image.
         offset_limit: largest distance from cell centre to box centre, in box sides.
         initial_scale: box side before training.
+        imagenet: start from EfficientNet-Lite0's weights rather than from scratch.
     """
 
     centres: Tensor
@@ -58,17 +60,22 @@ class Detector(nn.Module):
         scale_max: float,
         offset_limit: float,
         initial_scale: float,
+        imagenet: bool = False,
     ) -> None:
         super().__init__()
         self.grid, self.offset_limit = grid, offset_limit
         self.scale_min, self.scale_max = scale_min, scale_max
         c1, c2, c4 = channels, 2 * channels, 4 * channels
-        self.trunk = nn.Sequential(
-            conv_block(3, c1, kernel=5, stride=2),
-            conv_block(c1, c2, stride=2),
-            conv_block(c2, c2),
-            conv_block(c2, c4, stride=2),
-            conv_block(c4, c4),
+        self.trunk = (
+            nn.Sequential(Eighth(), conv_block(CHANNELS[-1], c4))
+            if imagenet
+            else nn.Sequential(
+                conv_block(3, c1, kernel=5, stride=2),
+                conv_block(c1, c2, stride=2),
+                conv_block(c2, c2),
+                conv_block(c2, c4, stride=2),
+                conv_block(c4, c4),
+            )
         )
         self.logit_head = nn.Sequential(conv_block(c4, c4), conv_block(c4, c2), nn.Conv2d(c2, 1, 1))
         self.box_head = nn.Sequential(conv_block(c4, c4), conv_block(c4, c2), nn.Conv2d(c2, 4, 1))

@@ -32,6 +32,7 @@ def build_model(params: TrainModel) -> SegmentationModel:
             detector.scale_max,
             detector.offset_limit,
             detector.scale_initial,
+            detector.encoder == "imagenet",
         ),
         Synthesis(synthesis.channels, synthesis.see_background),
         synthesis.window,

@@ -73,7 +73,9 @@ class DetectorParams(Section):
     scale_max: Probability = Field(0.8, description="largest box side, share of the image")
     scale_initial: Probability = Field(0.3, description="box side at the start of training")
     offset_limit: float = Field(1.5, gt=0.0, le=10.0, description="box widths from cell to centre")
-    encoder: str = Field("none", description="imagenet | none | a path to a safetensors file")
+    encoder: Literal["none", "imagenet"] = Field(
+        "none", description="trunk from scratch, or EfficientNet-Lite0 trained on ImageNet"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
