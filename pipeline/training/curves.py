@@ -7,6 +7,9 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from dvc.scm import SCMError
+
+from pipeline.errors import BackdropError
 from pipeline.store.paths import CURVES
 
 os.environ.setdefault("DVCLIVE_LOGLEVEL", "WARNING")
@@ -27,12 +30,16 @@ class Curves:
         self.folder: Path = CURVES / stage
         shutil.rmtree(self.folder, ignore_errors=True)
         self.history: History = []
-        self.live = Live(
-            dir=str(self.folder),
-            save_dvc_exp=False,
-            dvcyaml=None,
-            monitor_system=False,
-        )
+        try:
+            self.live = Live(
+                dir=str(self.folder), save_dvc_exp=False, dvcyaml=None, monitor_system=False
+            )
+        except SCMError as error:
+            raise BackdropError(
+                f"the git repository cannot be used ({error})",
+                where=str(Path.cwd().name),
+                remedy="commit something first; DVC and dvclive need a commit",
+            ) from error
         for point in history:
             self.log(int(point["iteration"]), {k: v for k, v in point.items() if k != "iteration"})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,9 @@ def test_learning_rate_rises_then_falls_to_a_hundredth():
     assert max(rates) == pytest.approx(0.5, rel=0.05)
     assert rates.index(max(rates)) == 99
     assert rates[-1] == pytest.approx(0.005, rel=0.01)
+
+
+def test_a_repository_without_a_commit_is_named():
+    subprocess.run(["git", "init", "--quiet", "."], check=True)
+    with pytest.raises(BackdropError, match=r"git repository cannot be used.*commit something"):
+        train(training(), COMPUTE, checkpoint())
