@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from dvc.scm import SCMError
+from scmrepo.exceptions import SCMError
 
 from pipeline.errors import BackdropError
 from pipeline.store.paths import CURVES
