@@ -6,8 +6,10 @@ import os
 import sys
 from pathlib import Path
 
+import cv2
 import pytest
 
+cv2.setNumThreads(1)  # as in a worker; on a busy machine its threads wait for each other
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers_*.py modules
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -105,7 +105,7 @@ def _reasons(
     reasons = []
     if empty > params.collapse_empty:
         reasons.append(f"{empty:.0%} of the masks are empty")
-    if mean_area >= params.collapse_full:
+    if mean_area > params.collapse_full:
         reasons.append(f"the masks cover {mean_area:.0%} of the frame")
     moving = [video for video in videos if video.subject_moves]
     if moving and all(way(video.box_centres) < params.collapse_frozen_px for video in moving):

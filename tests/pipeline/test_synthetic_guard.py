@@ -37,7 +37,8 @@ def jaccard(found: np.ndarray, masks: np.ndarray) -> float:
 def residual_speed(frames: np.ndarray) -> np.ndarray:
     """Optical flow (N-1, H, W), px, that a homography from SIFT matches leaves."""
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    sift = cv2.SIFT_create(500)
+    # Faint keypoints too: the ground is smooth, and strong ones lie on the subject.
+    sift = cv2.SIFT_create(1000, contrastThreshold=0.01)
     flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     found = [sift.detectAndCompute(image, None) for image in grey]
     speeds = []

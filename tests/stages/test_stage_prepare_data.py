@@ -31,7 +31,7 @@ RECIPE = {
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("BACKDROP_WORKERS", "2")
+    monkeypatch.setenv("BACKDROP_WORKERS", "1")
     Path("data").mkdir()
 
 
