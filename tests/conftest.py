@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import cv2
 import pytest
 
 cv2.setNumThreads(1)  # as in a worker; on a busy machine its threads wait for each other
+# A shell without job control starts its background jobs with Ctrl-C ignored, and so would be every
+# process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, str(Path(__file__).parent))  # the helpers_*.py modules
 
 ROOT = Path(__file__).resolve().parents[1]
