@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.detection_metrics import average_precision
+from pipeline.store.tables import SCORES
 
 TEST_SPLITS = frozenset({"test", "train_test"})
 SPLITS: Mapping[str, frozenset[str]] = {
@@ -22,17 +23,7 @@ SPLITS: Mapping[str, frozenset[str]] = {
     "test_unseen": frozenset({"test_unseen"}),
 }
 """Splits of the table of videos by their name in the metrics file."""
-MEANS = (
-    "J",
-    "F",
-    "J_no_crf",
-    "F_no_crf",
-    "J_oracle",
-    "J_blob",
-    "J_blob_no_crf",
-    "J_flow_threshold",
-    "hit",
-)
+MEANS = tuple(score for score in SCORES if score != "box_iou")  # mAP50 speaks for the boxes
 MIN_IOU = 0.5
 
 Row = dict[str, Any]

@@ -24,9 +24,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        _fsync(temporary)
+        fsync(temporary)
         temporary.replace(target)
-        _fsync(target.parent)
+        fsync(target.parent)
     except OSError as error:
         raise _explain(error, target) from error
     finally:
@@ -70,18 +70,19 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         yield temporary
         for path in sorted(temporary.rglob("*")):
-            _fsync(path)
+            fsync(path)
         if target.exists():
             shutil.rmtree(target)
         temporary.replace(target)
-        _fsync(target.parent)
+        fsync(target.parent)
     except OSError as error:
         raise _explain(error, target) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

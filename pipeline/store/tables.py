@@ -65,6 +65,19 @@ HOMOGRAPHIES = table_schema(
         "camera": pa.string(),  # verdict for the whole video: static | rotating | translating
     },
 )
+SCORES = (
+    "J",
+    "F",
+    "J_no_crf",
+    "F_no_crf",
+    "J_oracle",
+    "J_blob",
+    "J_blob_no_crf",
+    "J_flow_threshold",
+    "box_iou",
+    "hit",
+)
+"""What a frame is given where it has ground truth."""
 PER_FRAME = table_schema(
     "backdrop.per_frame",
     1,
@@ -77,18 +90,7 @@ PER_FRAME = table_schema(
         "box_jump": pa.float64(),  # px moved by the box centre since the frame before
         **{
             key: pa.float64()  # null where there is no ground truth
-            for key in (
-                "J",
-                "F",
-                "J_no_crf",
-                "F_no_crf",
-                "J_oracle",
-                "J_blob",
-                "J_blob_no_crf",
-                "J_flow_threshold",
-                "box_iou",
-                "hit",
-            )
+            for key in SCORES
         },
     },
 )

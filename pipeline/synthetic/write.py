@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.store.atomic import fsync
 from pipeline.synthetic.recipe import ClipSpec, Recipe
 from pipeline.synthetic.render import render_clip
 
@@ -35,7 +36,7 @@ def write_clip(recipe: Recipe, clip: ClipSpec, root: Path) -> None:
         shutil.rmtree(masks_new, ignore_errors=True)
         video_new.unlink(missing_ok=True)
     for folder in (masks.parent, root):
-        _sync(folder)
+        fsync(folder)
 
 
 def _write(recipe: Recipe, clip: ClipSpec, video: Path, masks: Path) -> None:
@@ -49,20 +50,11 @@ def _write(recipe: Recipe, clip: ClipSpec, video: Path, masks: Path) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
             _write_mask(masks / f"{number:05d}.png", mask)
         container.mux(stream.encode())
-    _sync(video)
-    _sync(masks)
+    fsync(video)
+    fsync(masks)
 
 
 def _write_mask(path: Path, mask: NDArray[np.uint8]) -> None:
     _, encoded = cv2.imencode(".png", mask)
     path.write_bytes(encoded.tobytes())
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or a folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    fsync(path)
