@@ -1,10 +1,10 @@
-"""Stabilisation and flow: pairs per second, against keypoints found anew for every pair.
+"""Stabilisation and flow: ms per pair and what is left, against simpler ways.
 
     python -m benchmarks.stabilize [CLIP.mp4 ...] [--frames 120] [--side 128 320]
 
-Without clips, those of `$BACKDROP_TEST_DATA/clips`. One thread. The peer finds SIFT keypoints of
-both frames of each pair and matches them by brute force, as tutorials do; it does not enlarge small
-frames, which at 128 px makes it faster and less exact.
+Without clips, those of `$BACKDROP_TEST_DATA/clips`. One thread. "keypoints" stops at the homography
+that keypoints give. The peer, "per pair", finds SIFT keypoints of both frames of each pair and
+matches them by brute force, as tutorials do; it does not enlarge small frames.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -21,11 +22,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.flow import choose_estimator
+from models.alignment import align, look
+from models.flow.dis import DisFlow
 from models.keypoints import KeypointDetector
 from models.stabilization import HomographySettings, estimate_homography
-from pipeline.flow_image import residual_flow
-from pipeline.params.data import ComputeFlow, Stabilize
+from models.warping import warp_onto
+from pipeline.params.data import Stabilize
 from pipeline.video.decode import iter_frames
 
 Result = TypeVar("Result")
@@ -46,6 +48,14 @@ def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def ours(frames: Frames, params: Stabilize) -> list[NDArray[np.float64]]:
+    """Keypoints once per frame, made exact by tracked corners."""
+    detector = KeypointDetector(params.keypoints, params.contrast, params.enlarge_to)
+    views = [look(detector, grey(frame)) for frame in frames]
+    limits = HomographySettings()
+    return [align(source, target, limits, mesh=False).pair.H for target, source in pairwise(views)]
+
+
+def keypoints_alone(frames: Frames, params: Stabilize) -> list[NDArray[np.float64]]:
     """Keypoints once per frame, spread over it."""
     detector = KeypointDetector(params.keypoints, params.contrast, params.enlarge_to)
     found = [detector.detect(grey(frame)) for frame in frames]
@@ -78,12 +88,13 @@ def per_pair(frames: Frames, params: Stabilize) -> list[NDArray[np.float64]]:
     return homographies
 
 
-def flow(frames: Frames, homographies: list[NDArray[np.float64]], params: ComputeFlow) -> None:
-    """Residual flow of every pair that has a homography."""
-    estimator, _ = choose_estimator(params.backend, params.dis_preset)
+def flow(frames: Frames, homographies: list[NDArray[np.float64]]) -> None:
+    """Residual flow of every pair that has a homography, by DIS."""
+    estimator = DisFlow()
     for (target, source), H in zip(pairwise(frames), homographies, strict=True):
         if np.isfinite(H).all():
-            residual_flow(target, source, H, estimator, params.change_levels)
+            shown, _ = warp_onto(source, H, None, (target.shape[0], target.shape[1]))
+            estimator.estimate(target[None], shown[None])
 
 
 def alignment(frames: Frames, homographies: list[NDArray[np.float64]]) -> float:
@@ -99,22 +110,21 @@ def alignment(frames: Frames, homographies: list[NDArray[np.float64]]) -> float:
 
 
 def timed(work: Callable[[], Result], pairs: int) -> tuple[Result, float]:
-    """What `work` returns, and pairs per CPU second."""
+    """What `work` returns, and CPU ms per pair."""
     began = time.process_time()
     result = work()
-    return result, pairs / (time.process_time() - began)
+    return result, 1000 * (time.process_time() - began) / pairs
 
 
 def measure(frames: Frames) -> str:
     """The numbers of one clip at one size."""
     pairs = len(frames) - 1
-    H_ours, speed = timed(lambda: ours(frames, Stabilize()), pairs)
-    H_peer, peer_speed = timed(lambda: per_pair(frames, Stabilize()), pairs)
-    _, flow_speed = timed(lambda: flow(frames, H_ours, ComputeFlow()), pairs)
-    return (
-        f"{speed:.0f} | {peer_speed:.0f}; {alignment(frames, H_ours):.2f} | "
-        f"{alignment(frames, H_peer):.2f}; {flow_speed:.0f}"
-    )
+    columns = []
+    for way in (ours, keypoints_alone, per_pair):
+        homographies, ms = timed(partial(way, frames, Stabilize()), pairs)
+        columns += [f"{ms:.1f}", f"{alignment(frames, homographies):.2f}"]
+    _, ms = timed(partial(flow, frames, homographies), pairs)
+    return " | ".join([*columns, f"{ms:.1f}"])
 
 
 def main() -> None:
@@ -125,10 +135,16 @@ def main() -> None:
     parser.add_argument("--side", type=int, nargs="+", default=[128, 320])
     asked = parser.parse_args()
     cv2.setNumThreads(1)
-    print("clip, px: pairs/s ours | per pair; grey levels left ours | per pair; flow pairs/s")
+    print(
+        "| clip | px | ours, ms | levels left | keypoints, ms | left "
+        "| per pair, ms | left | DIS, ms |"
+    )
+    print("|---" * 9 + "|")
     for clip in asked.clips or sorted((DATA / "clips").glob("*.mp4")):
         for side in asked.side:
-            print(f"{clip.stem}, {side}: {measure(read(clip, asked.frames, side))}")
+            print(
+                f"| {clip.stem} | {side} | {measure(read(clip, asked.frames, side))} |", flush=True
+            )
 
 
 if __name__ == "__main__":

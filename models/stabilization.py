@@ -143,7 +143,8 @@ def implausible(H: Matrix, size: tuple[int, int], max_scale_change: float, max_s
     depth = (np.c_[looked_at, np.ones(5)] @ H.T)[:, 2]
     if depth.min() * depth.max() <= 0:  # the horizon crosses the frame
         return "strong perspective"
-    area = np.linalg.det(H) / depth**3  # det J of a projective map, in closed form
+    # det J of a projective map, in closed form; np.linalg.det divides by zero where H is singular
+    area = np.dot(H[0], np.cross(H[1], H[2])) / depth**3
     if abs(area[0]) < MIN_AREA:
         return "not invertible"
     if (area < 0).any():
@@ -157,7 +158,7 @@ def implausible(H: Matrix, size: tuple[int, int], max_scale_change: float, max_s
     return "shift" if shift > max_shift * max(size) else ""
 
 
-def project(H: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
+def project(H: NDArray[np.floating], points: NDArray[np.floating]) -> NDArray[np.float64]:
     """Map points (K, 2), px, by a homography (3, 3)."""
     mapped = np.c_[points, np.ones(len(points))] @ H.T
     result: NDArray[np.float64] = mapped[:, :2] / mapped[:, 2:]

@@ -128,6 +128,54 @@ def inspect(
 
 
 @app.command()
+def eval_flow(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Pairs with true flow: FlyingChairs, KITTI, Middlebury or Sintel."
+        ),
+    ],
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="As compute_flow.backend; several times; by default all that run here."),
+    ] = None,
+    weights: Annotated[Path, typer.Option(help="File of weights, or folder of such.")] = Path(
+        "weights/flow"
+    ),
+    pictures: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Folder for a PNG per pair.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="For a line per backend and pair.")
+    ] = None,
+) -> None:
+    """Measure flow backends on pairs whose flow is known: endpoint error, outliers, time."""
+    from pipeline.optical_flow.eval_command import ALL, eval_flow
+
+    eval_flow(folder, backend or [ALL], weights, pictures, csv, say=typer.echo)
+
+
+@app.command("train-flow")
+def train_flow(
+    to: Annotated[Path, typer.Option(help="File to write the weights to.")] = Path(
+        "weights/flow/own.safetensors"
+    ),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite that file.")] = False,
+) -> None:
+    """Train a flow network on pairs made from the videos (params.yaml: train_flow)."""
+    from pipeline.optical_flow.training.command import train_flow as train
+    from pipeline.stage import run_stage
+
+    def main() -> None:
+        errors = train(to, force)
+        typer.echo(f"wrote {to}")
+        for name, error in errors.items():
+            typer.echo(f"  {name:12} {error:.2f} px endpoint error on held-out synthetic pairs")
+
+    run_stage("train_flow", main)
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     from importlib.metadata import version as installed

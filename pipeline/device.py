@@ -8,8 +8,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from pipeline.errors import BackdropError
 from pipeline.params.training import Compute
+from pipeline.usable_device import choose_device
 
 log = logging.getLogger("backdrop")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -28,14 +28,7 @@ def set_up(compute: Compute) -> torch.device:
     torch.manual_seed(compute.seed)
     # CUDA has no deterministic backward for grid_sample: there the bytes may differ, so only warn.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    available = torch.cuda.is_available()
-    if compute.device == "cuda" and not available:
-        raise BackdropError(
-            "is 'cuda', but no CUDA device is usable",
-            where="params.yaml: compute.device",
-            remedy="set it to 'auto' or 'cpu', or install a CUDA build of torch",
-        )
-    device = torch.device("cuda" if available and compute.device != "cpu" else "cpu")
+    device = torch.device(choose_device(compute.device, "compute.device"))
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"
     log.info("device %s, %d threads, %s", name, compute.threads, compute.precision)
     return device

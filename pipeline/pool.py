@@ -49,11 +49,13 @@ def run_jobs(
     jobs: Sequence[JobT],
     worker: Callable[[JobT, Advance], ResultT],
     progress: Progress,
+    workers: int | None = None,
 ) -> dict[str, ResultT]:
     """Run `worker(job, advance)` for every job in processes; results by video.
 
     `worker` must be importable (a function of a module, or a `partial` of one) and calls
     `advance(n)` after every n units of work. A video that fails does not stop the others.
+    There are `workers` processes, by default one per core.
 
     Raises:
         BackdropError: the first failed video's (in the order of `jobs`), after all others have
@@ -63,7 +65,7 @@ def run_jobs(
         return {}
     context = multiprocessing.get_context("spawn")
     counters: Array[c_longlong] = context.RawArray(c_longlong, [NOT_STARTED] * len(jobs))
-    workers = min(worker_count(), len(jobs))
+    workers = min(workers or worker_count(), len(jobs))
     others = set(multiprocessing.active_children())
     with (
         _single_threaded(),

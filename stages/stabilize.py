@@ -3,30 +3,27 @@
     python -m stages.stabilize
 
 Reads `artifacts/frames/`, writes `artifacts/stabilize/homographies.parquet`: for every frame t a
-row with target t and source t + gap (t - gap at the end). Keypoints are found once per frame, and
-those of gap + 1 frames are kept at a time.
+row with target t and source t + gap (t - gap at the end).
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields
 from functools import partial
+from statistics import median
 from typing import Any, cast
 
 import cv2
 import numpy as np
 
-from models.camera import EdgeMotionMeter, camera_verdict
-from models.keypoints import KeypointDetector, Keypoints
-from models.stabilization import (
-    HomographySettings,
-    PairHomography,
-    estimate_homography,
-    unknown_homography,
-)
+from models.alignment import Alignment
+from models.camera import Camera
+from models.keypoints import KeypointDetector
+from models.pair_track import PairSettings, PairTrack
+from models.stabilization import HomographySettings
 from pipeline.errors import BackdropError
 from pipeline.fanout import Job, Unfinished
 from pipeline.frames import FrameReader
@@ -42,7 +39,6 @@ from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table, write_columns
 log = logging.getLogger("backdrop")
 
 STATISTICS = ("keypoints", "matches", "inliers", "inlier_ratio", "error_px", "ok", "reason")
-LONG_BASELINE = 8  # frames between the pairs that parallax is judged on
 
 Columns = dict[str, list[Any]]  # of the table; rows as dicts would take several times the memory
 
@@ -85,94 +81,43 @@ def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:
 
 def _work(unfinished: Unfinished, job: Job[Stabilize], advance: Advance) -> Columns:
     """In a worker process."""
+    settings = job.data
+    detector = KeypointDetector(settings.keypoints, settings.contrast, settings.enlarge_to)
     with FrameReader(video_file(FRAMES, job.video)) as reader:
-        track = Track(reader, job.data)
-        for _ in range(reader.count):
-            track.advance()
+        track = PairTrack(reader.count, reader.cuts, detector, _pair_settings(settings))
+        for t in range(reader.count):
+            track.add(np.asarray(cv2.cvtColor(reader.read(t), cv2.COLOR_RGB2GRAY), np.uint8))
             advance(1)
-    columns = track.columns(job.video)
+    columns = _columns(job.video, *track.result())
     unfinished.mark(job, columns)
     return columns
 
 
-@dataclass
-class Track:
-    """The state of one video while its frames pass by."""
+def _pair_settings(settings: Stabilize) -> PairSettings:
+    limits = settings.model_dump(include={part.name for part in fields(HomographySettings)})
+    return PairSettings(settings.gap, settings.chain, settings.local, HomographySettings(**limits))
 
-    reader: FrameReader
-    settings: Stabilize
-    frame: int = 0
-    recent: deque[Keypoints] = field(default_factory=deque)
-    anchor: Keypoints | None = None
-    pairs: dict[tuple[int, int], PairHomography] = field(default_factory=dict)
-    long_pairs: list[PairHomography] = field(default_factory=list)
-    edges: EdgeMotionMeter = field(default_factory=EdgeMotionMeter)
 
-    def __post_init__(self) -> None:
-        settings = self.settings
-        self.detector = KeypointDetector(settings.keypoints, settings.contrast, settings.enlarge_to)
-        shared = {part.name for part in fields(HomographySettings)}
-        self.limits = HomographySettings(**settings.model_dump(include=shared))
-        self.size = (self.reader.height, self.reader.width)
-        self.cuts = self.reader.cuts
-
-    def advance(self) -> None:
-        """Read the next frame and estimate the pairs that it completes."""
-        t, gap = self.frame, self.settings.gap
-        grey = np.asarray(cv2.cvtColor(self.reader.read(t), cv2.COLOR_RGB2GRAY), np.uint8)
-        keypoints = self.detector.detect(grey)
-        self.edges.add(grey, new_shot=t in self.cuts)
-        self.recent.append(keypoints)
-        if t >= gap:
-            earlier = self.recent.popleft()
-            self.pairs[t - gap, t] = self._estimate(t, keypoints, t - gap, earlier)
-            if t >= self.reader.count - gap:
-                self.pairs[t, t - gap] = self._estimate(t - gap, earlier, t, keypoints)
-        if t % LONG_BASELINE == 0:
-            if self.anchor is not None and not self._cut_between(t - LONG_BASELINE, t):
-                self.long_pairs.append(
-                    estimate_homography(keypoints, self.anchor, self.size, self.limits)
-                )
-            self.anchor = keypoints
-        self.frame += 1
-
-    def columns(self, video: str) -> Columns:
-        """The table of the whole video, by target; of a static camera, H is the identity.
-
-        The estimates' jitter of some tenths of a px would else be motion of a still background.
-        """
-        camera = camera_verdict(self.edges.still, self.long_pairs)
-        keys = sorted(self.pairs)
-        pairs = [self.pairs[key] for key in keys]
-        if camera == "static":
-            pairs = [self._still(key, pair) for key, pair in zip(keys, pairs, strict=True)]
-        return {
-            "video": [video] * len(pairs),
-            "source": [source for _, source in keys],
-            "target": [target for target, _ in keys],
-            **{
-                f"h{row}{column}": [float(pair.H[row, column]) for pair in pairs]
-                for row in range(3)
-                for column in range(3)
-            },
-            **{name: [getattr(pair, name) for pair in pairs] for name in STATISTICS},
-            "camera": [camera] * len(pairs),
-        }
-
-    def _estimate(
-        self, source: int, source_keypoints: Keypoints, target: int, target_keypoints: Keypoints
-    ) -> PairHomography:
-        if self._cut_between(source, target):
-            return unknown_homography("scene cut", len(source_keypoints))
-        return estimate_homography(source_keypoints, target_keypoints, self.size, self.limits)
-
-    def _still(self, key: tuple[int, int], pair: PairHomography) -> PairHomography:
-        if self._cut_between(*key):
-            return pair
-        return replace(pair, H=np.eye(3), error_px=pair.motion_px, reason="")
-
-    def _cut_between(self, a: int, b: int) -> bool:
-        return any(min(a, b) < cut <= max(a, b) for cut in self.cuts)
+def _columns(video: str, camera: Camera, found: Mapping[tuple[int, int], Alignment]) -> Columns:
+    """The rows of one video, by target."""
+    keys = sorted(found, key=lambda pair: pair[1])
+    alignments = [found[key] for key in keys]
+    pairs = [one.pair for one in alignments]
+    return {
+        "video": [video] * len(keys),
+        "source": [source for source, _ in keys],
+        "target": [target for _, target in keys],
+        **{
+            f"h{row}{column}": [float(pair.H[row, column]) for pair in pairs]
+            for row in range(3)
+            for column in range(3)
+        },
+        **{name: [getattr(pair, name) for pair in pairs] for name in STATISTICS},
+        "method": [one.method for one in alignments],
+        "parallax_px": [one.parallax_px for one in alignments],
+        "mesh": [[] if one.mesh is None else one.mesh.ravel().tolist() for one in alignments],
+        "camera": [camera] * len(keys),
+    }
 
 
 def _judge(tables: Mapping[str, Columns]) -> None:
@@ -187,7 +132,7 @@ def _judge(tables: Mapping[str, Columns]) -> None:
         good = len(columns["ok"]) - len(reasons)
         message = (
             f"{video}: {columns['camera'][0]} camera, "
-            f"{good} of {len(columns['ok'])} pairs stabilised"
+            f"{good} of {len(columns['ok'])} pairs stabilised{_parallax(columns)}"
         )
         if reasons:
             message += f"; the others not, most often for: {_commonest(reasons)}"
@@ -200,6 +145,11 @@ def _judge(tables: Mapping[str, Columns]) -> None:
             remedy="raise extract_frames.longest_side or lower stabilize.contrast; a textureless "
             "background needs a camera that stands still",
         )
+
+
+def _parallax(columns: Columns) -> str:
+    known = [value for value in columns["parallax_px"] if math.isfinite(value)]
+    return f", parallax {median(known):.2f} px" if known else ""
 
 
 def _commonest(reasons: Sequence[str]) -> str:

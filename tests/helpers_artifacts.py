@@ -296,6 +296,9 @@ def _still(video: str, frame: int, count: int) -> dict[str, object]:
         "error_px": 0.1,
         "ok": True,
         "reason": "",
+        "method": "static",
+        "parallax_px": 0.0,
+        "mesh": [],
         "camera": "static",
     }
 

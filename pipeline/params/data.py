@@ -1,4 +1,4 @@
-"""Params of the data stages: prepare_data, extract_frames, stabilize, compute_flow."""
+"""Params of the data stages: prepare_data, extract_frames, stabilize."""
 
 from __future__ import annotations
 
@@ -46,9 +46,15 @@ class ExtractFrames(Section):
 
 
 class Stabilize(Section):
-    """SIFT homographies between frames t+gap (source) and t (target)."""
+    """How frame t+gap (source) is brought onto frame t (target): a homography, perhaps a mesh."""
 
     gap: int = Field(1, ge=1, le=100, description="frames between the two of a pair")
+    chain: Literal["auto", "never", "always"] = Field(
+        "auto", description="pairs over the frames between them; auto: where the direct way is bad"
+    )
+    local: Literal["auto", "off", "on"] = Field(
+        "auto", description="a mesh for what a plane leaves; auto: if the camera translates"
+    )
     keypoints: int = Field(400, ge=50, le=4000, description="SIFT keypoints kept per frame")
     contrast: float = Field(
         0.03, ge=0.0, le=0.2, description="SIFT's contrast threshold; lower finds fainter keypoints"
@@ -64,23 +70,4 @@ class Stabilize(Section):
     max_scale_change: float = Field(1.5, gt=1.0, description="zoom between the pair beyond it: bad")
     max_shift: float = Field(
         0.5, gt=0.0, le=2.0, description="shift as a share of the longest side"
-    )
-
-
-class ComputeFlow(Section):
-    """Residual optical flow of the stabilised pairs."""
-
-    backend: Literal["auto", "dis"] = Field("auto", description="auto: the best the machine allows")
-    dis_preset: Literal["ultrafast", "fast", "medium"] = "medium"
-    change_levels: float = Field(
-        5.0,
-        ge=0.0,
-        le=255.0,
-        description="grey levels; flow where the stabilised frames differ less is drift, set to 0",
-    )
-    scale_percentile: float = Field(
-        98.0, ge=50.0, le=100.0, description="flow magnitude (over a video) at 0.76 of full colour"
-    )
-    min_scale_px: float = Field(
-        0.5, gt=0.0, description="px; residual motion below it is not stretched to full colour"
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.params.base import Section
-from pipeline.params.data import ComputeFlow, ExtractFrames, PrepareData, Stabilize
+from pipeline.params.data import ExtractFrames, PrepareData, Stabilize
+from pipeline.params.flow import ComputeFlow, TrainFlow
 from pipeline.params.read import PARAMS_FILE, read_yaml, validate
 from pipeline.params.results import Calibrate, Evaluate, Predict, RefineMasks, Report
 from pipeline.params.training import Compute, Network, TrainInpainter, TrainModel
@@ -18,6 +19,7 @@ class Params(Section):
     extract_frames: ExtractFrames = ExtractFrames()
     stabilize: Stabilize = Stabilize()
     compute_flow: ComputeFlow = ComputeFlow()
+    train_flow: TrainFlow = TrainFlow()
     compute: Compute = Compute()
     network: Network = Network()
     train_inpainter: TrainInpainter = TrainInpainter()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import yaml
 
 from pipeline.params.base import Section
-from pipeline.params.data import ComputeFlow, ExtractFrames, PrepareData, Stabilize
+from pipeline.params.data import ExtractFrames, PrepareData, Stabilize
+from pipeline.params.flow import ComputeFlow
 from pipeline.params.read import load_section
 from pipeline.params.results import Calibrate, Evaluate, Predict, RefineMasks, Report
 from pipeline.params.training import Compute, Network, TrainInpainter, TrainModel

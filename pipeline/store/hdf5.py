@@ -31,7 +31,7 @@ class Schema:
 
 
 FRAMES = Schema("backdrop.frames", 1)
-FLOW = Schema("backdrop.flow", 1)
+FLOW = Schema("backdrop.flow", 2)
 PREDICTIONS = Schema("backdrop.predictions", 1)
 MASKS = Schema("backdrop.masks", 1)
 

@@ -49,7 +49,7 @@ INDEX = table_schema(
 )
 HOMOGRAPHIES = table_schema(
     "backdrop.homographies",
-    1,
+    2,
     {
         "video": pa.string(),
         "source": pa.int64(),  # the frame that is warped
@@ -62,6 +62,9 @@ HOMOGRAPHIES = table_schema(
         "error_px": pa.float64(),
         "ok": pa.bool_(),
         "reason": pa.string(),  # why a pair is not ok, "" where it is
+        "method": pa.string(),  # keypoints | tracks | chain | static, "" where none was found
+        "parallax_px": pa.float64(),  # spread of the background about the homography
+        "mesh": pa.list_(pa.float32()),  # see models.warping; empty where there is none
         "camera": pa.string(),  # verdict for the whole video: static | rotating | translating
     },
 )

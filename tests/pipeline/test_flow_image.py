@@ -1,17 +1,12 @@
 import math
 
-import cv2
 import numpy as np
 import pytest
-from helpers_motion import around_centre, pan, texture
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models.flow import DisFlow
-from pipeline.flow_image import MagnitudeHistogram, change_weight, encode_flow, residual_flow
-
-SIZE = (96, 128)
+from pipeline.flow_image import MagnitudeHistogram, encode_flow
 
 
 @given(st.floats(-50, 50), st.floats(-50, 50), st.floats(0.1, 20))
@@ -49,78 +44,3 @@ def test_percentile_of_nothing_and_of_no_motion_is_zero():
     assert histogram.percentile(98) == 0.0
     histogram.add(np.zeros((4, 4)))
     assert histogram.percentile(98) == 0.0
-
-
-def moving_square(step, square_step):
-    """Target and source of a pan by `step` px, with a square that moves against the wall."""
-    target, source = pan(2, SIZE, step)
-    square = texture(28, 28, seed=9)
-    target[30:58, 40:68] = square
-    left = 40 - step + square_step
-    source[30:58, left : left + 28] = square
-    return target, source
-
-
-def test_after_a_pan_only_the_square_moves_and_in_its_direction():
-    target, source = moving_square(step=5, square_step=4)
-    H = np.array([[1, 0, 5.0], [0, 1, 0], [0, 0, 1]])  # source px to target px
-    flow, valid = residual_flow(target, source, H, DisFlow(), change_levels=5.0)
-    inside = flow[34:54, 44:64]
-    assert np.abs(np.median(inside, axis=(0, 1)) - [4.0, 0.0]).max() < 0.3
-    far = np.ones(SIZE, bool)
-    far[20:68, 28:84] = False
-    assert np.linalg.norm(flow[far], axis=-1).max() < 0.2
-    assert not valid[:, :5].any(), "the source does not show what the target has at its left"
-    assert valid[:, 12:].all()
-    assert not flow[~valid].any()
-
-
-def test_the_inverse_homography_would_be_wrong():
-    target, source = moving_square(step=5, square_step=4)
-    H = np.array([[1, 0, -5.0], [0, 1, 0], [0, 0, 1]])
-    flow, valid = residual_flow(target, source, H, DisFlow(), change_levels=5.0)
-    assert np.median(np.linalg.norm(flow[valid], axis=-1)) > 5.0
-
-
-@pytest.mark.parametrize(
-    "motion", [{"shift": (7.0, -6.0)}, {"degrees": 5.0}, {"zoom": 0.9}, {"zoom": 1.1}]
-)
-def test_the_border_of_the_warp_makes_no_motion(motion):
-    source, H = texture(*SIZE), around_centre(SIZE, **motion)
-    target = cv2.warpPerspective(
-        source, H, SIZE[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-    )
-    flow, valid = residual_flow(target, source, H, DisFlow(), change_levels=0.0)
-    assert np.linalg.norm(flow[valid], axis=-1).max() < 0.1
-    assert valid.mean() > 0.6
-
-
-def test_a_still_frame_stays_valid_to_its_border():
-    frame = texture(*SIZE)
-    flow, valid = residual_flow(frame, frame, np.eye(3), DisFlow(), change_levels=5.0)
-    assert valid.all()
-    assert not flow.any()
-
-
-def test_drift_on_a_bare_floor_is_no_motion_but_a_plain_subject_is():
-    x, y = np.meshgrid(np.arange(SIZE[1]), np.arange(SIZE[0]))
-    light = 150 + 30 * np.sin(x / 40) * np.cos(y / 30)
-    target, source = (
-        np.repeat((light + t * 2 * np.sin(x / 25 + 1))[..., None], 3, axis=2).astype(np.uint8)
-        for t in range(2)
-    )
-    cv2.circle(target, (60, 50), 9, (30, 30, 30), -1)
-    cv2.circle(source, (64, 50), 9, (30, 30, 30), -1)
-    drift, _ = residual_flow(target, source, np.eye(3), DisFlow(), change_levels=0.0)
-    flow, _ = residual_flow(target, source, np.eye(3), DisFlow(), change_levels=5.0)
-    assert np.linalg.norm(drift[:30], axis=-1).max() > 0.5
-    assert not flow[:30].any()
-    assert flow[45:56, 55:66, 0].mean() > 2.0
-
-
-def test_change_weight_ramps_from_the_threshold_to_twice_it():
-    frame = np.full((64, 64, 3), 100, np.uint8)
-    for levels, expected in ((4, 0.0), (5, 0.0), (10, 1.0), (40, 1.0)):
-        assert change_weight(frame, frame + levels, 5.0).min() == expected
-        assert change_weight(frame, frame + levels, 5.0).max() == expected
-    assert change_weight(frame, frame + 8, 5.0)[32, 32] == pytest.approx(0.6)

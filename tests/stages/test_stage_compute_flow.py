@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from helpers_motion import pan, texture, write_videos
 
+from models.warping import MESH_SIZE
 from pipeline import fanout
 from pipeline.errors import BackdropError
 from pipeline.store import paths
@@ -13,7 +14,7 @@ SIZE = (72, 96)
 COUNT = 6
 
 
-def one_after_the_other(jobs, worker, progress):
+def one_after_the_other(jobs, worker, progress, workers):
     """Stands in for the pool, whose processes take seconds to start; it has tests of its own."""
     return {job.video: worker(job, progress.advance) for job in jobs}
 
@@ -37,11 +38,11 @@ def scene(step=2, square_step=3, seed=0):
     return frames
 
 
-def homographies(videos, step=2, gap=1, bad=()):
+def homographies(videos, step=2, gap=1, bad=(), mesh=(), count=COUNT):
     rows = []
     for video in videos:
-        for t in range(COUNT):
-            source = t + gap if t + gap < COUNT else t - gap
+        for t in range(count):
+            source = t + gap if t + gap < count else t - gap
             H = np.array([[1, 0, step * (source - t)], [0, 1, 0], [0, 0, 1.0]])
             ok = t not in bad
             rows.append(
@@ -57,6 +58,9 @@ def homographies(videos, step=2, gap=1, bad=()):
                     **dict.fromkeys(("keypoints", "matches", "inliers"), 100),
                     "inlier_ratio": 1.0,
                     "error_px": 0.1,
+                    "method": "tracks",
+                    "parallax_px": 0.0,
+                    "mesh": list(mesh),
                     "ok": ok,
                     "reason": "" if ok else "scene cut",
                     "camera": "rotating",
@@ -79,6 +83,8 @@ def test_the_square_moves_and_the_wall_rests():
     assert data["flow"].shape == (COUNT, *SIZE, 2)
     assert data["valid"].dtype == bool
     assert data["ok"].tolist() == [True] * COUNT
+    assert data["confidence"].dtype == np.uint8
+    assert data["confidence"][:, 30:42].mean() > 200
     for t in range(COUNT):
         forward = 1 if t + 1 < COUNT else -1  # the last frame's source is the one before
         left = 30 + t
@@ -172,3 +178,63 @@ def test_frames_that_are_not_those_of_the_index_are_refused():
     write_table(paths.INDEX_TABLE, index.to_dict("records"), compute_flow.INDEX)
     with pytest.raises(BackdropError, match=r"a\.h5: holds 5 frames, .*index\.parquet lists 6"):
         compute_flow.main()
+
+
+def test_confidence_is_left_out_where_not_asked_for():
+    write_videos({"a": scene()}, params={"compute_flow": {"confidence": False}})
+    homographies(["a"])
+    compute_flow.main()
+    assert sorted(read("a")[0]) == ["flow", "ok", "valid"]
+
+
+def test_a_mesh_is_undone_too():
+    write_videos({"a": scene()})
+    mesh = np.zeros((*MESH_SIZE, 2), np.float32)
+    mesh[..., 1] = 2.0  # two px further down than the homography says: wrong, and seen to be
+    homographies(["a"], mesh=mesh.ravel().tolist())
+    compute_flow.main()
+    data, _ = read("a")
+    wall = data["flow"][1, 8:16, 20:80].astype(float)
+    assert np.median(wall[..., 1]) == pytest.approx(-2.0, abs=0.3)
+    assert abs(np.median(wall[..., 0])) < 0.3
+
+
+def test_a_network_is_used_named_and_agrees_with_dis(test_data):
+    weights = str(test_data / "weights" / "raft-small.pth")
+    write_videos(
+        {"a": scene()[:3]}, params={"compute_flow": {"weights": weights, "enlarge_to": 256}}
+    )
+    homographies(["a"], count=3)
+    compute_flow.main()
+    data, attributes = read("a")
+    assert attributes["backend"] == "raft_small c7d41b9cc884"
+    assert attributes["reason"].startswith("auto")
+    inside = data["flow"][0, 30:42, 36:48].astype(float)
+    assert np.median(inside[..., 0]) == pytest.approx(3, abs=0.6)
+    assert np.abs(np.median(data["flow"][0, :10].astype(float), axis=(0, 1))).max() < 0.3
+
+
+def test_flow_that_is_not_finite_names_the_frame_and_leaves_no_artifact(monkeypatch):
+    class Broken:
+        name, batch = "broken", 1
+
+        def estimate(self, targets, sources):
+            return np.full((*targets.shape[:3], 2), np.nan, np.float32)
+
+    monkeypatch.setattr(compute_flow.Choice, "make", lambda self: Broken())
+    write_videos({"a": scene()})
+    homographies(["a"])
+    with pytest.raises(BackdropError, match=r"a\.h5: dis-medium: .* frame 0 is not finite"):
+        compute_flow.main()
+    assert not list(paths.FLOW.glob("*"))
+
+
+@pytest.mark.parametrize("threads", [1, 5])
+def test_bytes_do_not_depend_on_the_number_of_threads(monkeypatch, threads):
+    write_videos({"a": scene()})
+    homographies(["a"])
+    compute_flow.main()
+    first = paths.video_file(paths.FLOW, "a").read_bytes()
+    monkeypatch.setattr(compute_flow, "_threads", lambda choice, videos: threads)
+    compute_flow.main()
+    assert paths.video_file(paths.FLOW, "a").read_bytes() == first

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers_motion import corner_error, pan, texture, write_videos
 
+from models.warping import read_mesh
 from pipeline.errors import BackdropError
 from pipeline.store.paths import FRAMES, HOMOGRAPHIES_TABLE, INDEX_TABLE, UNFINISHED, video_file
 from pipeline.store.tables import HOMOGRAPHIES, read_table
@@ -155,3 +156,27 @@ def test_a_missing_index_is_named():
     INDEX_TABLE.unlink()
     with pytest.raises(BackdropError, match=r"index\.parquet: is missing"):
         run()
+
+
+def test_a_row_tells_how_it_was_found_and_what_it_leaves():
+    write_videos({"pan": pan(8, SIZE, 2.0)}, params={"stabilize": {"local": "on"}})
+    rows = run()
+    assert set(rows["method"]) == {"tracks"}
+    assert (rows["parallax_px"] < 0.2).all()
+    for values in rows["mesh"]:
+        assert np.abs(read_mesh(values)).max() < 0.3, "a wall has no parallax"
+
+
+def test_a_plane_alone_has_no_mesh(caplog):
+    write_videos({"pan": pan(8, SIZE, 2.0)})
+    with caplog.at_level(logging.INFO, "backdrop"):
+        rows = run()
+    assert all(read_mesh(values) is None for values in rows["mesh"])
+    assert "8 of 8 pairs stabilised, parallax 0.0" in caplog.text
+
+
+def test_a_chain_can_be_asked_for():
+    write_videos({"pan": pan(8, SIZE, 2.0)}, params={"stabilize": {"gap": 3, "chain": "always"}})
+    rows = run()
+    assert set(rows["method"]) == {"chain"}
+    assert rows["ok"].all()

@@ -79,7 +79,7 @@ def test_a_long_artifact_is_sampled_and_says_so(tmp_path: Path) -> None:
 
 def test_tables_in_words(project: Project) -> None:
     text = describe(paths.HOMOGRAPHIES_TABLE)
-    for part in ("backdrop.homographies v1", "12 rows", "inlier_ratio", "0.875", "'static'"):
+    for part in ("backdrop.homographies v2", "12 rows", "inlier_ratio", "0.875", "'static'"):
         assert part in text
     assert "2 distinct: 'clip_0', 'clip_1'" in describe(paths.INDEX_TABLE)
 

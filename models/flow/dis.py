@@ -1,12 +1,8 @@
-"""Optical flow behind one interface.
-
-estimator, reason = choose_estimator("auto", "medium")
-flow = estimator.estimate(target, source)  # target(x) ~ source(x + flow(x))
-"""
+"""DIS: optical flow on the CPU without weights."""
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -25,45 +21,28 @@ FULL_SCALE_TO = 400  # px, longest side
 SHORTEST_SIDE = 32  # px; below it OpenCV crashes on coarse scales
 
 
-class FlowEstimator(Protocol):
-    """Dense optical flow between two frames."""
-
-    name: str
-
-    def estimate(self, target: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Flow on the target's grid, such that target(x) ~ source(x + flow(x)).
-
-        Args:
-            target, source: uint8 RGB (H, W, 3).
-
-        Returns:
-            float32 (H, W, 2): displacement to the right and downwards, px.
-        """
-
-
 class DisFlow:
-    """Dense inverse search (Kroeger et al. 2016) as in OpenCV, on the CPU; repeats exactly."""
+    """Dense inverse search (Kroeger et al. 2016) as in OpenCV; a `FlowEstimator`, repeats exactly.
+
+    OpenCV's object keeps buffers between calls: one `DisFlow` per thread.
+    """
+
+    batch = 1
 
     def __init__(self, preset: Preset = "medium") -> None:
         self.name = f"dis-{preset}"
         self.dis = cv2.DISOpticalFlow.create(PRESETS[preset])
         self.finest_scale: int = self.dis.getFinestScale()
 
-    def estimate(self, target: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def estimate(
+        self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
         """As `FlowEstimator.estimate`."""
+        return np.stack([self._pair(*pair) for pair in zip(targets, sources, strict=True)])
+
+    def _pair(self, target: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float32]:
         small = max(target.shape) <= FULL_SCALE_TO or min(target.shape[:2]) < SHORTEST_SIDE
         self.dis.setFinestScale(0 if small else self.finest_scale)
         grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (target, source)]
         guess = np.zeros((*target.shape[:2], 2), np.float32)
         return np.asarray(self.dis.calc(grey[0], grey[1], guess), np.float32)
-
-
-def choose_estimator(backend: Literal["auto", "dis"], preset: Preset) -> tuple[FlowEstimator, str]:
-    """The estimator for a backend, and why it was chosen.
-
-    Args:
-        backend: a name, or `auto` for the best that the machine allows.
-        preset: of DIS.
-    """
-    reason = "asked for" if backend == "dis" else "auto: runs on every machine, needs no weights"
-    return DisFlow(preset), reason

@@ -1,0 +1,39 @@
+"""What every optical flow estimator gives.
+
+flow = estimator.estimate(targets, sources)  # target(x) ~ source(x + flow(x))
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class OutOfMemoryError(Exception):
+    """Not even one pair fits the device's memory."""
+
+
+class FlowEstimator(Protocol):
+    """Dense optical flow between the two frames of each pair.
+
+    Attributes:
+        name: with the settings that change its result, e.g. `dis-medium`.
+        batch: pairs that it is best given at once.
+    """
+
+    name: str
+    batch: int
+
+    def estimate(
+        self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """Flow on the targets' grid, such that target(x) ~ source(x + flow(x)).
+
+        Args:
+            targets, sources: uint8 RGB (B, H, W, 3).
+
+        Returns:
+            float32 (B, H, W, 2): displacement to the right and downwards, px.
+        """

@@ -1,0 +1,124 @@
+"""A network as a flow estimator: batches on its device, halved where its memory is too small."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.flow.estimator import OutOfMemoryError
+
+log = logging.getLogger("backdrop")
+
+
+class FlowNetwork(Protocol):
+    """A network (an `nn.Module`) that takes two images and gives the flow between them."""
+
+    def __call__(self, target: Tensor, source: Tensor) -> Tensor:
+        """Flow (B, 2, H, W), px, such that target(x) ~ source(x + flow(x)).
+
+        Args:
+            target, source: (B, 3, H, W) RGB in [0, 1], of any size that `min_side` allows; the
+                network brings them to the values and the multiples of px that it was made for.
+        """
+
+
+class NetworkFlow:
+    """A `FlowEstimator` around a `FlowNetwork`; several threads may use it at once.
+
+    On a GPU each thread has its own stream: one's copies overlap with another's network.
+
+    Args:
+        name: of network and weights.
+        network: in eval mode, on `device`.
+        batch: pairs at once at first.
+        half: autocast to float16; on CUDA only.
+        enlarge_to: px; frames whose longest side is shorter are shown to the network enlarged.
+            Networks look at an eighth of the resolution: at 128 px, twice the size halves
+            RAFT-small's error (docs/flow.md).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: FlowNetwork,
+        device: torch.device,
+        *,
+        batch: int,
+        half: bool = False,
+        enlarge_to: int = 0,
+    ) -> None:
+        self.name, self.network, self.device, self.half = name, network, device, half
+        self.batch, self.enlarge_to = batch, enlarge_to
+        self.own = threading.local()
+
+    def estimate(
+        self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        """As `FlowEstimator.estimate`.
+
+        Raises:
+            OutOfMemoryError: one pair alone does not fit the device.
+        """
+        flows: list[NDArray[np.float32]] = []
+        done = 0
+        while done < len(targets):
+            part = slice(done, done + self.batch)
+            try:
+                flows.append(self._estimate(targets[part], sources[part]))
+            except torch.OutOfMemoryError as error:
+                self._halve(error)
+                continue
+            done += len(flows[-1])
+        return np.concatenate(flows)
+
+    def _halve(self, error: Exception) -> None:
+        if self.batch == 1:
+            raise OutOfMemoryError("one pair alone does not fit the memory of the GPU") from error
+        self.batch //= 2
+        torch.cuda.empty_cache()
+        log.warning("%s: out of memory; going on with %d pairs at once", self.name, self.batch)
+
+    @torch.inference_mode()
+    def _estimate(
+        self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
+    ) -> NDArray[np.float32]:
+        height, width = targets.shape[1:3]
+        scale = max(1.0, self.enlarge_to / max(height, width))
+        seen_at = (round(height * scale), round(width * scale))
+        autocast = torch.autocast(self.device.type, torch.float16, enabled=self.half)
+        with self._stream(), autocast:
+            images = [_resized(self._images(frames), seen_at) for frames in (targets, sources)]
+            flow = self.network(images[0], images[1]).float()
+            if scale > 1:
+                flow = F.interpolate(flow, (height, width), mode="area") / scale
+            result: NDArray[np.float32] = flow.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        return result
+
+    def _stream(self) -> AbstractContextManager[object]:
+        if self.device.type != "cuda":
+            return nullcontext()
+        if not hasattr(self.own, "stream"):
+            self.own.stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        return torch.cuda.stream(self.own.stream)
+
+    def _images(self, images: NDArray[np.uint8]) -> Tensor:
+        """(B, 3, H, W) in [0, 1] on the device; copied there as bytes, without waiting."""
+        tensor = torch.from_numpy(np.ascontiguousarray(images))
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        on_device = tensor.to(self.device, non_blocking=True)
+        return on_device.permute(0, 3, 1, 2).float() / 255
+
+
+def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    if images.shape[2:] == size:
+        return images
+    return F.interpolate(images, size, mode="bicubic", align_corners=False).clamp(0, 1)

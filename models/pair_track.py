@@ -1,0 +1,139 @@
+"""All pairs of one video, found while its frames pass by once.
+
+    track = PairTrack(count, cuts, detector, PairSettings(gap=2))
+    for grey in frames:
+        track.add(grey)
+    camera, alignments = track.result()   # alignments[source, target]
+
+For every frame t a pair with target t and source t + gap (t - gap at the end). The views of gap + 1
+frames are kept at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.alignment import Alignment, View, align, better, chain, look
+from models.camera import Camera, EdgeMotionMeter, camera_verdict
+from models.keypoints import KeypointDetector
+from models.stabilization import (
+    HomographySettings,
+    PairHomography,
+    estimate_homography,
+    unknown_homography,
+)
+
+LONG_BASELINE = 8  # frames between the pairs that the camera is judged on
+WEAK_RATIO = 0.5  # of inliers; a direct homography with fewer is compared with the chain
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """Which pairs, and by what.
+
+    Attributes:
+        gap: frames between the two of a pair.
+        chain: whether pairs further apart go over the frames between them; `auto`: where the
+            direct way fails, or is weak and leaves more of a difference.
+        local: whether pairs get a mesh; `auto`: if the camera translates.
+        limits: when a homography counts as found.
+    """
+
+    gap: int = 1
+    chain: Literal["auto", "never", "always"] = "auto"
+    local: Literal["auto", "off", "on"] = "auto"
+    limits: HomographySettings = field(default_factory=HomographySettings)
+
+
+@dataclass
+class PairTrack:
+    """The state of one video while its frames pass by.
+
+    Attributes:
+        count: its frames. cuts: those that begin a new shot.
+    """
+
+    count: int
+    cuts: Collection[int]
+    detector: KeypointDetector
+    settings: PairSettings
+    views: dict[int, View] = field(default_factory=dict)
+    links: dict[tuple[int, int], Alignment] = field(default_factory=dict)
+    found: dict[tuple[int, int], Alignment] = field(default_factory=dict)
+    long_pairs: list[PairHomography] = field(default_factory=list)
+    anchor: tuple[int, View] | None = None
+    edges: EdgeMotionMeter = field(default_factory=EdgeMotionMeter)
+    frame: int = 0
+
+    def add(self, grey: NDArray[np.uint8]) -> None:
+        """Take the next frame, uint8 (H, W), and align the pairs that it completes."""
+        t, gap = self.frame, self.settings.gap
+        view = self.views[t] = look(self.detector, grey)
+        self.edges.add(grey, new_shot=t in self.cuts)
+        if t >= gap:
+            self.found[t, t - gap] = self._align(t, t - gap)
+            if t >= self.count - gap:
+                self.found[t - gap, t] = self._align(t - gap, t)
+            del self.views[t - gap]
+            self.links = {pair: link for pair, link in self.links.items() if min(pair) > t - gap}
+        if t % LONG_BASELINE == 0:
+            if self.anchor is not None and not self._cut_between(t, self.anchor[0]):
+                size = grey.shape[0], grey.shape[1]
+                ends = view.keypoints, self.anchor[1].keypoints
+                self.long_pairs.append(estimate_homography(*ends, size, self.settings.limits))
+            self.anchor = t, view
+        self.frame += 1
+
+    def result(self) -> tuple[Camera, dict[tuple[int, int], Alignment]]:
+        """The camera's verdict, and the alignments by (source, target), once all frames passed.
+
+        Of a static camera, H is the identity: the estimates' jitter of some hundredths of a px
+        would else be motion of a still background.
+        """
+        camera = camera_verdict(self.edges.still, self.long_pairs)
+        found = self.found
+        if camera == "static":
+            found = {pair: self._still(pair, one) for pair, one in found.items()}
+        elif camera == "rotating" and self.settings.local == "auto":
+            found = {pair: replace(one, mesh=None) for pair, one in found.items()}
+        return camera, found
+
+    def _align(self, source: int, target: int) -> Alignment:
+        ends = self.views[source], self.views[target]
+        if self._cut_between(source, target):
+            return Alignment(unknown_homography("scene cut", len(ends[0].keypoints)), "")
+        limits, mesh = self.settings.limits, self.settings.local != "off"
+        if self.settings.gap == 1 or self.settings.chain == "never":
+            return align(*ends, limits, mesh)
+        if self.settings.chain == "always":
+            return chain(self._links(source, target), *ends, limits, mesh)
+        direct = align(*ends, limits, mesh)
+        if direct.pair.ok and direct.pair.inlier_ratio >= WEAK_RATIO:
+            return direct
+        return better(direct, chain(self._links(source, target), *ends, limits, mesh), *ends)
+
+    def _links(self, source: int, target: int) -> list[Alignment]:
+        """Alignments from frame to neighbouring frame, each found once."""
+        step = 1 if target > source else -1
+        links = []
+        for here in range(source, target, step):
+            pair = here, here + step
+            if pair not in self.links:
+                views = self.views[here], self.views[here + step]
+                self.links[pair] = align(*views, self.settings.limits, mesh=False)
+            links.append(self.links[pair])
+        return links
+
+    def _still(self, pair: tuple[int, int], one: Alignment) -> Alignment:
+        if self._cut_between(*pair):
+            return one
+        identity = replace(one.pair, H=np.eye(3), error_px=one.pair.motion_px, reason="")
+        return Alignment(identity, "static", parallax_px=0.0)
+
+    def _cut_between(self, a: int, b: int) -> bool:
+        return any(min(a, b) < cut <= max(a, b) for cut in self.cuts)

@@ -1,0 +1,1 @@
+"""Optical flow as a tool: backends, weights, residual flow, evaluation, training."""

@@ -1,0 +1,101 @@
+"""What still moves in a pair of frames once the source is brought onto the target.
+
+shown, valid = stabilised(target, source, H, mesh)
+flow = estimator.estimate(target[None], shown[None])[0]
+flow = residual(flow, target, shown, valid, change_levels)
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from models.stabilization import Matrix
+from models.warping import warp_onto
+
+BORDER_PX = 4  # at the warp's edge, interpolation and DIS's patches see what is not there
+CHANGE_REACH = 0.05  # of the longest side
+# Forward and backward flow agree up to a share of their length and a constant (Sundaram, Brox and
+# Keutzer 2010, Eq. 5); what errs by just that much has a confidence of one half.
+RELATIVE, ABSOLUTE_PX2 = 0.01, 0.5
+
+
+def stabilised(
+    target: NDArray[np.uint8],
+    source: NDArray[np.uint8],
+    H: Matrix,
+    mesh: NDArray[np.float32] | None,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The source as the target's camera would have seen it, and where that is known.
+
+    Where the warp reaches beyond the source, the target itself stands in, which moves nowhere:
+    the warp's edge then makes no motion of its own.
+
+    Args:
+        target, source: uint8 RGB (H, W, 3).
+        H: (3, 3), source px to target px. mesh: see `warp_onto`.
+
+    Returns:
+        shown uint8 (H, W, 3); valid bool (H, W).
+    """
+    shown, seen = warp_onto(source, H, mesh, target.shape[:2])
+    shown = np.where(seen[..., None], shown, target)
+    side = 2 * BORDER_PX + 1
+    valid = cv2.erode(seen.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
+    return shown, valid
+
+
+def residual(
+    flow: NDArray[np.float32],
+    target: NDArray[np.uint8],
+    shown: NDArray[np.uint8],
+    valid: NDArray[np.bool_],
+    change_levels: float,
+) -> NDArray[np.float32]:
+    """Flow (H, W, 2) px, kept where the two aligned frames differ, zero where not valid."""
+    if change_levels > 0:
+        flow = flow * change_weight(target, shown, change_levels)[..., None]
+    return np.where(valid[..., None], flow, np.float32(0))
+
+
+def change_weight(
+    target: NDArray[np.uint8], warped: NDArray[np.uint8], levels: float
+) -> NDArray[np.float32]:
+    """How much two aligned frames (H, W, 3) differ nearby: (H, W), 0 to `levels`, 1 from twice it.
+
+    Where they do not differ, standing still explains the image as well as any flow, and what an
+    estimator gives there is drift (a bare floor under flickering light). "Nearby" is an ellipse of
+    `CHANGE_REACH` of the frame, so that the inside of a plain subject counts with its outline.
+    """
+    before, after = (cv2.blur(image, (3, 3)) for image in (target, warped))
+    reach = int(CHANGE_REACH * max(target.shape)) | 1
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    change = cv2.dilate(cv2.absdiff(before, after).max(axis=-1), ellipse)
+    weight = np.clip(change.astype(np.float32) / np.float32(levels) - 1, 0, 1)
+    smooth: NDArray[np.float32] = cv2.blur(weight, (3, 3))
+    return smooth
+
+
+def consistency(
+    forward: NDArray[np.float32], backward: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Confidence of the forward flow: does the backward flow lead home again?
+
+    Args:
+        forward: target to source; backward: source to target; both (H, W, 2) px.
+        valid: (H, W).
+
+    Returns:
+        uint8 (H, W): 255 where they agree exactly, 128 at Sundaram's limit, 0 where not valid or
+        where the flow leaves the frame.
+    """
+    height, width = valid.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    at_x, at_y = x + forward[..., 0], y + forward[..., 1]
+    home = cv2.remap(backward, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    error = np.square(forward + home).sum(-1)
+    allowed = RELATIVE * (np.square(forward).sum(-1) + np.square(home).sum(-1)) + ABSOLUTE_PX2
+    inside = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1)
+    confidence = np.where(valid & inside, 255 / (1 + error / allowed), 0)
+    return np.round(confidence).astype(np.uint8)

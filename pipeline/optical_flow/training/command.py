@@ -1,0 +1,106 @@
+"""`backdrop train-flow`: a flow network of one's own, from one's own videos.
+
+The weights go to `weights/flow/`, where `compute_flow` finds them. Interrupted, the command goes on
+where it was, like every training here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from models.flow.dis import DisFlow
+from models.flow.estimator import FlowEstimator
+from models.flow.loss import FINEST_WEIGHT, multi_scale_epe
+from models.flow.network import NetworkFlow
+from models.flownet2.weights import VARIANTS
+from pipeline.device import place, set_up
+from pipeline.errors import BackdropError
+from pipeline.fingerprint import fingerprint
+from pipeline.optical_flow.training.batches import PairBatches, to_tensors
+from pipeline.optical_flow.training.pairs import Pair, synthesise
+from pipeline.optical_flow.training.textures import HELD_OUT, TRAINED_ON, read_textures, videos_for
+from pipeline.optical_flow.weights import save_own
+from pipeline.params.flow import TrainFlow
+from pipeline.params.read import load_section
+from pipeline.params.training import Compute
+from pipeline.store.paths import VIDEOS_TABLE
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.loop import Training, iteration_rng, train
+
+log = logging.getLogger("backdrop")
+STAGE = "train_flow"
+TRAINING, HELD_OUT_PAIRS = 1, 2  # purposes of randomness
+COMPARED_ON = 100  # held-out pairs
+
+
+def train_flow(to: Path, force: bool) -> dict[str, float]:
+    """Train by params.yaml's `train_flow` and write the weights to `to`.
+
+    Returns:
+        Mean endpoint error, px, on pairs cut from videos that were not trained on: of the network,
+        DIS and zero flow; empty where all videos are trained on.
+
+    Raises:
+        BackdropError: `to` is there and `force` is not set; no videos; the loss diverged.
+    """
+    if to.exists() and not force:
+        raise BackdropError(
+            "is there already", where=str(to), remedy="give another file (--to), or --force"
+        )
+    params, compute = load_section(TrainFlow, "train_flow"), load_section(Compute, "compute")
+    videos = videos_for(TRAINED_ON)
+    textures = read_textures(videos, params.frames_per_video, params.longest_side)
+    device = set_up(compute)
+    network = place(VARIANTS[params.variant](params.width), device)
+    pairs = PairBatches(textures, params, compute.seed, TRAINING, compute.threads)
+
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        target, source, flow = to_tensors(pairs.batch(iteration), device)
+        pyramid = network.pyramid(target, source)
+        finest = multi_scale_epe(pyramid[:1], flow) / FINEST_WEIGHT
+        return multi_scale_epe(pyramid, flow), {"endpoint_error": finest.detach()}
+
+    settings = {"train_flow": params.model_dump(), "compute": compute.result_keys()}
+    told = fingerprint(__name__, settings, [VIDEOS_TABLE])
+    checkpoint = Checkpoint(STAGE, told, compute.resume)
+    train(
+        Training(STAGE, network, step, params.iterations, params.learning_rate), compute, checkpoint
+    )
+    pairs.close()
+    own = NetworkFlow("own", network, device, batch=params.batch_size)
+    errors = compare({"own": own, "dis-medium": DisFlow()}, params, compute.seed)
+    save_own(to, network, errors)
+    checkpoint.remove()
+    return errors
+
+
+def compare(estimators: dict[str, FlowEstimator], params: TrainFlow, seed: int) -> dict[str, float]:
+    """Mean endpoint error, px, of each and of zero flow on held-out synthetic pairs."""
+    videos = videos_for(HELD_OUT)
+    if videos.empty:
+        return {}
+    textures = read_textures(videos, params.frames_per_video, params.longest_side)
+    pairs = [
+        synthesise(textures, rng, params.crop_height, params.crop_width, params.motion_px)
+        for rng in iteration_rng(seed, 0, HELD_OUT_PAIRS).spawn(COMPARED_ON)
+    ]
+    errors = {name: _mean_error(estimator, pairs) for name, estimator in estimators.items()}
+    zero = np.mean([np.linalg.norm(pair.flow, axis=-1).mean() for pair in pairs])
+    return {**errors, "zero": float(zero)}
+
+
+def _mean_error(estimator: FlowEstimator, pairs: Sequence[Pair]) -> float:
+    errors = []
+    for start in range(0, len(pairs), estimator.batch):
+        part = pairs[start : start + estimator.batch]
+        flows = estimator.estimate(
+            np.stack([pair.target for pair in part]), np.stack([pair.source for pair in part])
+        )
+        truth = np.stack([pair.flow for pair in part])
+        errors += np.linalg.norm(flows - truth, axis=-1).mean(axis=(1, 2)).tolist()
+    return float(np.mean(errors))

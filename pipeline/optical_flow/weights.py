@@ -1,0 +1,180 @@
+"""Files of flow weights: what is in one, told by its keys and shapes; never by running its code.
+
+    file = read_weights(Path("weights/flow/raft-small.pth"))
+    file.backend, file.width, file.state
+
+Published files (PyTorch's, through `weights_only`) and safetensors are read alike.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from models.flow import raft
+from models.flow.network import NetworkFlow
+from models.flownet2 import weights as flownet2
+from pipeline.errors import BackdropError
+from pipeline.optical_flow.choose import Choice, source_of
+from pipeline.store.atomic import write_bytes
+
+SCHEMA = "backdrop.flow_network v1"
+METADATA = "backdrop"
+PICKLED = b"\x80"  # first byte of a bare pickle
+GIVE_ANOTHER = "give RAFT's or FlowNet2's weights; docs/flow.md says where to get them"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a file holds.
+
+    Attributes:
+        path: of the file. backend: as in `compute_flow.backend`.
+        width: of a FlowNet2's layers, 1 for the published.
+        state: parameters by name.
+        beats_dis: of one trained by `backdrop train-flow`: whether it did so on held-out pairs.
+    """
+
+    path: Path
+    backend: str
+    width: float
+    state: Mapping[str, Tensor]
+    beats_dis: bool = False
+
+
+def read_weights(path: Path) -> Weights:
+    """Read a file and find out which network it is of.
+
+    Raises:
+        BackdropError: missing, cut short, a pickle with code in it, or of no network known here.
+    """
+    if not path.is_file():
+        raise BackdropError("is missing", where=str(path), remedy=GIVE_ANOTHER)
+    checkpoint = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    state = _parameters(path, checkpoint)
+    raft_kind = raft.identify(state)
+    if raft_kind is not None:
+        return Weights(path, raft_kind, 1.0, state)
+    found = flownet2.identify(state)
+    if found is None:
+        raise BackdropError(flownet2.difference(state), where=str(path), remedy=GIVE_ANOTHER)
+    return Weights(path, found[0], found[1], state, _beats_dis(path))
+
+
+def _parameters(path: Path, checkpoint: object) -> dict[str, Tensor]:
+    try:
+        if isinstance(checkpoint, Mapping):
+            return flownet2.unwrap(checkpoint)
+    except ValueError as error:
+        raise BackdropError(str(error), where=str(path), remedy=GIVE_ANOTHER) from error
+    raise BackdropError("holds no state dict", where=str(path), remedy=GIVE_ANOTHER)
+
+
+def build(weights: Weights) -> nn.Module:
+    """The network with these weights, in eval mode.
+
+    Raises:
+        BackdropError: keys are missing, unexpected or of another shape.
+    """
+    try:
+        if weights.backend.startswith("raft"):
+            network: nn.Module = raft.load(weights.state)
+        else:
+            network, _ = flownet2.load(weights.state)
+    except ValueError as error:
+        raise BackdropError(
+            f"does not fit {weights.backend}: {error}", where=str(weights.path), remedy=GIVE_ANOTHER
+        ) from error
+    return network.eval().requires_grad_(False)
+
+
+def make_network(choice: Choice) -> NetworkFlow:
+    """The estimator of a choice that is a network; its weights are downloaded if no file is named.
+
+    Raises:
+        BackdropError: the weights do not fit, or cannot be downloaded.
+    """
+    network = build(read_weights(choice.weights)) if choice.weights else _download(choice.backend)
+    device = torch.device(choice.device)
+    return NetworkFlow(
+        choice.name,
+        network.to(device),
+        device,
+        batch=choice.settings.batch_size,
+        half=choice.settings.half and device.type == "cuda",
+        enlarge_to=choice.settings.enlarge_to,
+    )
+
+
+def _download(backend: str) -> nn.Module:
+    try:
+        return raft.load(raft.download(backend)).eval().requires_grad_(False)
+    except raft.WeightsUnavailable as error:
+        raise BackdropError(
+            f"weights of '{backend}' are not there and cannot be downloaded ({error})",
+            where="compute_flow.weights",
+            remedy=source_of(backend),
+        ) from error
+
+
+def save_own(path: Path, network: nn.Module, errors: Mapping[str, float]) -> None:
+    """Write a trained network in half precision.
+
+    Args:
+        errors: held-out endpoint errors, px, of `own`, `dis-medium` and `zero`.
+    """
+    state = {name: value.half().cpu().contiguous() for name, value in network.state_dict().items()}
+    told = json.dumps({"schema": SCHEMA, "held_out_epe": errors}, sort_keys=True)
+    write_bytes(path, save(state, metadata={METADATA: told}))
+
+
+def _beats_dis(path: Path) -> bool:
+    if path.suffix != ".safetensors":
+        return False
+    with safe_open(path, framework="pt") as file:
+        told = json.loads((file.metadata() or {}).get(METADATA, "{}"))
+    errors = told.get("held_out_epe", {})
+    return bool(errors) and errors["own"] < errors["dis-medium"]
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise _damaged(path) from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols; what fails is told below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if path.read_bytes()[:1] == PICKLED or "Unsupported global" in str(error):
+            raise BackdropError(
+                "is a pickle that would run code when loaded, and is not opened",
+                where=str(path),
+                remedy="save its state_dict alone, or get the file from its publisher",
+            ) from error
+        raise _damaged(path) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> BackdropError:
+    return BackdropError(
+        "is damaged or cut short (no file of weights that can be read)",
+        where=str(path),
+        remedy="get it again from where it came from",
+    )

@@ -1,0 +1,141 @@
+from itertools import islice, pairwise
+
+import cv2
+import numpy as np
+from helpers_motion import around_centre, corner_error, pan, texture
+
+from models.alignment import Alignment, align, better, chain, look
+from models.keypoints import KeypointDetector
+from models.stabilization import HomographySettings, estimate_homography, unknown_homography
+from models.warping import MESH_SIZE, mesh_displacement
+from pipeline.synthetic.recipe import ClipSpec, Recipe
+from pipeline.synthetic.render import camera_homographies, render_clip
+
+SIZE = (96, 128)
+LIMITS = HomographySettings()
+
+
+def view(image, contrast=0.03):
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return look(KeypointDetector(400, contrast), grey)
+
+
+def moved(image, H):
+    return cv2.warpPerspective(image, H, SIZE[::-1], flags=cv2.INTER_CUBIC)
+
+
+def test_on_a_smooth_ground_tracks_are_more_exact_than_keypoints():
+    """Frames of the built-in data, whose renderer knows the camera."""
+    clip = ClipSpec("clip", "train", "slope", subject=0, camera=100, frames=40)
+    recipe = Recipe(7, SIZE[1], SIZE[0], 15, (clip,))
+    cameras = camera_homographies(recipe, clip)
+    views = [view(frame) for frame, _ in islice(render_clip(recipe, clip), 8)]
+    keypoint_errors, errors = [], []
+    for t, (b, a) in enumerate(pairwise(views)):
+        truth = cameras[t] @ np.linalg.inv(cameras[t + 1])
+        rough = estimate_homography(a.keypoints, b.keypoints, SIZE, LIMITS)
+        found = align(a, b, LIMITS, mesh=False)
+        assert found.method == "tracks"
+        assert found.pair.inliers == rough.inliers, "keypoints tell whether to trust it"
+        assert found.parallax_px < 0.2
+        keypoint_errors.append(corner_error(rough.H, truth, SIZE))
+        errors.append(corner_error(found.pair.H, truth, SIZE))
+    assert np.median(errors) < 0.15
+    assert np.max(errors) < 0.3 * np.max(keypoint_errors)
+
+
+def test_without_keypoints_tracks_do_alone():
+    truth = around_centre(SIZE, degrees=1.0, shift=(2.0, -1.5))
+    source = (texture(*SIZE) // 6) + 100
+    a, b = (view(image, contrast=0.2) for image in (source, moved(source, truth)))
+    assert estimate_homography(a.keypoints, b.keypoints, SIZE, LIMITS).reason
+    found = align(a, b, LIMITS, mesh=False)
+    assert (found.pair.ok, found.method) == (True, "tracks")
+    assert corner_error(found.pair.H, truth, SIZE) < 0.3
+    assert found.pair.inliers > 50
+    assert 1.5 < found.pair.motion_px < 4.0
+    assert found.pair.error_px < 0.3
+
+
+def test_a_subject_before_a_bare_wall_is_no_background():
+    frames = np.full((2, *SIZE, 3), 90, np.uint8)
+    for t, frame in enumerate(frames):
+        frame[30:60, 40 + 3 * t : 70 + 3 * t] = texture(30, 30)
+    found = align(view(frames[1], 0.2), view(frames[0], 0.2), LIMITS, mesh=False)
+    assert not found.pair.ok
+    assert np.isnan(found.pair.H).all()
+    assert found.method == ""
+    assert np.isnan(found.parallax_px)
+
+
+def test_unrelated_frames_stay_unknown():
+    found = align(view(texture(*SIZE, 1)), view(texture(*SIZE, 2)), LIMITS, mesh=True)
+    assert not found.pair.ok
+    assert found.pair.reason
+    assert found.mesh is None
+
+
+def test_a_mesh_and_parallax_show_what_a_plane_leaves():
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
+    slide = 3.0 * np.clip(rows / SIZE[0] - 0.5, 0, None) + 2.0  # of the ground before a far wall
+    wall = texture(SIZE[0], SIZE[1] + 20)
+    target = wall[:, 10:-10]
+    source = cv2.remap(wall, columns + 10 - slide, rows, cv2.INTER_CUBIC)
+    found = align(view(source), view(target), LIMITS, mesh=True)
+    flat = align(view(target), view(target), LIMITS, mesh=False)
+    assert found.parallax_px > 5 * flat.parallax_px
+    dense = mesh_displacement(found.mesh, SIZE)
+    x, y = (np.linspace(15, n - 16, 5).astype(int) for n in SIZE[::-1])
+    points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    place = points + dense[points[:, 1], points[:, 0]]
+    there = np.c_[place, np.ones(len(place))] @ np.linalg.inv(found.pair.H).T
+    seen_at = there[:, :2] / there[:, 2:]
+    assert found.mesh.shape == (*MESH_SIZE, 2)
+    # source(x) = wall(x + 10 - slide): the target's x is seen at x + slide
+    expected = points + np.stack([slide[points[:, 1], points[:, 0]], 0 * points[:, 1]], -1)
+    assert np.abs(seen_at - expected).max() < 0.35
+
+
+def walk(count, step):
+    return [view(frame) for frame in pan(count, SIZE, step)]
+
+
+def links_of(views):
+    return [
+        align(a, b, LIMITS, mesh=False) for a, b in zip(views[:0:-1], views[-2::-1], strict=True)
+    ]
+
+
+def test_a_chain_leads_to_the_known_motion():
+    views = walk(5, 6.0)
+    found = chain(links_of(views), views[-1], views[0], LIMITS, mesh=False)
+    assert (found.method, found.pair.ok) == ("chain", True)
+    truth = np.array([[1, 0, 24.0], [0, 1, 0], [0, 0, 1]])
+    assert corner_error(found.pair.H, truth, SIZE) < 0.4
+
+
+def test_a_chain_with_a_broken_link_has_a_reason():
+    views = walk(3, 2.0)
+    links = [links_of(views)[0], Alignment(unknown_homography("too few matches"), "")]
+    broken = chain(links, views[-1], views[0], LIMITS, mesh=False)
+    assert (broken.pair.ok, broken.pair.reason, broken.method) == (False, "broken chain", "")
+
+
+def test_a_chain_is_held_to_the_same_limits():
+    views = walk(5, 6.0)
+    near = HomographySettings(max_shift=0.1)
+    found = chain(links_of(views), views[-1], views[0], near, mesh=False)
+    assert (found.pair.ok, found.pair.reason) == (False, "shift")
+
+
+def test_the_better_of_two_ways_is_taken():
+    views = walk(3, 4.0)
+    ends = views[-1], views[0]
+    chained = chain(links_of(views), *ends, LIMITS, mesh=False)
+    failed = Alignment(unknown_homography("too few matches"), "")
+    wrong = align(views[-1], views[1], LIMITS, mesh=False)
+    assert better(failed, chained, *ends) is chained
+    assert better(wrong, chained, *ends) is chained
+    assert better(chained, wrong, *ends) is chained
+    assert better(chained, failed, *ends) is chained
+    assert better(failed, failed, *ends) is failed

@@ -1,0 +1,230 @@
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from helpers_motion import texture
+from safetensors.torch import save_file
+
+from models.flow import raft
+from models.flow.network import NetworkFlow
+from models.flownet2.variants import FlowNet2SD
+from pipeline.errors import BackdropError
+from pipeline.optical_flow.choose import available, choose_estimator
+from pipeline.optical_flow.weights import build, read_weights, save_own
+from pipeline.params.flow import ComputeFlow
+
+
+def settings(backend, weights, device="cpu", preset="medium"):
+    return ComputeFlow(backend=backend, weights=str(weights), device=device, dis_preset=preset)
+
+
+BETTER = {"own": 1.0, "dis-medium": 2.0, "zero": 3.0}
+WORSE = {"own": 2.5, "dis-medium": 2.0, "zero": 3.0}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "README.md").write_text("not weights")
+    return tmp_path
+
+
+@pytest.fixture
+def raft_small(test_data):
+    return test_data / "weights" / "raft-small.pth"
+
+
+def own(path, errors):
+    torch.manual_seed(0)
+    save_own(path, FlowNet2SD(width=0.05), errors)
+    return path
+
+
+def test_without_weights_auto_is_dis_and_says_why(folder):
+    choice = choose_estimator(settings("auto", folder, "cpu", "fast"))
+    assert (choice.backend, choice.name) == ("dis", "dis-fast")
+    assert "no weights" in choice.reason
+    assert choice.make().name == "dis-fast"
+
+
+def test_asked_for_dis_needs_no_folder(folder):
+    assert choose_estimator(settings("dis", folder / "none")).reason == "asked for"
+
+
+def test_auto_takes_published_weights_by_content_not_by_name(folder, raft_small):
+    (folder / "anything.pt").symlink_to(raft_small)
+    choice = choose_estimator(settings("auto", folder, "cpu"))
+    assert choice.backend == "raft_small"
+    assert choice.name == "raft_small c7d41b9cc884"  # of the file's published hash
+    assert "the best" in choice.reason
+
+
+def test_frames_too_small_for_networks_go_to_dis_or_are_refused(folder, raft_small):
+    choice = choose_estimator(settings("auto", raft_small, "cpu"), 56)
+    assert choice.backend == "dis"
+    assert "56 px" in choice.reason
+    with pytest.raises(BackdropError, match=r"raft_small: needs frames of at least 64 px.*have 56"):
+        choose_estimator(settings("raft_small", raft_small, "cpu"), 56)
+
+
+def test_ones_own_network_is_taken_only_if_it_beat_dis(folder):
+    own(folder / "own.safetensors", WORSE)
+    refused = choose_estimator(settings("auto", folder, "cpu"))
+    assert refused.backend == "dis"
+    assert "does not pay" in refused.reason
+    own(folder / "own.safetensors", BETTER)
+    taken = choose_estimator(settings("auto", folder, "cpu"))
+    assert taken.backend == "flownet2_sd"
+    assert "beat DIS" in taken.reason
+
+
+def test_a_saved_network_gives_the_flow_it_gave(folder):
+    torch.manual_seed(0)
+    network = FlowNet2SD(width=0.05).eval()
+    save_own(folder / "own.safetensors", network, BETTER)
+    first = (folder / "own.safetensors").read_bytes()
+    save_own(folder / "own.safetensors", network, BETTER)
+    assert (folder / "own.safetensors").read_bytes() == first
+    weights = read_weights(folder / "own.safetensors")
+    assert (weights.backend, weights.beats_dis) == ("flownet2_sd", True)
+    images = torch.rand(2, 1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(build(weights)(*images), network(*images), atol=0.02)
+
+
+@pytest.mark.parametrize("backend", ["flownet2", "flownet2_cs", "raft_large"])
+def test_missing_weights_say_where_to_get_them(folder, raft_small, backend):
+    with pytest.raises(BackdropError, match=r"no weights of.*(flownet2-pytorch|princeton-vl)"):
+        choose_estimator(settings(backend, raft_small, "cpu"))
+
+
+def test_without_a_network_torchvisions_weights_are_one_line(folder, monkeypatch):
+    def offline(kind):
+        raise raft.WeightsUnavailable("no network")
+
+    monkeypatch.setattr(raft, "download", offline)
+    choice = choose_estimator(settings("raft_large", folder, "cpu"))
+    with pytest.raises(BackdropError, match=r"raft_large.*cannot be downloaded \(no network\)"):
+        choice.make()
+
+
+def test_cuda_asked_for_where_there_is_none(folder, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BackdropError, match="no CUDA device"):
+        choose_estimator(settings("raft_small", folder, "cuda"))
+
+
+def test_all_that_can_run_is_listed(folder, raft_small):
+    (folder / "a.pth").symlink_to(raft_small)
+    own(folder / "own.safetensors", WORSE)
+    assert [c.backend for c in available(settings("auto", folder))] == [
+        "dis",
+        "raft_small",
+        "flownet2_sd",
+    ]
+
+
+class Code:
+    def __reduce__(self):
+        return (print, ("this must never be printed",))
+
+
+def bad_files(folder):
+    whole = folder / "whole.pth"
+    torch.save({"conv1.0.weight": torch.zeros(3)}, whole)
+    (folder / "cut.pth").write_bytes(whole.read_bytes()[:300])
+    with (folder / "code.pth").open("wb") as file:
+        pickle.dump(Code(), file)
+    torch.save({"a": Code()}, folder / "code_in_zip.pth")
+    (folder / "text.pth").write_text("404: not found")
+    (folder / "empty.pth").write_bytes(b"")
+    save_file({"x": torch.zeros(2)}, folder / "other.safetensors")
+    (folder / "cut.safetensors").write_bytes((folder / "other.safetensors").read_bytes()[:9])
+    torch.save({"state_dict": {}}, folder / "nothing.pth")
+    torch.save([1, 2, 3], folder / "list.pth")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("whole.pth", "not the weights of a FlowNet2"),
+        ("cut.pth", "damaged or cut short"),
+        ("code.pth", "would run code"),
+        ("code_in_zip.pth", "would run code"),
+        ("text.pth", "damaged or cut short"),
+        ("empty.pth", "damaged or cut short"),
+        ("other.safetensors", "not the weights of a FlowNet2; .*unexpected: x"),
+        ("cut.safetensors", "damaged or cut short"),
+        ("nothing.pth", "holds no state dict"),
+        ("list.pth", "holds no state dict"),
+        ("none.pth", "is missing"),
+    ],
+)
+def test_bad_files_are_one_line_each(tmp_path, capsys, name, told):
+    bad_files(tmp_path)
+    with pytest.raises(BackdropError, match=told) as caught:
+        choose_estimator(settings("raft_small", tmp_path / name, "cpu"))
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_weights_with_a_layer_missing_name_it(tmp_path, raft_small):
+    state = torch.load(raft_small, map_location="cpu", weights_only=True)
+    del state["module.update_block.flow_head.conv2.bias"]
+    torch.save(state, tmp_path / "less.pth")
+    with pytest.raises(BackdropError, match=r"less\.pth: .*flow_head"):
+        build(read_weights(tmp_path / "less.pth"))
+
+
+class Hungry(torch.nn.Module):
+    """Runs out of memory above so many pairs, as a GPU does."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.seen = most, []
+
+    def forward(self, target, source):
+        if len(target) > self.most:
+            raise torch.OutOfMemoryError
+        self.seen.append(len(target))
+        return (target - source)[:, :2]
+
+
+def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
+    frames = np.stack([texture(64, 64, seed) for seed in range(7)])
+    network = Hungry(2)
+    estimator = NetworkFlow("hungry", network, torch.device("cpu"), batch=8)
+    flow = estimator.estimate(frames, frames[::-1].copy())
+    expected = (frames.astype(np.float32) - frames[::-1])[..., :2] / 255
+    assert np.allclose(flow, expected, atol=1e-6)
+    assert network.seen == [2, 2, 2, 1]
+    assert "going on with 4 pairs" in caplog.text
+    assert "going on with 2 pairs" in caplog.text
+
+
+def test_one_pair_too_large_is_told():
+    frames = texture(64, 64)[None]
+    estimator = NetworkFlow("hungry", Hungry(0), torch.device("cpu"), batch=2)
+    with pytest.raises(Exception, match="one pair alone"):
+        estimator.estimate(frames, frames)
+
+
+class Shift(torch.nn.Module):
+    """Finds that everything moved by as many px as the images are high."""
+
+    def forward(self, target, source):
+        self.seen = tuple(target.shape[2:])
+        return torch.full((len(target), 2, *self.seen), float(self.seen[0]))
+
+
+@pytest.mark.parametrize(("enlarge_to", "seen"), [(0, (64, 96)), (90, (64, 96)), (240, (160, 240))])
+def test_small_frames_are_enlarged_and_the_flow_is_in_their_own_px(enlarge_to, seen):
+    frames = np.stack([texture(64, 96)] * 2)
+    network = Shift()
+    cpu = torch.device("cpu")
+    estimator = NetworkFlow("shift", network, cpu, batch=2, enlarge_to=enlarge_to)
+    flow = estimator.estimate(frames, frames)
+    assert network.seen == seen
+    assert flow.shape == (2, 64, 96, 2)
+    assert np.allclose(flow, 64.0)

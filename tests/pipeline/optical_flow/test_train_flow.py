@@ -1,0 +1,124 @@
+"""`backdrop train-flow` on two tiny videos."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from helpers_video import texture, write_video
+
+from models.flow.loss import FINEST_WEIGHT, multi_scale_epe
+from pipeline.errors import BackdropError
+from pipeline.optical_flow.training import command
+from pipeline.optical_flow.training.textures import read_textures, videos_for
+from pipeline.optical_flow.weights import read_weights
+from pipeline.store.paths import CHECKPOINTS, VIDEOS_TABLE
+from pipeline.store.tables import VIDEOS, write_table
+
+PARAMS = {
+    "train_flow": {
+        "variant": "flownet2_sd",
+        "width": 0.05,
+        "iterations": 12,
+        "batch_size": 2,
+        "crop_height": 64,
+        "crop_width": 64,
+        "longest_side": 96,
+        "frames_per_video": 3,
+    },
+    "compute": {"threads": 1, "checkpoint_every": 5, "device": "cpu"},
+}
+
+
+def project(splits=("train", "val")):
+    rows = []
+    for number, split in enumerate(splits):
+        images = [np.roll(texture(72, 96, seed=number), 2 * t, axis=1) for t in range(6)]
+        path = write_video(VIDEOS_TABLE.parents[2] / f"clip_{number}.mp4", images)
+        row = {"video": f"clip_{number}", "path": str(path), "masks": "", "split": split}
+        rows.append({**row, "sha256": str(number), "frames": 6, "fps": 25.0})
+        rows[-1].update(width=96, height=72)
+    write_table(VIDEOS_TABLE, rows, VIDEOS)
+    Path("params.yaml").write_text(yaml.safe_dump(PARAMS))
+
+
+@pytest.fixture(autouse=True)
+def _project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "COMPARED_ON", 4)
+    project()
+
+
+def test_textures_are_spread_over_the_videos_of_the_split():
+    textures = read_textures(videos_for(("train",)), 3, 96)
+    assert [image.shape for image in textures] == [(72, 96, 3)] * 3
+    shifts = [np.abs(np.roll(textures[0], s, 1).astype(int) - textures[1]).mean() for s in range(9)]
+    assert int(np.argmin(shifts)) == 4  # frame 0 and frame 2, two px a frame
+    assert len(read_textures(videos_for(("train", "val")), 100, 96)) == 12
+
+
+def test_weights_are_found_again_with_what_they_reached(tmp_path):
+    to = tmp_path / "weights" / "own.safetensors"
+    errors = command.train_flow(to, force=False)
+    assert set(errors) == {"own", "dis-medium", "zero"}
+    assert errors["zero"] > 0.5
+    assert errors["dis-medium"] < errors["zero"]
+    weights = read_weights(to)
+    assert weights.backend == "flownet2_sd"
+    assert weights.beats_dis == (errors["own"] < errors["dis-medium"])
+    assert not list(CHECKPOINTS.glob("*"))
+    with pytest.raises(BackdropError, match=r"own\.safetensors: is there already"):
+        command.train_flow(to, force=False)
+
+
+def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    command.train_flow(tmp_path / "whole.safetensors", force=False)
+    real = command.to_tensors
+    calls = []
+
+    def dying(pairs, device):
+        calls.append(1)
+        if len(calls) == 9:
+            raise KeyboardInterrupt
+        return real(pairs, device)
+
+    monkeypatch.setattr(command, "to_tensors", dying)
+    with pytest.raises(KeyboardInterrupt):
+        command.train_flow(tmp_path / "resumed.safetensors", force=False)
+    command.train_flow(tmp_path / "resumed.safetensors", force=False)
+    assert len(calls) == 9 + 12 - 5  # it went on after the checkpoint at 5
+    whole, resumed = (tmp_path / f"{name}.safetensors" for name in ("whole", "resumed"))
+    assert whole.read_bytes() == resumed.read_bytes()
+
+
+def test_without_held_out_videos_nothing_is_compared_and_nothing_claimed(tmp_path):
+    project(splits=("train_test",))
+    assert command.train_flow(tmp_path / "own.safetensors", force=False) == {}
+    assert not read_weights(tmp_path / "own.safetensors").beats_dis
+
+
+def test_without_training_videos_it_says_so(tmp_path):
+    project(splits=("val",))
+    with pytest.raises(BackdropError, match="no video to train on"):
+        command.train_flow(tmp_path / "own.safetensors", force=False)
+
+
+def test_the_loss_is_the_weighted_sum_of_endpoint_errors():
+    generator = torch.Generator().manual_seed(0)
+    flow = torch.randn(2, 2, 64, 64, generator=generator)
+    pyramid = [torch.randn(2, 2, 64 // n, 64 // n, generator=generator) for n in (4, 8, 16)]
+    expected = 0.0
+    for level, predicted in enumerate(pyramid):
+        n = 64 // predicted.shape[-1]
+        truth = flow.reshape(2, 2, 64 // n, n, 64 // n, n).mean((3, 5))
+        errors = [
+            float(np.hypot(*(predicted[b, :, y, x] - truth[b, :, y, x]).tolist()))
+            for b in range(2)
+            for y in range(64 // n)
+            for x in range(64 // n)
+        ]
+        expected += FINEST_WEIGHT / 2**level * np.mean(errors)
+    assert multi_scale_epe(pyramid, flow).item() == pytest.approx(expected, rel=1e-4)
+    perfect = [torch.nn.functional.avg_pool2d(flow, n) for n in (4, 8)]
+    assert multi_scale_epe(perfect, flow).item() < 1e-3
