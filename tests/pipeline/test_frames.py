@@ -68,7 +68,7 @@ def test_missing_and_foreign_artifacts_are_named(tmp_path):
         FrameReader(tmp_path / "no.h5").read(0)
     with create(tmp_path / "flow.h5", FLOW):
         pass
-    with pytest.raises(BackdropError, match=r"holds 'backdrop\.flow v1', expected"):
+    with pytest.raises(BackdropError, match=r"holds 'backdrop\.flow v2', expected"):
         FrameReader(tmp_path / "flow.h5").read(0)
 
 

@@ -121,7 +121,8 @@ def test_flow_is_that_of_the_published_forward_pass(variant):
     network = VARIANTS[variant](0.0625)
     for name, parameter in network.named_parameters():
         if "predict_flow" in name or name.endswith("bias"):
-            torch.nn.init.normal_(parameter, std=0.1)
+            small = "flownets_d.predict_flow2" in name  # px times 20: so that it matters too
+            torch.nn.init.normal_(parameter, std=4.0 if small else 0.1)
     target, source = torch.rand(2, 2, 3, 64, 128)
     expected = reference(variant, network.state_dict(), 255 * torch.stack([target, source], dim=2))
     flow = network(target, source)

@@ -50,7 +50,7 @@ def model(tmp_path: Path) -> Path:
     ("folder", "expected"),
     [
         (paths.FRAMES, ["backdrop.frames v1", "uint8 (6, 48, 64, 3)", "colour", "RGB", "width"]),
-        (paths.FLOW, ["backdrop.flow v1", "float16 (6, 48, 64, 2)", "backend", "100% true"]),
+        (paths.FLOW, ["backdrop.flow v2", "float16 (6, 48, 64, 2)", "backend", "100% true"]),
         (paths.PREDICTIONS, ["backdrop.predictions v1", "float32 (6, 4)", "0.6 .. 0.9", "grid"]),
         (paths.MASKS, ["backdrop.masks v1", "uint8 (6, 48, 64)", "0 .. 255"]),
     ],

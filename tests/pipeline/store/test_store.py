@@ -101,7 +101,7 @@ def test_hdf5_round_trip_and_bytes_that_repeat(tmp_path):
 def test_hdf5_of_another_schema_cut_short_unfinished_or_missing(tmp_path):
     path = tmp_path / "clip.h5"
     write_flow(path)
-    with pytest.raises(BackdropError, match=r"'backdrop\.flow v1', expected 'backdrop\.masks v1'"):
+    with pytest.raises(BackdropError, match=r"'backdrop\.flow v2', expected 'backdrop\.masks v1'"):
         open_artifact(path, MASKS).__enter__()
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
