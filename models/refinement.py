@@ -15,13 +15,18 @@ from models.stabilization import Matrix, project
 from models.tracks import Tracks
 
 MIN_TRACKS = 12
-AGREE_PX = 0.5  # a track that is further from where a homography puts it speaks against it
+# A track further from where a homography puts it speaks against it. At 0.5, a patch of 15 % of the
+# frame that moves by 1 px against the background bends the fit by 1.5 px; at 0.3 most do not.
+AGREE_PX = 0.3
 REACH_PX = 1.5  # tracks further away are the subject's; the scale of the error leaves them out
 FLOOR_PX = 0.05  # the error of a track that is not an outlier, at the least
 TUKEY = 4.685  # scales beyond which a track has no weight
 STEPS = 5
 NEAR_PX = 1.0  # homographies that differ less anywhere need no look at the images
-WORSE = 1.1  # ratio of misfits from which on the images speak against a homography
+# Ratio of misfits from which on the images speak against a homography. A homography bent towards
+# the subject fits the subject, so that leaving it costs up to 1.2; taking the subject for the
+# background costs 1.5 and more.
+WORSE = 1.3
 CAP_LEVELS = 24  # grey levels: a px that differs more counts as if by so many
 
 

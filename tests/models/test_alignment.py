@@ -2,6 +2,7 @@ from itertools import islice, pairwise
 
 import cv2
 import numpy as np
+import pytest
 from helpers_motion import around_centre, corner_error, pan, texture
 
 from models.alignment import Alignment, align, better, chain, look
@@ -94,6 +95,19 @@ def test_a_mesh_and_parallax_show_what_a_plane_leaves():
     # source(x) = wall(x + 10 - slide): the target's x is seen at x + slide
     expected = points + np.stack([slide[points[:, 1], points[:, 0]], 0 * points[:, 1]], -1)
     assert np.abs(seen_at - expected).max() < 0.35
+
+
+@pytest.mark.parametrize("corner", [(30, 40), (56, 74), (4, 70)])
+@pytest.mark.parametrize("apart", [2, 3, 6])
+def test_neither_plane_nor_mesh_swallows_the_motion_of_a_patch(corner, apart):
+    truth, (top, left) = around_centre(SIZE, shift=(3.0, 0.0)), corner
+    source, patch = texture(*SIZE), texture(37, 50, seed=5)  # 15 % of the frame
+    target = moved(source, truth)
+    source[top : top + 37, left - 3 + apart :][:, :50] = patch[:, : SIZE[1] - left + 3 - apart]
+    target[top : top + 37, left : left + 50] = patch
+    found = align(view(source), view(target), LIMITS, mesh=True)
+    assert corner_error(found.pair.H, truth, SIZE) < 0.2
+    assert np.linalg.norm(found.mesh, axis=-1).max() < 0.2
 
 
 def walk(count, step):

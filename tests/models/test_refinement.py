@@ -4,7 +4,16 @@ from helpers_motion import around_centre, corner_error, texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.refinement import consensus, disagreement, fit, furthest, misfit, refine, residuals
+from models.refinement import (
+    AGREE_PX,
+    consensus,
+    disagreement,
+    fit,
+    furthest,
+    misfit,
+    refine,
+    residuals,
+)
 from models.stabilization import project
 from models.tracks import Tracks, corners, follow
 
@@ -63,7 +72,7 @@ def test_residuals_and_disagreement_by_hand():
     )
     shift = np.array([[1, 0, 1], [0, 1, 0], [0, 0, 1.0]])
     np.testing.assert_allclose(residuals(shift, tracks)[2], [10, 0])
-    np.testing.assert_allclose(disagreement(np.eye(3), tracks), (0 + 0.5 + 0.5 + 0.5) / 4)
+    np.testing.assert_allclose(disagreement(np.eye(3), tracks), 3 * AGREE_PX / 4)
 
 
 def test_a_fit_far_from_all_tracks_is_none():
@@ -98,7 +107,7 @@ def test_a_subject_with_most_corners_does_not_take_over():
     tracks = tracked(target, source, truth)
     x, y = tracks.points.T
     subjects = (x > 36) & (x < 76) & (y > 30) & (y < 70)
-    kept = subjects | (np.cumsum(~subjects) <= subjects.sum() // 2)
+    kept = subjects | (np.cumsum(~subjects) <= subjects.sum() // 4)
     mostly_subject = Tracks(tracks.points[kept], tracks.ends[kept], tracks.tried)
     refined = refine(truth, mostly_subject, target, source)
     assert furthest(refined, truth, SIZE) < 1.0
