@@ -32,6 +32,7 @@ from pipeline.pool import worker_count
 from pipeline.store import hdf5
 from pipeline.video.decode import iter_frames
 from pipeline.video.resize import Framing, plan
+from stages.compute_flow import FlowWriter
 
 TURNS = 3
 
@@ -136,16 +137,10 @@ def stage_way(out: Path, cache: Path, pairs: list[StabilisedPair], choice: Choic
     """As `compute_flow` does for one clip."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    magnitudes = MagnitudeHistogram()
     with FrameReader(cache) as reader, hdf5.create(out, hdf5.FLOW) as file:
-        shape = (reader.count, reader.height, reader.width)
-        chunk = (1, *shape[1:])
-        flows = file.create_dataset("flow", (*shape, 2), np.float16, chunks=(*chunk, 2))
-        valids = file.create_dataset("valid", shape, bool, chunks=chunk, compression="lzf")
-        stream = FlowStream(reader, choice, worker_count())
-        for result in stream.flows(pairs):
-            flows[result.target], valids[result.target] = result.flow, result.valid
-            magnitudes.add(np.linalg.norm(result.flow[result.valid], axis=-1))
+        writer = FlowWriter(file, reader, choice.settings.confidence)
+        for result in FlowStream(reader, choice, worker_count()).flows(pairs):
+            writer.write(result)
 
 
 if __name__ == "__main__":

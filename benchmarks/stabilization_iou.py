@@ -25,14 +25,13 @@ from models.flow.dis import DisFlow
 from models.keypoints import KeypointDetector
 from models.segmentation_metrics import region_similarity
 from models.stabilization import HomographySettings, estimate_homography
-from models.warping import warp_onto
+from pipeline.optical_flow.residual import stabilised
 
 Image = NDArray[np.uint8]
 DAVIS = Path(os.environ.get("BACKDROP_TEST_DATA", "../shared/data")) / "davis2016_train"
 SCORED = ("lucia", "rollerblade", "hike", "tennis")
 CHOSEN_ON = ("car-turn", "horsejump-low")
 THRESHOLD = 0.003  # of the longest side
-BORDER_PX = 4  # at the warp's edge, DIS's patches see what is not there
 WAYS = ("none", "keypoints", "ours", "ours + mesh")
 
 
@@ -65,18 +64,14 @@ def moving(
     target: Image, source: Image, found: Alignment | None, flow: DisFlow
 ) -> NDArray[np.bool_]:
     """Where residual flow exceeds the threshold (H, W); nowhere for a pair that is not ok."""
-    size = target.shape[0], target.shape[1]
     if found is None:
-        shown, seen = source, np.ones(size, bool)
-    elif not found.pair.ok:
-        return np.zeros(size, bool)
+        shown, valid = stabilised(target, source, np.eye(3), None)
+    elif found.pair.ok:
+        shown, valid = stabilised(target, source, found.pair.H, found.mesh)
     else:
-        shown, seen = warp_onto(source, found.pair.H, found.mesh, size)
-    shown = np.where(seen[..., None], shown, target)
-    border = np.ones((2 * BORDER_PX + 1, 2 * BORDER_PX + 1), np.uint8)
-    inside = cv2.erode(seen.astype(np.uint8), border).astype(bool)
+        return np.zeros(target.shape[:2], bool)
     magnitude = np.linalg.norm(flow.estimate(target[None], shown[None])[0], axis=-1)
-    return np.asarray(inside & (magnitude > THRESHOLD * max(size)))
+    return np.asarray(valid & (magnitude > THRESHOLD * max(target.shape)))
 
 
 def score(sequence: str, side: int, every: int) -> tuple[list[float], float]:

@@ -10,6 +10,7 @@ p + d(p). It is thus the background's flow that is left after `H`, in the sense 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -58,12 +59,12 @@ def warp_onto(
 
 def displacement(H: NDArray[np.float64], mesh: Mesh | None, size: Size) -> NDArray[np.float32]:
     """What the warp undoes: float32 (H, W, 2) px from each target px to its place in the source."""
-    return source_positions(H, mesh, size) - _grid(size)
+    return source_positions(H, mesh, size) - pixel_grid(size)
 
 
 def source_positions(H: NDArray[np.float64], mesh: Mesh | None, size: Size) -> NDArray[np.float32]:
     """Where in the source (x, y) each target px comes from: float32 (H, W, 2) px."""
-    points = _grid(size)
+    points = pixel_grid(size)
     if mesh is not None:
         points = points + mesh_displacement(mesh, size)
     mapped = cv2.perspectiveTransform(points, np.linalg.inv(H))
@@ -81,5 +82,7 @@ def mesh_displacement(mesh: Mesh, size: Size) -> NDArray[np.float32]:
     return np.asarray(dense, np.float32)
 
 
-def _grid(size: Size) -> NDArray[np.float32]:
+@lru_cache(maxsize=4)
+def pixel_grid(size: Size) -> NDArray[np.float32]:
+    """x and y of every pixel: float32 (H, W, 2); shared, not to be written to."""
     return np.stack(np.meshgrid(*(np.arange(n, dtype=np.float32) for n in size[::-1])), -1)

@@ -23,12 +23,7 @@ log = logging.getLogger("backdrop")
 
 def run_stage(name: str, main: Callable[[], None]) -> None:
     """Run `main` under the stage's lock; exit 1 with a line on a user's mistake, 130 on Ctrl-C."""
-    logging.basicConfig(
-        level=os.environ.get("BACKDROP_LOG", "INFO"),
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
+    start_log()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with stage_lock(name):
@@ -39,6 +34,16 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+def start_log() -> None:
+    """Let log lines, progress among them, appear on stderr; `BACKDROP_LOG` sets their level."""
+    logging.basicConfig(
+        level=os.environ.get("BACKDROP_LOG", "INFO"),
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
 
 
 def stage_lock(name: str) -> FileLock:

@@ -54,7 +54,7 @@ class FlowNetC(PyramidNetwork):
         self.add_decoder(self.add_encoder(TAIL, redirected + DISPLACEMENTS))
 
     def levels(self, x: Tensor) -> list[Tensor]:
-        """Of `PyramidNetwork`."""
+        """Flow at every level of the decoder, finest first, in the network's own unit."""
         images = torch.cat(x.chunk(2, dim=1))  # both at once: (2B, 3, H, W)
         stem = self.encode(STEM, images)
         target, source = stem[3].chunk(2)
@@ -74,7 +74,7 @@ class FlowNetS(PyramidNetwork):
         self.add_decoder(self.add_encoder(STEM + TAIL, inputs))
 
     def levels(self, x: Tensor) -> list[Tensor]:
-        """Of `PyramidNetwork`."""
+        """Flow at every level of the decoder, finest first, in the network's own unit."""
         return self.decode(self.encode(STEM + TAIL, x))
 
 
@@ -89,7 +89,7 @@ class FlowNetSD(PyramidNetwork):
         self.add_decoder(self.add_encoder((*FINE_STEM, CONV3, *TAIL), 6))
 
     def levels(self, x: Tensor) -> list[Tensor]:
-        """Of `PyramidNetwork`."""
+        """Flow at every level of the decoder, finest first, in the network's own unit."""
         return self.decode(self.encode((*FINE_STEM, CONV3, *TAIL), x))
 
 
@@ -104,5 +104,5 @@ class FlowNetFusion(PyramidNetwork):
         self.add_decoder(self.add_encoder(FINE_STEM, 11))
 
     def levels(self, x: Tensor) -> list[Tensor]:
-        """Of `PyramidNetwork`."""
+        """Flow at every level of the decoder, finest first, in the network's own unit."""
         return self.decode(self.encode(FINE_STEM, x))

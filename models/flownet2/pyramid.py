@@ -59,10 +59,6 @@ class PyramidNetwork(nn.Module):
         self.width, self.steps = snap(width), steps
         self.smooth, self.flow_bias = smooth, flow_bias
 
-    def levels(self, x: Tensor) -> list[Tensor]:
-        """Flow at every level of the decoder, finest first, in the network's own unit."""
-        raise NotImplementedError
-
     def add_encoder(self, layers: Sequence[Layer], inputs: int) -> int:
         """Add convolutions, one after the other; returns the channels of the last."""
         for layer in layers:

@@ -61,7 +61,7 @@ class Choice:
     settings: ComputeFlow
 
     def make(self) -> FlowEstimator:
-        """A new estimator.
+        """The estimator: of DIS a new one, of a network the process's only one.
 
         Raises:
             BackdropError: the weights do not fit, or cannot be downloaded.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from pipeline.optical_flow.choose import Choice, available, choose_estimator
 from pipeline.optical_flow.evaluation import PairScore, evaluate, format_table, summarise
 from pipeline.params.flow import Backend, ComputeFlow
 from pipeline.progress import Progress
+from pipeline.stage import start_log
 from pipeline.store.atomic import write_bytes
 from pipeline.store.images import write_png
 
@@ -47,7 +47,7 @@ def eval_flow(
     Raises:
         BackdropError: an unknown backend, no pairs, or a file that cannot be read or written.
     """
-    logging.basicConfig(level="INFO", format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    start_log()
     pairs = find_pairs(folder)
     choices = choose(backends, weights)
     for choice in choices:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.stabilization import Matrix
-from models.warping import warp_onto
+from models.warping import pixel_grid, warp_onto
 
 BORDER_PX = 4  # at the warp's edge, interpolation and DIS's patches see what is not there
 CHANGE_REACH = 0.05  # of the longest side
@@ -91,8 +91,7 @@ def consistency(
         where the flow leaves the frame.
     """
     height, width = valid.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    at_x, at_y = x + forward[..., 0], y + forward[..., 1]
+    at_x, at_y = cv2.split(pixel_grid((height, width)) + forward)
     home = cv2.remap(backward, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     error = np.square(forward + home).sum(-1)
     allowed = RELATIVE * (np.square(forward).sum(-1) + np.square(home).sum(-1)) + ABSOLUTE_PX2

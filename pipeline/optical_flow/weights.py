@@ -13,6 +13,7 @@ import pickle
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,11 @@ def build(weights: Weights) -> nn.Module:
     return network.eval().requires_grad_(False)
 
 
+@lru_cache(maxsize=1)
 def make_network(choice: Choice) -> NetworkFlow:
     """The estimator of a choice that is a network; its weights are downloaded if no file is named.
+
+    Kept by the process: a stage asks again for every video, and FlowNet2's file has 620 MB.
 
     Raises:
         BackdropError: the weights do not fit, or cannot be downloaded.

@@ -16,6 +16,7 @@ from torch import Tensor
 from models.flow.dis import DisFlow
 from models.flow.estimator import FlowEstimator
 from models.flow.loss import FINEST_WEIGHT, multi_scale_epe
+from models.flow.metrics import endpoint_error
 from models.flow.network import NetworkFlow
 from models.flownet2.weights import VARIANTS
 from pipeline.device import place, set_up
@@ -23,13 +24,14 @@ from pipeline.errors import BackdropError
 from pipeline.fingerprint import fingerprint
 from pipeline.optical_flow.training.batches import PairBatches, to_tensors
 from pipeline.optical_flow.training.pairs import Pair, synthesise
-from pipeline.optical_flow.training.textures import HELD_OUT, TRAINED_ON, read_textures, videos_for
+from pipeline.optical_flow.training.textures import HELD_OUT, read_textures, videos_for
 from pipeline.optical_flow.weights import save_own
 from pipeline.params.flow import TrainFlow
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute
 from pipeline.store.paths import VIDEOS_TABLE
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.frames import TRAINED_ON
 from pipeline.training.loop import Training, iteration_rng, train
 
 log = logging.getLogger("backdrop")
@@ -90,7 +92,7 @@ def compare(estimators: dict[str, FlowEstimator], params: TrainFlow, seed: int) 
         for rng in iteration_rng(seed, 0, HELD_OUT_PAIRS).spawn(COMPARED_ON)
     ]
     errors = {name: _mean_error(estimator, pairs) for name, estimator in estimators.items()}
-    zero = np.mean([np.linalg.norm(pair.flow, axis=-1).mean() for pair in pairs])
+    zero = np.mean([endpoint_error(pair.flow, np.zeros_like(pair.flow)) for pair in pairs])
     return {**errors, "zero": float(zero)}
 
 
@@ -102,5 +104,5 @@ def _mean_error(estimator: FlowEstimator, pairs: Sequence[Pair]) -> float:
             np.stack([pair.target for pair in part]), np.stack([pair.source for pair in part])
         )
         truth = np.stack([pair.flow for pair in part])
-        errors += np.linalg.norm(flows - truth, axis=-1).mean(axis=(1, 2)).tolist()
+        errors += endpoint_error(flows, truth).mean(axis=(1, 2)).tolist()
     return float(np.mean(errors))

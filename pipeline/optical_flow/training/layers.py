@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models import warping
 from models.stabilization import Matrix
 
 Coordinates = NDArray[np.float64]  # (H, W, 2), x and y in px
@@ -91,8 +92,7 @@ def _lay_over(image: NDArray[np.float32], colours: NDArray[Any], shape: NDArray[
 @lru_cache(maxsize=4)
 def pixel_grid(height: int, width: int) -> Coordinates:
     """x and y of every pixel: (H, W, 2)."""
-    y, x = np.mgrid[:height, :width].astype(np.float64)
-    return np.stack([x, y], axis=-1)
+    return warping.pixel_grid((height, width)).astype(np.float64)
 
 
 def smooth_field(

@@ -16,7 +16,6 @@ from pipeline.store.tables import VIDEOS, read_table
 from pipeline.video.decode import iter_frames
 from pipeline.video.resize import plan
 
-TRAINED_ON = ("train", "train_test")
 HELD_OUT = ("val", "test", "test_unseen")
 
 

@@ -228,3 +228,10 @@ def test_small_frames_are_enlarged_and_the_flow_is_in_their_own_px(enlarge_to, s
     assert network.seen == seen
     assert flow.shape == (2, 64, 96, 2)
     assert np.allclose(flow, 64.0)
+
+
+def test_a_network_is_read_once_for_all_videos_and_anew_for_other_weights(folder):
+    first = choose_estimator(settings("flownet2_sd", own(folder / "own.safetensors", BETTER)))
+    assert first.make() is first.make()
+    other = choose_estimator(settings("flownet2_sd", own(folder / "own.safetensors", WORSE)))
+    assert other.make() is not first.make()
