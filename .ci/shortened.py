@@ -10,7 +10,6 @@ do. FOLDER (default: a temporary one, removed afterwards) keeps the copy for a l
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.project import copy_clone  # noqa: E402
 from pipeline.params.preset import compose, load_preset  # noqa: E402
 from pipeline.params.read import PARAMS_FILE  # noqa: E402
 from pipeline.params.write import write_params  # noqa: E402
@@ -55,7 +55,7 @@ def main() -> None:
 
 def run(folder: Path) -> None:
     """All of it in `folder`, which must not exist."""
-    copy_clone(folder)
+    copy_clone(ROOT, folder)
     shorten(folder)
     started = time.monotonic()
     subprocess.run(["dvc", "repro"], cwd=folder, check=True)
@@ -71,26 +71,6 @@ def run(folder: Path) -> None:
     assert "Running stage" not in done.stdout, done.stdout
     assert seconds < NO_OP_S, f"a repro with nothing to do took {seconds:.1f} s"
     print(f"== dvc repro with nothing to do: {seconds:.1f} s")
-
-
-def copy_clone(folder: Path) -> None:
-    """What git holds or would hold, as a git repository of its own."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    # dvclive asks for the last commit: a clone has one.
-    author = ["-c", "user.name=ci", "-c", "user.email=ci@localhost"]
-    commit = [*author, "commit", "--quiet", "--message", "clone"]
-    for command in (["init", "--quiet"], ["add", "--all"], commit):
-        subprocess.run(["git", *command], cwd=folder, check=True)
 
 
 def shorten(folder: Path) -> None:

@@ -41,7 +41,8 @@ def init(
         str | None, typer.Option(help="Name of the data; by default its path's.")
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="demo, static-camera, moving-camera or davis2016.")
+        str | None,
+        typer.Option(help="demo, static-camera, moving-camera, davis2016[-cpu]."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite params changed by hand, or other videos.")

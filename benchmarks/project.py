@@ -1,0 +1,158 @@
+"""A project of its own for one video: a clone of this working tree, `backdrop init`, `dvc repro`.
+
+    make_project(folder, video, "davis2016-cpu", ["train_model.iterations=500"])
+    seconds = reproduce(folder)  # by stage
+
+Made once: a project that is there is used as it is, and `dvc repro` does only what is left to do.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import BackdropError
+from pipeline.params.preset import compose
+from pipeline.params.read import PARAMS_FILE
+from pipeline.params.schema import read_params
+from pipeline.params.write import write_params
+from pipeline.store.atomic import read_json, write_json
+
+ROOT = Path(__file__).resolve().parents[1]
+LOG = "log.txt"
+SECONDS = "seconds.json"  # by stage, of its last run
+RUNNING = re.compile(r"Running stage '(.+)'")
+
+
+def make_project(
+    folder: Path, video: Path, preset: str, settings: Sequence[str], root: Path = ROOT
+) -> None:
+    """Clone the working tree at `root` into `folder` and set it up for `video`.
+
+    Args:
+        folder: must not exist, or hold the project already: then only `settings` are renewed.
+        video: a file, or a folder of frames.
+        preset: of `backdrop init`.
+        settings: `SECTION.KEY=VALUE`, on top of the preset.
+
+    Raises:
+        BackdropError: the video cannot be used, or a setting is wrong.
+    """
+    layer = parse_settings(settings)
+    if not (folder / "dvc.yaml").exists():
+        copy_clone(root, folder)
+    # `--force`: the settings of an earlier call are changes by hand.
+    init = ["-m", "pipeline.cli", "init", "--videos", str(video.absolute())]
+    done = subprocess.run(
+        [sys.executable, *init, "--preset", preset, "--force"],
+        cwd=folder,
+        env=_environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        told = (done.stderr.strip() or "failed").splitlines()[-1]
+        raise BackdropError(told.removeprefix("error: "), where=f"backdrop init --videos {video}")
+    if layer:
+        path = folder / PARAMS_FILE
+        write_params(compose(read_params(path).model_dump(), layer), path, force=True)
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Nested params of `a.b=1` texts, values in YAML.
+
+    Raises:
+        BackdropError: no `=`, or no value in YAML.
+
+    >>> parse_settings(["network.width=96", "network.height=72"])
+    {'network': {'width': 96, 'height': 72}}
+    """
+    params: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        *sections, name = key.split(".")
+        if not equals or not sections:
+            raise BackdropError(
+                "is not SECTION.KEY=VALUE", where=f"--set {setting}", remedy="see params.yaml"
+            )
+        inner = params
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        try:
+            inner[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise BackdropError("has no YAML value", where=f"--set {setting}") from error
+    return params
+
+
+def reproduce(folder: Path) -> dict[str, float]:
+    """Run `dvc repro` in the project, with what it prints appended to its `log.txt`.
+
+    Returns:
+        Seconds by stage, those of earlier calls where DVC had nothing to do; also in the project's
+        `seconds.json`.
+
+    Raises:
+        BackdropError: a stage failed; the line names the log.
+    """
+    path = folder / SECONDS
+    seconds: dict[str, float] = read_json(path) if path.exists() else {}
+    stage, begun = "", time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro"],
+        cwd=folder,
+        env=_environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process, (folder / LOG).open("a") as log:
+        for line in process.stdout or ():
+            log.write(line)
+            log.flush()
+            started = RUNNING.match(line)
+            if started:
+                now = time.monotonic()
+                seconds |= {stage: round(now - begun, 1)} if stage else {}
+                stage, begun = started[1], now
+    if process.returncode:
+        raise BackdropError("dvc repro failed", where=str(folder / LOG), remedy="see its end")
+    seconds |= {stage: round(time.monotonic() - begun, 1)} if stage else {}
+    write_json(path, seconds)
+    return seconds
+
+
+def copy_clone(root: Path, folder: Path) -> None:
+    """What git holds or would hold below `root`, as a git repository of its own in `folder`."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (root / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, folder / name)
+    # dvclive asks for the last commit: a clone has one.
+    author = ["-c", "user.name=ci", "-c", "user.email=ci@localhost"]
+    commit = [*author, "commit", "--quiet", "--message", "clone"]
+    for command in (["init", "--quiet"], ["add", "--all"], commit):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Stages run as `python -m`: this interpreter, with the project's own modules."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return {**os.environ, "PYTHONPATH": str(folder.absolute()), "PATH": path}

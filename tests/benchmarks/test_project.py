@@ -1,0 +1,97 @@
+"""Projects of one video: settings, the clone, and what a run of `dvc repro` leaves."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import cv2
+import pytest
+import yaml
+from helpers_motion import pan
+
+from benchmarks.project import copy_clone, make_project, parse_settings, reproduce
+from pipeline.errors import BackdropError
+from pipeline.params.schema import read_params
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_settings_nest_and_are_yaml() -> None:
+    settings = ["a.b=1", "a.c.d=[1, x]", "a.c.e=null", "f.g=p=q"]
+    assert parse_settings(settings) == {
+        "a": {"b": 1, "c": {"d": [1, "x"], "e": None}},
+        "f": {"g": "p=q"},
+    }
+
+
+@pytest.mark.parametrize("setting", ["a.b", "ab=1", "a.b=[1"])
+def test_a_setting_that_is_none_is_named(setting: str) -> None:
+    with pytest.raises(BackdropError, match="--set"):
+        parse_settings([setting])
+
+
+def _git(folder: Path, *command: str) -> str:
+    done = subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+def test_a_clone_holds_what_git_would_hold(tmp_path: Path) -> None:
+    root, clone = tmp_path / "root", tmp_path / "clone"
+    (root / "part").mkdir(parents=True)
+    _git(root, "init", "--quiet")
+    for name in ("known", "part/new", "ignored", "gone"):
+        (root / name).write_text(name)
+    (root / ".gitignore").write_text("ignored\n")
+    _git(root, "add", "known", "gone")
+    (root / "gone").unlink()
+    copy_clone(root, clone)
+    assert set(_git(clone, "ls-files").split()) == {".gitignore", "known", "part/new"}
+    assert not (clone / "ignored").exists()
+    assert _git(clone, "status", "--porcelain") == ""
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    folder = tmp_path / "walk"
+    folder.mkdir()
+    for t, frame in enumerate(pan(12, (72, 128), 2.0)):
+        cv2.imwrite(str(folder / f"{t:05d}.png"), frame)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_project_is_set_up_and_its_settings_renewed(tmp_path: Path, video: Path) -> None:
+    project = tmp_path / "project"
+    make_project(project, video, "davis2016-cpu", ["train_model.iterations=5"], ROOT)
+    params = read_params(project / "params.yaml")
+    assert params.train_model.iterations == 5
+    assert params.prepare_data.default_split == "train_test"
+    (project / "kept").touch()
+    make_project(project, video, "davis2016-cpu", ["network.width=64"], ROOT)
+    params = read_params(project / "params.yaml")
+    assert (params.train_model.iterations, params.network.width) == (800, 64)
+    assert (project / "kept").exists()
+    with pytest.raises(BackdropError, match="widht"):
+        make_project(project, video, "davis2016-cpu", ["network.widht=64"], ROOT)
+    with pytest.raises(BackdropError, match="missing"):
+        make_project(project, video / "nowhere", "davis2016-cpu", [], ROOT)
+
+
+@pytest.mark.slow
+def test_repro_times_stages_and_names_the_log_of_a_failure(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "--quiet")
+    subprocess.run(["dvc", "init", "--quiet"], cwd=tmp_path, check=True)
+    stages = {
+        "first": {"cmd": "echo words && touch one", "outs": ["one"]},
+        "second": {"cmd": "touch two", "deps": ["one"], "outs": ["two"]},
+    }
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    seconds = reproduce(tmp_path)
+    assert seconds.keys() == {"first", "second"}
+    assert "words" in (tmp_path / "log.txt").read_text()
+    assert reproduce(tmp_path) == seconds, "nothing to do: the times stay"
+    stages["second"]["cmd"] = "false"
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    with pytest.raises(BackdropError, match=r"log\.txt"):
+        reproduce(tmp_path)
