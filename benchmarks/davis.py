@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from benchmarks.davis_scores import NO_CRF, NO_SELF_TRAIN, OURS, Score, score_project
-from benchmarks.project import make_project, reproduce
+from benchmarks.project import SCORED_EVEN_COLLAPSED, make_project, reproduce
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import read_json, write_bytes, write_json
 from pipeline.store.images import write_png
@@ -53,7 +53,7 @@ def run_sequence(folder: Path, frames: Path, preset: str, settings: Sequence[str
         result: Result = read_json(path)
         if result.items() >= run.items():
             return result
-    make_project(folder, frames, preset, settings)
+    make_project(folder, frames, preset, [*SCORED_EVEN_COLLAPSED, *settings])
     seconds = reproduce(folder)
     training = sum(time for stage, time in seconds.items() if stage.startswith(TRAINING))
     cv2.setNumThreads(1)

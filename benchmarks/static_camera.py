@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.contact_sheet import Image, contact_sheet, spread
 from benchmarks.moving_region import LEAST_SHARE, Agreement, compare, moving_region
-from benchmarks.project import make_project, reproduce
+from benchmarks.project import SCORED_EVEN_COLLAPSED, make_project, reproduce
 from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import predicted_videos
 from pipeline.frames import open_frames
@@ -89,7 +89,8 @@ def main() -> None:
     cv2.setNumThreads(1)
     try:
         if asked.run:
-            make_project(project, asked.run, PRESET, asked.settings)
+            settings = [*SCORED_EVEN_COLLAPSED, *asked.settings]
+            make_project(project, asked.run, PRESET, settings)
             reproduce(project)
         with chdir(project):
             found = {video.video: examine(video.video) for video in predicted_videos()}
