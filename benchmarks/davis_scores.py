@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks.baselines import background_subtraction, grab_cut, moving_pixels
 from benchmarks.contact_sheet import contact_sheet, spread
+from benchmarks.project import final_masks
 from models.segmentation_metrics import boundary_measure, region_similarity
 from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import FrameResult, VideoResult, predicted_videos, read_frames
@@ -21,7 +22,6 @@ from pipeline.params.data import Stabilize
 from pipeline.params.read import load_section
 from pipeline.store import paths
 from pipeline.store.atomic import read_json
-from pipeline.store.hdf5 import MASKS, open_artifact
 from pipeline.store.tables import HOMOGRAPHIES, read_table
 
 Masks = NDArray[np.bool_]
@@ -49,13 +49,11 @@ def score_project() -> tuple[dict[str, Score], NDArray[np.uint8]]:
     frames = list(read_frames(videos[0], range(videos[0].size)))
     masks = baselines(videos[0], frames)
     scores = ours() | {name: mean_score(frames, mask) for name, mask in masks.items()}
-    with open_artifact(paths.video_file(paths.MASKS, videos[0].video), MASKS) as file:
-        final = file["mask"][:] > 0
     shown = spread(len(frames), SHOWN)
     sheet = contact_sheet(
         {number: frames[number].image for number in shown},
         {number: truth for number in shown if (truth := frames[number].truth) is not None},
-        {OURS: final, **masks},
+        {OURS: final_masks(videos[0].video), **masks},
     )
     return scores, sheet
 

@@ -18,14 +18,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
 from pipeline.params.preset import compose
 from pipeline.params.read import PARAMS_FILE
 from pipeline.params.schema import read_params
 from pipeline.params.write import write_params
+from pipeline.store import paths
 from pipeline.store.atomic import read_json, write_json
+from pipeline.store.hdf5 import MASKS, open_artifact
 
 ROOT = Path(__file__).resolve().parents[1]
 LOG = "log.txt"
@@ -136,6 +140,20 @@ def reproduce(folder: Path) -> dict[str, float]:
     seconds |= {stage: round(time.monotonic() - begun, 1)} if stage else {}
     write_json(path, seconds)
     return seconds
+
+
+def final_masks(video: str) -> NDArray[np.bool_]:
+    """Masks (N, H, W) that the project in the working directory ends with.
+
+    With self-training they are the student's, in `artifacts/student`.
+
+    Raises:
+        BackdropError: missing, damaged or of another schema.
+    """
+    student = paths.video_file(paths.ARTIFACTS / "student" / paths.MASKS.name, video)
+    own = paths.video_file(paths.MASKS, video)
+    with open_artifact(student if student.exists() else own, MASKS) as file:
+        return np.asarray(file["mask"][:] > 0)
 
 
 def copy_clone(root: Path, folder: Path) -> None:

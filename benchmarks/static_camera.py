@@ -20,12 +20,10 @@ import numpy as np
 
 from benchmarks.contact_sheet import Image, contact_sheet, spread
 from benchmarks.moving_region import LEAST_SHARE, Agreement, compare, moving_region
-from benchmarks.project import SCORED_EVEN_COLLAPSED, make_project, reproduce
+from benchmarks.project import SCORED_EVEN_COLLAPSED, final_masks, make_project, reproduce
 from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import predicted_videos
 from pipeline.frames import open_frames
-from pipeline.store import paths
-from pipeline.store.hdf5 import MASKS, open_artifact
 from pipeline.store.images import write_png
 
 PRESET = "static-camera"
@@ -46,8 +44,7 @@ def examine(video: str) -> tuple[Agreement, Image]:
     """One video of the project in the working directory: agreement, and a contact sheet."""
     with open_frames(video) as reader:
         frames = reader.read_many(range(reader.count))
-    with open_artifact(paths.video_file(paths.MASKS, video), MASKS) as file:
-        masks = file["mask"][:] > 0
+    masks = final_masks(video)
     region = moving_region(frames)
     shown = spread(len(frames), SHOWN)
     sheet = contact_sheet(

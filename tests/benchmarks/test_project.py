@@ -8,9 +8,11 @@ from pathlib import Path
 import cv2
 import pytest
 import yaml
+from helpers_artifacts import make_project as make_synthetic_project
+from helpers_artifacts import write_masks
 from helpers_motion import pan
 
-from benchmarks.project import copy_clone, make_project, parse_settings, reproduce
+from benchmarks.project import copy_clone, final_masks, make_project, parse_settings, reproduce
 from pipeline.errors import BackdropError
 from pipeline.params.schema import read_params
 
@@ -49,6 +51,20 @@ def test_a_clone_holds_what_git_would_hold(tmp_path: Path) -> None:
     assert set(_git(clone, "ls-files").split()) == {".gitignore", "known", "part/new"}
     assert not (clone / "ignored").exists()
     assert _git(clone, "status", "--porcelain") == ""
+
+
+def test_masks_are_the_students_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_synthetic_project(tmp_path, monkeypatch, ["train_test"], 3, refined=True)
+    own = final_masks("clip_0")
+    assert own.any()
+    write_masks(project.scenes["clip_0"], 255 - 255 * own.astype("uint8"))
+    (tmp_path / "artifacts" / "masks").rename(tmp_path / "student_masks")
+    write_masks(project.scenes["clip_0"], 255 * own.astype("uint8"))
+    (tmp_path / "artifacts" / "student").mkdir()
+    (tmp_path / "student_masks").rename(tmp_path / "artifacts" / "student" / "masks")
+    assert (final_masks("clip_0") == ~own).all()
 
 
 @pytest.fixture
