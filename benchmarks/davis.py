@@ -25,7 +25,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from benchmarks.davis_scores import NO_CRF, NO_SELF_TRAIN, OURS, Score, score_project
+from benchmarks.davis_scores import METHODS, Score, score_project
 from benchmarks.project import SCORED_EVEN_COLLAPSED, make_project, reproduce
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import read_json, write_bytes, write_json
@@ -65,19 +65,12 @@ def run_sequence(folder: Path, frames: Path, preset: str, settings: Sequence[str
     return result
 
 
-def methods(results: Mapping[str, Result]) -> list[str]:
-    """Names of all methods in the order of the table: ours, ours without, the rest."""
-    found = list(dict.fromkeys(name for result in results.values() for name in result["scores"]))
-    first = [name for name in (OURS, NO_SELF_TRAIN, NO_CRF) if name in found]
-    return [*first, *(name for name in found if name not in first)]
-
-
 def rows(results: Mapping[str, Result]) -> list[list[str]]:
     """Sequence, J and F of each method, seconds of training; a header above, the means below.
 
     A mean is given only where the method has a score for every sequence.
     """
-    names = methods(results)
+    names = [name for name in METHODS if any(name in one["scores"] for one in results.values())]
     header = ["sequence", *(f"{name} {kind}" for name in names for kind in Score._fields)]
     values = {
         sequence: [

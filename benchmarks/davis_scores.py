@@ -27,6 +27,7 @@ from pipeline.store.tables import HOMOGRAPHIES, read_table
 Masks = NDArray[np.bool_]
 FLOW, MOG2, GRAB_CUT = "residual flow", "MOG2, stabilised", "GrabCut, our box"
 OURS, NO_CRF, NO_SELF_TRAIN = "ours", "ours without CRF", "ours without self-training"
+METHODS = (OURS, NO_SELF_TRAIN, NO_CRF, FLOW, MOG2, GRAB_CUT)
 SHOWN = 8  # frames of a contact sheet
 
 
