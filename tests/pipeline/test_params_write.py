@@ -111,7 +111,7 @@ def test_presets_are_valid_and_say_what_they_are_for(name: str) -> None:
 
 
 def test_the_presets_are_those_promised() -> None:
-    assert preset_names() == ["davis2016", "demo", "moving-camera", "static-camera"]
+    assert preset_names() == ["davis2016", "demo", "moving-camera", "paper", "static-camera"]
 
 
 def test_an_unknown_preset_suggests_one() -> None:
