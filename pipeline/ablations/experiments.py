@@ -79,8 +79,8 @@ def plan(
         base: the content of params.yaml.
 
     Raises:
-        BackdropError: an unknown key (with a suggestion), a value out of range, a `--set` that every
-            setting overrules, a label that cannot be.
+        BackdropError: an unknown key (with a suggestion), a value out of range, a `--set` that
+            every setting overrules, a label that cannot be.
     """
     _check(tables, request)
     return [

@@ -1,4 +1,4 @@
-"""Finished experiments as the paper prints them: a row per setting, means over seeds; and as CSV."""
+"""Finished experiments as the paper prints them, a row per setting; and as CSV."""
 
 from __future__ import annotations
 
@@ -46,9 +46,7 @@ def match(tables: Mapping[str, Table], known: Iterable[Known], label: str) -> li
     for name, table in tables.items():
         for setting in table.settings:
             pattern = re.compile(rf"{re.escape(setting.name)}-s(\d+){ending}")
-            seeds = sorted(
-                (int(hit[1]), one) for one in by_name if (hit := pattern.fullmatch(one))
-            )
+            seeds = sorted((int(hit[1]), one) for one in by_name if (hit := pattern.fullmatch(one)))
             found += [Result(name, setting, seed, label, by_name[one]) for seed, one in seeds]
     return found
 

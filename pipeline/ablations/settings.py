@@ -1,4 +1,4 @@
-"""The paper's ablations as data: `settings.yaml` read and checked, and which of them a user asks for.
+"""The paper's ablations as data: `settings.yaml` read, checked, and chosen from.
 
 A setting is a row of one of the paper's tables: the params that make it, by their dotted names, and
 what the paper prints for it.

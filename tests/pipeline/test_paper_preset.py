@@ -58,6 +58,7 @@ def test_a_tiny_version_learns() -> None:
         reconstruction.append(float(terms["foreground"]))
         assert torch.isfinite(loss)
     assert reconstruction[-1] < reconstruction[0]
-    moved = {name for name, value in model.named_parameters() if not torch.equal(value, before[name])}
+    after = dict(model.named_parameters())
+    moved = [name for name, value in before.items() if not torch.equal(value, after[name])]
     for part in ("detector.logit_head", "detector.box_head", "detector.trunk", "synthesis"):
         assert any(name.startswith(part) for name in moved), part

@@ -1,4 +1,4 @@
-"""The ablations as data: they are the paper's, each is a valid set of params, names are fit for git."""
+"""The ablations as data: they are the paper's, valid params, and have names that git takes."""
 
 from __future__ import annotations
 
