@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.ablations import results as outcome
 from pipeline.ablations.dvc_experiments import (
+    FAILED,
     pending,
     read_known,
     require_commit,
@@ -107,6 +108,8 @@ def show_results(
     say(f"split {split}; mean ± standard deviation over seeds; J and F with CRF")
     for line in outcome.unfinished(found):
         say(line)
+    if any(result.known.state == FAILED for result in found):
+        say("why one failed: dvc queue logs NAME")
     if none := outcome.missing(tables, found):
         say(f"never tried: {', '.join(none)}")
     if csv:
