@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.boxes import rectangle_mask
 from models.detector import Detector
-from models.inpainter import Inpainter
+from models.known_background import BackgroundModel
 from models.spatial_transformer import crop, focal_bump, uncrop
 from models.synthesis import Synthesis
 
@@ -23,7 +23,7 @@ class Prediction:
         cell: (B,) the most probable one.
         box: (B, 4) `cx, cy, sx, sy` as shares of the image.
         mask: (B, 1, H, W) soft mask in [0, 1].
-        background: (B, 3, H, W) the image with the box's hole inpainted.
+        background: (B, 3, H, W) the image with the box's hole inpainted, or the known background.
     """
 
     probability: Tensor
@@ -68,7 +68,7 @@ class SegmentationModel(nn.Module):
         return foreground, mask
 
     @torch.no_grad()
-    def predict(self, image: Tensor, inpainter: Inpainter) -> Prediction:
+    def predict(self, image: Tensor, inpainter: BackgroundModel) -> Prediction:
         """Segment the most probable cell's box: (B, 3, H, W) in [0, 1]."""
         proposals = self.detector(image)
         cell = proposals.logits.argmax(dim=1)

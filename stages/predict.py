@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.boxes import boxes_to_pixels
-from models.inpainter import Inpainter
+from models.known_background import BackgroundModel
 from models.model import Prediction, SegmentationModel
 from pipeline.device import place, set_up
 from pipeline.fanout import Job, fan_out
@@ -90,7 +90,7 @@ def work(job: Job[Settings], path: Path, advance: Advance) -> None:
 def _predict(
     images: NDArray[np.uint8],
     model: SegmentationModel,
-    background: Inpainter,
+    background: BackgroundModel,
     device: torch.device,
 ) -> Prediction:
     batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
