@@ -79,10 +79,7 @@ def _emptiest(frames: Images, background: Images) -> NDArray[np.intp]:
     """Of each pixel, the frames whose surroundings agree best with the background: (K, H, W)."""
     side = max(3, round(SURROUNDINGS * min(background.shape[:2])))
     emptiness = np.stack(
-        [
-            cv2.blur(agrees(frame, background).astype(np.float32), (side, side))
-            for frame in frames
-        ]
+        [cv2.blur(agrees(frame, background).astype(np.float32), (side, side)) for frame in frames]
     )
     kept = max(1, round(EMPTIEST * len(frames)))
     return np.argsort(-emptiness, axis=0, kind="stable")[:kept]

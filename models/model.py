@@ -99,7 +99,9 @@ class SegmentationModel(nn.Module):
         proposals: Proposals = self.detector(image)
         cells, found = select(proposals, limits)
         boxes = [proposals.box_at(cell) for cell in cells.unbind(dim=1)]
-        holes = [rectangle_mask(box, *image.shape[2:]) for box in boxes]  # of the first, if not found
+        holes = [
+            rectangle_mask(box, *image.shape[2:]) for box in boxes
+        ]  # of the first, if not found
         background = inpainter(image, torch.stack(holes).amax(dim=0)).clamp(0, 1)
         masks = [self.synthesise(image, box, background)[1] for box in boxes]
         return Prediction(

@@ -65,8 +65,6 @@ def has_instances(predictions: h5py.File) -> bool:
     return "instance_boxes" in predictions
 
 
-def read_labels(
-    predictions: h5py.File, frame: int, mask: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
+def read_labels(predictions: h5py.File, frame: int, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """The pixels of a frame's final mask (H, W) given to its subjects: 0, 1..K."""
     return label(mask, predictions["instance_mask"][frame], predictions["instance_boxes"][frame])

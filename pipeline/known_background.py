@@ -131,9 +131,7 @@ def _judge(video: str, seen: NDArray[np.float32]) -> dict[str, float]:
     return {"coverage": round(mean, 4), "rarely_seen": round(rare, 4)}
 
 
-def _stack(
-    known: Mapping[str, Images], found: Mapping[str, BackgroundEstimate]
-) -> KnownBackground:
+def _stack(known: Mapping[str, Images], found: Mapping[str, BackgroundEstimate]) -> KnownBackground:
     """All backgrounds, with the mean coverage of the videos that show each."""
     images = list(known.values())
     module = KnownBackground(len(images), *images[0].shape[:2])

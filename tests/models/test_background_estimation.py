@@ -32,17 +32,18 @@ def test_behind_one_who_walks_it_is_found_to_a_level():
 
 
 def test_behind_those_who_rest_longer_than_they_are_away_it_is_found_where_a_median_fails():
-    # Three people, each in a jacket of another colour and all in the same dark trousers, stand at
-    # one place for 33 of 48 frames: the trousers are what is seen most there.
+    # Three people, with jackets and shoes of other colours and all in the same dark trousers, stand
+    # at one place for 33 of 48 frames: the trousers are what is seen most there.
     frames = film([None] * 48, [0] * 48)
     for first, jacket in ((0, 10), (16, 40), (32, 240)):
         frames[first : first + 11, 2:14, 10:18] = jacket
-        frames[first : first + 11, 14:21, 12:16] = 25
+        frames[first : first + 11, 14:18, 12:16] = 25
+        frames[first : first + 11, 18:22, 10:18] = jacket
     median = np.median(frames, axis=0)
-    assert (np.abs(median - EMPTY) > TOLERANCE).any(axis=2).sum() > 20
+    assert (np.abs(median - EMPTY) > TOLERANCE).any(axis=2).sum() >= 16
     found = estimate_background(frames)
     assert agrees(found.image, EMPTY).all()
-    assert found.coverage[16, 14] == pytest.approx(15 / 48, abs=0.01)
+    assert found.coverage[15, 14] == pytest.approx(15 / 48, abs=0.01)
 
 
 def test_light_that_drifts_neither_moves_the_background_nor_counts_as_a_subject():

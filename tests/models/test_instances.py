@@ -37,4 +37,6 @@ def test_each_pixel_goes_to_the_highest_soft_value_and_else_to_the_nearer_box():
     assert labels[2].tolist() == [1] * 4 + [2] * 4  # the CRF's pixels
     assert not labels[[0, 3]].any()
     boxes[1] = np.nan
-    assert set(np.unique(label(mask, soft * np.array([1, 0])[:, None, None].astype(np.uint8), boxes))) == {0, 1}
+    assert set(
+        np.unique(label(mask, soft * np.array([1, 0])[:, None, None].astype(np.uint8), boxes))
+    ) == {0, 1}
