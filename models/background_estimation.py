@@ -67,7 +67,7 @@ def level(frames: Images, background: Images) -> Images:
 def coverage(frames: Images, background: Images) -> NDArray[np.float32]:
     """Share (H, W) of the frames (T, H, W, 3) that agree with `background` but for their light."""
     agreeing = [agrees(frame, background) for frame in level(frames, background)]
-    return np.mean(agreeing, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(agreeing, axis=0), np.float32)
 
 
 def agrees(image: Images, other: Images) -> NDArray[np.bool_]:
@@ -121,4 +121,4 @@ def _median_where(values: Images, inside: NDArray[np.bool_]) -> Images:
     """
     ordered = np.sort(np.where(inside[..., None], values, np.uint8(255)), axis=0)
     middle = (inside.sum(axis=0) - 1).clip(min=0) // 2
-    return np.take_along_axis(ordered, middle[None, ..., None], axis=0)[0]
+    return np.asarray(np.take_along_axis(ordered, middle[None, ..., None], axis=0)[0], np.uint8)

@@ -53,8 +53,8 @@ def label(
 ) -> NDArray[np.uint8]:
     """Give each pixel of a mask to the subject with the highest soft value.
 
-    Where soft values are equal (the CRF also adds pixels that have none), to the subject whose box's
-    centre is nearest, in units of the box.
+    Where soft values are equal (the CRF also adds pixels that have none), to the subject with the
+    nearest box centre, in units of the box.
 
     Args:
         mask: (H, W), the final mask of all subjects.

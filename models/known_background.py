@@ -1,4 +1,4 @@
-"""Known backgrounds B in the inpainter's place (3.1): a camera that stands still, or pictures given.
+"""Known backgrounds B in the inpainter's place (3.1): a still camera, or pictures given.
 
 B holds everywhere and not in the hole alone: what a box leaves out then costs O, Eq. (3), which
 trains D without G.

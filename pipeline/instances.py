@@ -1,4 +1,4 @@
-"""Several subjects in `predictions/VIDEO.h5`, beside what holds for one (`predict.max_subjects`)."""
+"""Several subjects in `predictions/VIDEO.h5`, beside those of one (`predict.max_subjects`)."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from pipeline.drawing.marks import Image, draw_detection, draw_instances, grid_o
 from pipeline.drawing.masks import flow_colours, flow_key, heat, overlay, overlay_instances
 from pipeline.errors import BackdropError
 from pipeline.frames import FrameReader
-from pipeline.instances import has_instances
 from pipeline.inspection.kinds import Kind, hdf5_schema, kind_of, table_schema
+from pipeline.instances import has_instances
 from pipeline.store import hdf5, tables
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FRAMES as FRAMES_FOLDER

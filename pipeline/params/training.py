@@ -62,8 +62,8 @@ class RgbInpainter(Inpainter):
 
     background: Literal["inpainted", "median", "image"] = Field(
         "inpainted",
-        description="inpainted: from a hole's surroundings; median: of each video, for cameras that "
-        "stand still; image: pictures in background_images",
+        description="inpainted: from a hole's surroundings; median: of each video, for still "
+        "cameras; image: pictures in background_images",
     )
     background_images: str = Field(
         "data/backgrounds", description="picture, or folder of such, one per camera"

@@ -56,7 +56,7 @@ class Frozen:
     """What is trained before and constant here.
 
     Attributes:
-        rgb, flow: the inpainters, or for `rgb` a known background; `flow` is None without optical flow.
+        rgb, flow: the inpainters; `rgb` may be a known background, `flow` is None without flow.
         rgb_spread, flow_spread: scales that bring both G to unit spread over cells.
         distance: L.
     """

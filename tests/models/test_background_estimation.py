@@ -1,4 +1,4 @@
-"""The background behind subjects that walk, rest, and change with the light, known by construction."""
+"""The background behind subjects that walk, rest, or change with the light: known here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EMPTY = RNG.integers(80, 200, (24, 32, 3)).astype(np.uint8)
 
 
 def film(places: list[int | None], coats: list[int]) -> np.ndarray:
-    """A block 8 px wide and 16 high at column `place`, of one grey `coat`, over noise of a level."""
+    """A block 8 px wide, 16 high at column `place`, of one grey `coat`, over noise of a level."""
     frames = []
     for place, coat in zip(places, coats, strict=True):
         frame = EMPTY.astype(int) + RNG.integers(-1, 2, EMPTY.shape)

@@ -1,4 +1,4 @@
-"""`train_inpainter.rgb.background: median | image`: what is written, and what is refused in a line."""
+"""`train_inpainter.rgb.background: median | image`: what is written, what is refused."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUT = paths.inpainter("rgb")
 
 
 def show_square(scene, number):
-    """A bright square walks over tiles whose edges outnumber its own: a camera that stands still."""
+    """A bright square walks over tiles whose edges outnumber its own: a still camera."""
     tiles = np.random.default_rng(number).integers(20, 140, (6, 8, 3)).astype(np.uint8)
     scene.frames[:] = tiles.repeat(8, axis=0).repeat(8, axis=1)
     scene.truth[:] = False

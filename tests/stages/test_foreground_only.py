@@ -40,7 +40,6 @@ def test_the_box_finds_the_square(tmp_path, monkeypatch, objective):
     scene = project.scenes["clip_0"]
     walk(scene)
     # Jumps from frame to frame look like a moving camera; the ground as a picture needs no verdict.
-    from pipeline.store.images import write_png
 
     write_png(Path("ground.png"), np.median(scene.frames, axis=0).astype(np.uint8))
     project.set_params(
@@ -72,5 +71,4 @@ def test_the_box_finds_the_square(tmp_path, monkeypatch, objective):
         bool(t[min(y, 47), min(x, 63)])
         for t, (x, y) in zip(scene.truth, centre.tolist(), strict=True)
     ]
-    print(objective, np.mean(hits), result.probability.amax(1).mean())
     assert np.mean(hits) > 0.9

@@ -1,4 +1,4 @@
-"""`predict.max_subjects`: two squares, a detector that knows them, and all that is written of them."""
+"""`predict.max_subjects`: two squares, a detector that knows them, and what is written."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAMES = 4
 
 
 class TwoSquares(nn.Module):
-    """Two cells on each square, one beside them far less sure; the surer square changes each frame."""
+    """Two cells on each square, one far less sure; the surer square changes each frame."""
 
     grid = 2
 
