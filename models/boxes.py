@@ -59,3 +59,11 @@ def boxes_from_pixels(boxes: Tensor, height: int, width: int) -> Tensor:
     size = boxes.new_tensor([width, height])
     centre = (boxes[:, :2] + boxes[:, 2:] / 2) / size
     return torch.cat([centre, boxes[:, 2:] / size], dim=1)
+
+
+def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of boxes (..., 4) with others (..., 4): (...)."""
+    low = torch.maximum(*(b[..., :2] - b[..., 2:] / 2 for b in (boxes, others)))
+    high = torch.minimum(*(b[..., :2] + b[..., 2:] / 2 for b in (boxes, others)))
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    return shared / (boxes[..., 2:].prod(dim=-1) + others[..., 2:].prod(dim=-1) - shared)

@@ -11,6 +11,7 @@ from torch import nn
 
 from models.detector import Detector
 from models.inpainter import Inpainter
+from models.known_background import BackgroundModel, KnownBackground
 from models.model import SegmentationModel
 from models.synthesis import Synthesis
 from pipeline.errors import BackdropError
@@ -19,6 +20,7 @@ from pipeline.store.atomic import read_json, write_bytes, write_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 VERSION = 1
+KNOWN_BACKGROUND = "backdrop.known_background"
 
 
 def build_model(params: TrainModel) -> SegmentationModel:
@@ -47,16 +49,23 @@ def save_network(folder: Path, module: nn.Module, config: dict[str, Any]) -> Non
     write_json(folder / CONFIG, {**config, "schema_version": VERSION})
 
 
-def load_inpainter(folder: Path) -> tuple[Inpainter, Network]:
+def load_inpainter(folder: Path) -> tuple[BackgroundModel, Network]:
     """The frozen inpainter of `artifacts/inpainter_rgb` or `_flow`, and its input size.
+
+    In `inpainter_rgb` there may be known backgrounds instead; they are called as the inpainter is.
 
     Raises:
         BackdropError: missing, damaged, or another network.
     """
-    config = _read_config(folder, "backdrop.inpainter")
-    network = Inpainter(int(config["channels"]))
+    config = _read_config(folder, "backdrop.inpainter", KNOWN_BACKGROUND)
+    size = Network.model_validate(config["network"])
+    network: BackgroundModel
+    if config["schema"] == KNOWN_BACKGROUND:
+        network = KnownBackground(len(config["backgrounds"]), size.height, size.width)
+    else:
+        network = Inpainter(int(config["channels"]))
     _load_weights(folder, network)
-    return network, Network.model_validate(config["network"])
+    return network, size
 
 
 def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
@@ -67,12 +76,12 @@ def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
     return model, Network.model_validate(config["network"])
 
 
-def _read_config(folder: Path, schema: str) -> dict[str, Any]:
+def _read_config(folder: Path, *schemas: str) -> dict[str, Any]:
     config: dict[str, Any] = read_json(folder / CONFIG)
     found = (config.get("schema"), config.get("schema_version"))
-    if found != (schema, VERSION):
+    if found not in [(schema, VERSION) for schema in schemas]:
         raise BackdropError(
-            f"holds '{found[0]} v{found[1]}', expected '{schema} v{VERSION}'",
+            f"holds '{found[0]} v{found[1]}', expected '{schemas[0]} v{VERSION}'",
             where=str(folder / CONFIG),
             remedy="run `dvc repro --force`",
         )

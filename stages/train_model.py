@@ -53,7 +53,7 @@ class ModelStep:
         flipped = bool(rng.integers(2))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         size = self.params.batch_size
-        if iteration < self.params.warmup_iterations:
+        if iteration < self.params.iterations_on_table:
             rows = rng.integers(0, len(self.table.frames), size)
             image = self._image(self.frames, self.table.frames[rows].tolist(), flipped)
             density = self.table.density[torch.from_numpy(rows).to(self.device)]
@@ -86,7 +86,7 @@ def main() -> None:
     checkpoint = Checkpoint(
         STAGE, fingerprint("stages.train_model", settings, _inputs(params)), compute.resume
     )
-    iterations = params.warmup_iterations + params.iterations
+    iterations = params.iterations_on_table + params.iterations
     training = Training(STAGE, model, step, iterations, params.learning_rate)
     train(training, compute, checkpoint)
     config = {

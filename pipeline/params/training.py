@@ -57,10 +57,23 @@ class Inpainter(Section):
         return self
 
 
+class RgbInpainter(Inpainter):
+    """What stands behind the subject in frames: inpainted (3.2), or known beforehand (3.1)."""
+
+    background: Literal["inpainted", "median", "image"] = Field(
+        "inpainted",
+        description="inpainted: from a hole's surroundings; median: of each video, for still "
+        "cameras; image: pictures in background_images",
+    )
+    background_images: str = Field(
+        "data/backgrounds", description="picture, or folder of such, one per camera"
+    )
+
+
 class TrainInpainter(Section):
     """The two inpainters: frames (rgb) and flow images (flow)."""
 
-    rgb: Inpainter = Inpainter()
+    rgb: RgbInpainter = RgbInpainter()
     flow: Inpainter = Inpainter()
 
 
@@ -142,6 +155,11 @@ class TrainModel(Section):
     synthesis: SynthesisParams = SynthesisParams()
     sampling: SamplingParams = SamplingParams()
     loss: LossParams = LossParams()
+
+    @property
+    def iterations_on_table(self) -> int:
+        """Iterations of the warm-up: it trains on G, so that there are none with O alone."""
+        return 0 if self.objective == "foreground_only" else self.warmup_iterations
 
     @model_validator(mode="after")
     def _exploration(self) -> Self:

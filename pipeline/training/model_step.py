@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.boxes import rectangle_mask
 from models.detector import Proposals
-from models.inpainter import Inpainter
+from models.known_background import BackgroundModel
 from models.model import SegmentationModel
 from models.objectives import (
     background_objective,
@@ -56,13 +56,13 @@ class Frozen:
     """What is trained before and constant here.
 
     Attributes:
-        rgb, flow: the inpainters; `flow` is None without optical flow.
+        rgb, flow: the inpainters; `rgb` may be a known background, `flow` is None without flow.
         rgb_spread, flow_spread: scales that bring both G to unit spread over cells.
         distance: L.
     """
 
-    rgb: Inpainter
-    flow: Inpainter | None
+    rgb: BackgroundModel
+    flow: BackgroundModel | None
     rgb_spread: float
     flow_spread: float
     distance: ReconstructionLoss
@@ -187,7 +187,7 @@ def _combine(
     return loss, terms
 
 
-def _inpaint(inpainter: Inpainter, image: Tensor, hole: Tensor, flipped: bool) -> Tensor:
+def _inpaint(inpainter: BackgroundModel, image: Tensor, hole: Tensor, flipped: bool) -> Tensor:
     """Fill the hole; a mirrored batch is mirrored back for the network that knows the place."""
     if flipped:
         image, hole = image.flip(3), hole.flip(3)

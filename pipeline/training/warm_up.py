@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.inpainter import Inpainter
+from models.known_background import BackgroundModel
 from models.model import SegmentationModel
 from models.objectives import exact_background_objective, probability_prior
 from pipeline.params.training import TrainModel
@@ -42,9 +42,9 @@ class ErrorTable:
 
 def build_table(
     model: SegmentationModel,
-    inpainter: Inpainter,
+    inpainter: BackgroundModel,
     frames: TrainingFrames,
-    flow: tuple[Inpainter, TrainingFrames, Tensor] | None,
+    flow: tuple[BackgroundModel, TrainingFrames, Tensor] | None,
     params: TrainModel,
     rng: np.random.Generator,
     device: torch.device,
@@ -99,7 +99,7 @@ def warm_up_loss(
 
 def _errors(
     label: str,
-    inpainter: Inpainter,
+    inpainter: BackgroundModel,
     frames: TrainingFrames,
     chosen: np.ndarray,
     boxes: Tensor,
