@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.boxes import rectangle_mask
 from models.detector import Detector, Proposals
+from models.extent import mask_extent
 from models.known_background import BackgroundModel
 from models.selection import Limits, select
 from models.spatial_transformer import crop, focal_bump, uncrop
@@ -90,20 +91,26 @@ class SegmentationModel(nn.Module):
 
     @torch.no_grad()
     def predict(
-        self, image: Tensor, inpainter: BackgroundModel, limits: Limits = ONE
+        self, image: Tensor, inpainter: BackgroundModel, limits: Limits = ONE, looks: int = 1
     ) -> Prediction:
-        """Segment the boxes of the most probable cells: (B, 3, H, W) in [0, 1].
+        """Segment the boxes of the most probable cells.
 
         All subjects' holes are inpainted together, so that none is in another's background.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+            inpainter: fills the holes.
+            limits: how many subjects.
+            looks: each after the first looks again, at the box of the mask found before: D's boxes
+                are loose and at times cut a limb off. The image is the same one.
         """
         proposals: Proposals = self.detector(image)
         cells, found = select(proposals, limits)
         boxes = [proposals.box_at(cell) for cell in cells.unbind(dim=1)]
-        holes = [
-            rectangle_mask(box, *image.shape[2:]) for box in boxes
-        ]  # of the first, if not found
-        background = inpainter(image, torch.stack(holes).amax(dim=0)).clamp(0, 1)
-        masks = [self.synthesise(image, box, background)[1] for box in boxes]
+        background, masks = self._look(image, boxes, inpainter)
+        for _ in range(looks - 1):
+            boxes = [mask_extent(mask[:, 0], self.detector.scale_min) for mask in masks]
+            background, masks = self._look(image, boxes, inpainter)
         return Prediction(
             proposals.probability,
             cells,
@@ -112,3 +119,11 @@ class SegmentationModel(nn.Module):
             torch.cat(masks, dim=1) * found[:, :, None, None],
             background,
         )
+
+    def _look(
+        self, image: Tensor, boxes: list[Tensor], inpainter: BackgroundModel
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Background (B, 3, H, W) behind all boxes (B, 4), and each one's mask (B, 1, H, W)."""
+        holes = [rectangle_mask(box, *image.shape[2:]) for box in boxes]
+        background = inpainter(image, torch.stack(holes).amax(dim=0)).clamp(0, 1)
+        return background, [self.synthesise(image, box, background)[1] for box in boxes]

@@ -23,8 +23,6 @@ from torch import Tensor
 
 from models.sampling import leave_one_out
 
-TAIL = 0.01
-"""Share of the mass that may lie beyond each side of its extent."""
 MARGIN = 1.15
 """Of a box around what moves in it: above 1 / (1 - 2 TAIL), or a cut-off subject would stay so."""
 
@@ -85,33 +83,6 @@ def flow_objective(weights: Tensor, mask: Tensor, flow_error: Tensor) -> Tensor:
     return (weights.detach() * unexplained).mean()
 
 
-def extent(evidence: Tensor) -> Tensor:
-    """The box that a map's mass fills, with a margin.
-
-    Per axis the range between two quantiles. A subject cut off by the hole fills it and asks for a
-    larger box; a compact one in a large hole for a smaller.
-
-    Args:
-        evidence: (B, H, W), not negative, no gradient.
-
-    Returns:
-        (B, 4) `cx, cy, sx, sy`.
-    """
-    mass = evidence + 1e-9
-    x_low, x_high = _quantile_range(mass.sum(dim=1))
-    y_low, y_high = _quantile_range(mass.sum(dim=2))
-    centre = [(x_low + x_high) / 2, (y_low + y_high) / 2]
-    return torch.stack([*centre, MARGIN * (x_high - x_low), MARGIN * (y_high - y_low)], dim=1)
-
-
-def _quantile_range(mass: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a share of TAIL of the mass (B, N) lies before, and after; in shares of the axis."""
-    share = mass.cumsum(dim=1) / mass.sum(dim=1, keepdim=True)
-    low = (share < TAIL).sum(dim=1)
-    high = (share < 1 - TAIL).sum(dim=1) + 1
-    return low / mass.shape[1], high / mass.shape[1]
-
-
 def box_fit(weights: Tensor, boxes: Tensor, extents: Tensor) -> Tensor:
     """Distance of the drawn boxes from the extents of what moves in them; trains b alone.
 
@@ -122,7 +93,7 @@ def box_fit(weights: Tensor, boxes: Tensor, extents: Tensor) -> Tensor:
     Args:
         weights: (B, J) a constant here: p/q times the trust in each extent.
         boxes: (B, J, 4), with gradient.
-        extents: (B, J, 4) of `extent`.
+        extents: (B, J, 4) of `models.extent`, with MARGIN.
     """
     return (weights.detach()[..., None] * (boxes - extents).abs()).mean()
 

@@ -42,8 +42,10 @@ class Synthesis(nn.Module):
         self.up2 = nn.Sequential(conv_block(2 * c4, c2), upsample(), conv_block(c2, c2))
         self.up1 = nn.Sequential(conv_block(2 * c2, c1), upsample(), conv_block(c1, c1))
         # Until S has learnt better, the mask is what differs: a threshold on the distance.
-        self.gain = nn.Parameter(torch.tensor(8.0))
-        self.offset = nn.Parameter(torch.tensor(0.4))
+        # Soft, so that what is learnt can overrule it: at a gain of 8 the mask kept the holes where
+        # the subject has the colours of what is behind it (docs/experiments.md).
+        self.gain = nn.Parameter(torch.tensor(3.0))
+        self.offset = nn.Parameter(torch.tensor(0.5))
         self.mask = nn.Sequential(conv_block(2 * c1, c1), nn.Conv2d(c1, 1, 3, padding=1))
 
     def forward(self, window: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:

@@ -86,7 +86,7 @@ def work(job: Job[Settings], path: Path, advance: Advance) -> None:
         for first in range(0, reader.count, params.batch_size):
             some = range(first, min(first + params.batch_size, reader.count))
             images = np.stack([fit(reader.read(i), size.height, size.width) for i in some])
-            prediction = _predict(images, model, background, device, limits)
+            prediction = _predict(images, model, background, device, (limits, params.looks))
             writer.write(first, prediction)
             if instances:
                 instances.write(first, prediction)
@@ -99,10 +99,10 @@ def _predict(
     model: SegmentationModel,
     background: BackgroundModel,
     device: torch.device,
-    limits: Limits,
+    how: tuple[Limits, int],
 ) -> Prediction:
     batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-    return model.predict(batch, background, limits)
+    return model.predict(batch, background, *how)
 
 
 class _Writer:

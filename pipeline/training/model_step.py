@@ -13,12 +13,13 @@ from torch import Tensor
 
 from models.boxes import rectangle_mask
 from models.detector import Proposals
+from models.extent import extent
 from models.known_background import BackgroundModel
 from models.model import SegmentationModel
 from models.objectives import (
+    MARGIN,
     background_objective,
     box_fit,
-    extent,
     flow_objective,
     foreground_objective,
     mask_prior,
@@ -173,7 +174,7 @@ def _combine(
         terms["mask_prior"] = mask_prior(mask, weight.mask_prior, weight.mask_prior_lambda)
         terms["flow_mask"] = flow_objective(weights, draws.mask, draws.flow_error)
         # Squared, so that the faint errors of a large background weigh nothing.
-        extents = extent(draws.flow_error.flatten(0, 1).square()).view_as(draws.box)
+        extents = extent(draws.flow_error.flatten(0, 1).square(), MARGIN).view_as(draws.box)
         terms["box_fit"] = box_fit(weights * draws.trust, draws.box, extents)
         loss = loss + terms["foreground"] + weight.mask_prior_weight * terms["mask_prior"]
         loss = loss + weight.flow_mask * terms["flow_mask"] + weight.box_fit * terms["box_fit"]

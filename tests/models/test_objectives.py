@@ -3,12 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.boxes import rectangle_mask
 from models.objectives import (
-    MARGIN,
     box_fit,
     exact_background_objective,
-    extent,
     flow_objective,
     mask_prior,
     probability_prior,
@@ -43,24 +40,6 @@ def test_exact_objective_moves_probability_to_the_worst_inpainted_cell():
     exact_background_objective(logits.softmax(dim=1), density).backward()
     assert logits.grad.argmin().item() == 1  # descent raises it
     assert (logits.grad[0, [0, 2, 3]] > 0).all()
-
-
-def test_extent_of_a_rectangle_is_its_place_and_its_sides_with_a_margin():
-    evidence = torch.zeros(1, 120, 160)
-    evidence[:, 30:90, 40:80] = 0.8
-    cx, cy, sx, sy = extent(evidence)[0].tolist()
-    assert (cx, cy) == pytest.approx((60 / 160, 60 / 120), abs=1e-2)
-    assert (sx, sy) == pytest.approx((MARGIN * 40 / 160, MARGIN * 60 / 120), rel=0.03)
-
-
-def test_what_fills_the_hole_asks_for_a_box_larger_than_it_was():
-    box = torch.tensor([[0.5, 0.5, 0.4, 0.6]])
-    hole = rectangle_mask(box, 100, 100)[:, 0]
-    assert (extent(hole)[0, 2:] > 1.15 * box[0, 2:]).all()
-
-
-def test_extent_of_nothing_is_finite():
-    assert torch.isfinite(extent(torch.zeros(2, 8, 8))).all()
 
 
 def test_flow_objective_wants_the_mask_where_something_moves_and_nowhere_else():
