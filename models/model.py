@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.boxes import rectangle_mask
 from models.detector import Detector
+from models.direct_detector import DirectDetector
 from models.inpainter import Inpainter
 from models.spatial_transformer import crop, focal_bump, uncrop
 from models.synthesis import Synthesis
@@ -45,7 +46,9 @@ class SegmentationModel(nn.Module):
 
     bump: Tensor
 
-    def __init__(self, detector: Detector, synthesis: Synthesis, window: int, focal: bool) -> None:
+    def __init__(
+        self, detector: Detector | DirectDetector, synthesis: Synthesis, window: int, focal: bool
+    ) -> None:
         super().__init__()
         self.detector, self.synthesis, self.window = detector, synthesis, window
         bump = focal_bump(window, window) if focal else torch.ones(1, 1, window, window)
