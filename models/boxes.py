@@ -72,7 +72,7 @@ def rectangle_with_gradient(
     depth_y = (scale * sy / 2 - (y - cy).abs()) * height
     soft_x, soft_y = ((depth / EDGE).clamp(0, 1) for depth in (depth_x, depth_y))
     soft = soft_y[:, None, :, None] * soft_x[:, None, None, :]
-    return rectangle_mask(boxes, height, width, scale) + soft - soft.detach()
+    return rectangle_mask(boxes, height, width, scale) + (soft - soft.detach())
 
 
 def boxes_to_pixels(boxes: Tensor, height: int, width: int) -> Tensor:

@@ -96,7 +96,7 @@ class SamplingParams(Section):
     """Monte Carlo estimate of the expectation over cells (3.3)."""
 
     method: Literal["importance", "uniform", "gumbel_softmax", "exact"] = Field(
-        "importance", description="exact: Eq. (2) over all cells; C inpaintings an image, to test"
+        "importance", description="exact: all cells, Eq. (2), slow"
     )
     samples: PositiveInt = Field(1, description="J, cells drawn per image")
     epsilon: float = Field(0.002, ge=0.0, lt=0.25, description="Eq. (6); times C below 1")
@@ -109,7 +109,7 @@ class LossParams(Section):
     pixel: NonNegative = 1.0
     perceptual: NonNegative = 2.0
     perceptual_encoder: Literal["imagenet", "resnet18", "resnet50"] = Field(
-        "imagenet", description="network of the perceptual features; the paper's: resnet18"
+        "imagenet", description="of the perceptual features"
     )
     perceptual_encoder_weights: str = Field("auto", description="auto: ImageNet's | a file")
     flow: NonNegative = Field(1.0, description="of the flow background objective; 0: without flow")
@@ -141,13 +141,13 @@ class TrainModel(Section):
         "disentangled"
     )
     proposals: Literal["grid", "direct"] = Field(
-        "grid", description="direct: D regresses one box and no p (Fig. 10d); no warm-up then"
+        "grid", description="direct: D regresses one box and no p (Fig. 10d)"
     )
     encoder: Literal["none", "imagenet", "resnet18", "resnet50"] = Field(
-        "none", description="of D and S; none: from scratch; imagenet: EfficientNet-Lite0"
+        "none", description="of D and S; none: ours; imagenet: EfficientNet-Lite0"
     )
     encoder_weights: str = Field(
-        "auto", description="auto: ImageNet's | random | a file, docs in weights/encoder/README.md"
+        "auto", description="auto: ImageNet's | random | a file, see weights/encoder/README.md"
     )
     recolour: bool = Field(True, description="recolour what differs from the inpainted background")
     detector: DetectorParams = DetectorParams()
