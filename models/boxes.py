@@ -12,6 +12,8 @@ from torch import Tensor
 
 HOLE_SCALE = 1.1
 """The erased window over the box (3.4): raises the chance that the object is fully covered."""
+EDGE = 2.0
+"""px inside its border over which the gradient of a hole is spread."""
 
 
 def cell_centres(grid: int) -> Tensor:
@@ -26,6 +28,11 @@ def cell_centres(grid: int) -> Tensor:
     ticks = (torch.arange(grid) + 0.5) / grid
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)
+
+
+def initial_boxes(grid: int, scale: float) -> Tensor:
+    """(C, 4) D's boxes before training: at their cells' centres, all with sides of `scale`."""
+    return torch.cat([cell_centres(grid), torch.full((grid * grid, 2), scale)], dim=1)
 
 
 def rectangle_mask(boxes: Tensor, height: int, width: int, scale: float = HOLE_SCALE) -> Tensor:
@@ -45,6 +52,27 @@ def rectangle_mask(boxes: Tensor, height: int, width: int, scale: float = HOLE_S
     inside_x = (x - cx).abs() <= scale * sx / 2  # (B, W)
     inside_y = (y - cy).abs() <= scale * sy / 2  # (B, H)
     return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(boxes.dtype)
+
+
+def rectangle_with_gradient(
+    boxes: Tensor, height: int, width: int, scale: float = HOLE_SCALE
+) -> Tensor:
+    """`rectangle_mask` in value, with the gradient of one whose edges fall over `EDGE` px.
+
+    For the ablations in which a hole's place is not a constant. What is inpainted in it remains
+    one: the inpainter sees the discrete hole.
+
+    Returns:
+        (B, 1, H, W).
+    """
+    cx, cy, sx, sy = (value[:, None] for value in boxes.unbind(dim=1))
+    x = (torch.arange(width, device=boxes.device) + 0.5) / width
+    y = (torch.arange(height, device=boxes.device) + 0.5) / height
+    depth_x = (scale * sx / 2 - (x - cx).abs()) * width  # px from the edge, positive inside
+    depth_y = (scale * sy / 2 - (y - cy).abs()) * height
+    soft_x, soft_y = ((depth / EDGE).clamp(0, 1) for depth in (depth_x, depth_y))
+    soft = soft_y[:, None, :, None] * soft_x[:, None, None, :]
+    return rectangle_mask(boxes, height, width, scale) + (soft - soft.detach())
 
 
 def boxes_to_pixels(boxes: Tensor, height: int, width: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.boxes import rectangle_mask
 from models.detector import Detector, Proposals
+from models.direct_detector import DirectDetector
 from models.extent import mask_extent
 from models.known_background import BackgroundModel
 from models.selection import Limits, select
@@ -67,7 +68,9 @@ class SegmentationModel(nn.Module):
 
     bump: Tensor
 
-    def __init__(self, detector: Detector, synthesis: Synthesis, window: int, focal: bool) -> None:
+    def __init__(
+        self, detector: Detector | DirectDetector, synthesis: Synthesis, window: int, focal: bool
+    ) -> None:
         super().__init__()
         self.detector, self.synthesis, self.window = detector, synthesis, window
         bump = focal_bump(window, window) if focal else torch.ones(1, 1, window, window)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from models.backbones import Stages, make_stages
 from models.detector import Detector
+from models.direct_detector import DirectDetector
 from models.inpainter import Inpainter
 from models.known_background import BackgroundModel, KnownBackground
 from models.model import SegmentationModel
@@ -24,22 +27,35 @@ KNOWN_BACKGROUND = "backdrop.known_background"
 
 
 def build_model(params: TrainModel) -> SegmentationModel:
-    """D and S, untrained."""
-    detector, synthesis = params.detector, params.synthesis
+    """D and S, untrained: `pipeline/encoder_weights.py` gives their encoders published weights."""
+    synthesis = params.synthesis
     return SegmentationModel(
-        Detector(
-            detector.grid,
-            detector.channels,
-            detector.scale_min,
-            detector.scale_max,
-            detector.offset_limit,
-            detector.scale_initial,
-            detector.encoder == "imagenet",
-        ),
-        Synthesis(synthesis.channels, synthesis.see_background),
+        _detector(params),
+        Synthesis(synthesis.channels, synthesis.see_background, _stages(params)),
         synthesis.window,
         synthesis.focal,
     )
+
+
+def _detector(params: TrainModel) -> Detector | DirectDetector:
+    of = params.detector
+    if params.proposals == "direct":
+        return DirectDetector(
+            of.grid, of.channels, of.scale_min, of.scale_max, of.scale_initial, _stages(params)
+        )
+    return Detector(
+        of.grid,
+        of.channels,
+        of.scale_min,
+        of.scale_max,
+        of.offset_limit,
+        of.scale_initial,
+        _stages(params),
+    )
+
+
+def _stages(params: TrainModel) -> Stages | None:
+    return None if params.encoder == "none" else make_stages(params.encoder)
 
 
 def save_network(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
@@ -71,7 +87,15 @@ def load_inpainter(folder: Path) -> tuple[BackgroundModel, Network]:
 def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
     """The trained D and S of `artifacts/model`, and their input size; raises as above."""
     config = _read_config(folder, "backdrop.model")
-    model = build_model(TrainModel.model_validate(config["train_model"]))
+    try:
+        params = TrainModel.model_validate(config["train_model"])
+    except ValidationError as error:
+        raise BackdropError(
+            f"is of another version of Backdrop ({error.errors()[0]['msg']})",
+            where=str(folder / CONFIG),
+            remedy="run `dvc repro` to train again",
+        ) from error
+    model = build_model(params)
     _load_weights(folder, model)
     return model, Network.model_validate(config["network"])
 

@@ -101,8 +101,10 @@ def draw_detection(
         image: (H, W, 3).
         box: (4,) `x, y, w, h`.
         cell: index of the winning cell.
-        probability: (C,).
+        probability: (C,); with C = 1 (direct regression) the box is all.
     """
+    if len(probability) == 1:
+        return draw_box(image, box)
     drawn = draw_box(draw_dots(image, probability), box)
     return draw_offset(drawn, cell, len(probability), box)
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.boxes import initial_boxes
 from models.known_background import BackgroundModel
 from models.model import SegmentationModel
 from models.objectives import exact_background_objective, probability_prior
@@ -41,7 +42,6 @@ class ErrorTable:
 
 
 def build_table(
-    model: SegmentationModel,
     inpainter: BackgroundModel,
     frames: TrainingFrames,
     flow: tuple[BackgroundModel, TrainingFrames, Tensor] | None,
@@ -56,7 +56,7 @@ def build_table(
     """
     count = min(params.warmup_frames, len(frames))
     chosen = np.sort(rng.choice(len(frames), count, replace=False))
-    boxes = model.detector.initial_boxes()
+    boxes = initial_boxes(params.detector.grid, params.detector.scale_initial).to(device)
     rgb = _errors("inpaint all cells (rgb)", inpainter, frames, chosen, boxes, device)
     rgb_scale = error_scale(rgb)
     density, flow_scale = rgb / rgb_scale.spread, None
