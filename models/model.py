@@ -8,29 +8,52 @@ import torch
 from torch import Tensor, nn
 
 from models.boxes import rectangle_mask
-from models.detector import Detector
-from models.inpainter import Inpainter
+from models.detector import Detector, Proposals
+from models.direct_detector import DirectDetector
+from models.extent import mask_extent
+from models.known_background import BackgroundModel
+from models.selection import Limits, select
 from models.spatial_transformer import crop, focal_bump, uncrop
 from models.synthesis import Synthesis
+
+ONE = Limits()
+"""The single subject that the model is trained on."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One subject per image.
+    """The subjects of each image, by falling probability; one unless more were asked for.
 
     Attributes:
         probability: (B, C) of the cells.
-        cell: (B,) the most probable one.
-        box: (B, 4) `cx, cy, sx, sy` as shares of the image.
-        mask: (B, 1, H, W) soft mask in [0, 1].
-        background: (B, 3, H, W) the image with the box's hole inpainted.
+        cells: (B, K) of the subjects.
+        found: (B, K) bool, false where an image has fewer than K.
+        boxes: (B, K, 4) `cx, cy, sx, sy` as shares of the image.
+        masks: (B, K, H, W) soft masks in [0, 1]; 0 where not found.
+        background: (B, 3, H, W) the image with the box's hole inpainted, or the known background.
     """
 
     probability: Tensor
-    cell: Tensor
-    box: Tensor
-    mask: Tensor
+    cells: Tensor
+    found: Tensor
+    boxes: Tensor
+    masks: Tensor
     background: Tensor
+
+    @property
+    def cell(self) -> Tensor:
+        """(B,) the most probable cell."""
+        return self.cells[:, 0]
+
+    @property
+    def box(self) -> Tensor:
+        """(B, 4) its box."""
+        return self.boxes[:, 0]
+
+    @property
+    def mask(self) -> Tensor:
+        """(B, 1, H, W) soft mask of all subjects together."""
+        return self.masks.amax(dim=1, keepdim=True)
 
 
 class SegmentationModel(nn.Module):
@@ -45,7 +68,9 @@ class SegmentationModel(nn.Module):
 
     bump: Tensor
 
-    def __init__(self, detector: Detector, synthesis: Synthesis, window: int, focal: bool) -> None:
+    def __init__(
+        self, detector: Detector | DirectDetector, synthesis: Synthesis, window: int, focal: bool
+    ) -> None:
         super().__init__()
         self.detector, self.synthesis, self.window = detector, synthesis, window
         bump = focal_bump(window, window) if focal else torch.ones(1, 1, window, window)
@@ -68,11 +93,40 @@ class SegmentationModel(nn.Module):
         return foreground, mask
 
     @torch.no_grad()
-    def predict(self, image: Tensor, inpainter: Inpainter) -> Prediction:
-        """Segment the most probable cell's box: (B, 3, H, W) in [0, 1]."""
-        proposals = self.detector(image)
-        cell = proposals.logits.argmax(dim=1)
-        box = proposals.box_at(cell)
-        background = inpainter(image, rectangle_mask(box, *image.shape[2:])).clamp(0, 1)
-        _, mask = self.synthesise(image, box, background)
-        return Prediction(proposals.probability, cell, box, mask, background)
+    def predict(
+        self, image: Tensor, inpainter: BackgroundModel, limits: Limits = ONE, looks: int = 1
+    ) -> Prediction:
+        """Segment the boxes of the most probable cells.
+
+        All subjects' holes are inpainted together, so that none is in another's background.
+
+        Args:
+            image: (B, 3, H, W) in [0, 1].
+            inpainter: fills the holes.
+            limits: how many subjects.
+            looks: each after the first looks again, at the box of the mask found before: D's boxes
+                are loose and at times cut a limb off. The image is the same one.
+        """
+        proposals: Proposals = self.detector(image)
+        cells, found = select(proposals, limits)
+        boxes = [proposals.box_at(cell) for cell in cells.unbind(dim=1)]
+        background, masks = self._look(image, boxes, inpainter)
+        for _ in range(looks - 1):
+            boxes = [mask_extent(mask[:, 0], self.detector.scale_min) for mask in masks]
+            background, masks = self._look(image, boxes, inpainter)
+        return Prediction(
+            proposals.probability,
+            cells,
+            found,
+            torch.stack(boxes, dim=1),
+            torch.cat(masks, dim=1) * found[:, :, None, None],
+            background,
+        )
+
+    def _look(
+        self, image: Tensor, boxes: list[Tensor], inpainter: BackgroundModel
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Background (B, 3, H, W) behind all boxes (B, 4), and each one's mask (B, 1, H, W)."""
+        holes = [rectangle_mask(box, *image.shape[2:]) for box in boxes]
+        background = inpainter(image, torch.stack(holes).amax(dim=0)).clamp(0, 1)
+        return background, [self.synthesise(image, box, background)[1] for box in boxes]

@@ -5,13 +5,16 @@ Symbols: p probabilities of cells, b boxes, S synthesis, I inpainter; `weights` 
 | term | formula | gradient to | never to |
 |---|---|---|---|
 | foreground O, Eq. (3, 5) | p/q * L(F, I) | b, S | p, I |
-| background G, Eq. (4) | -p/q * L(I(I, b), I) / a(b) | p | b, S, I |
-| probability prior (3.4) | -sum p^2 | p | |
+| background G, Eq. (4), of frames and of flow | -p/q * L(I(I, b), I) / a(b) | p | b, S, I |
+| probability prior (3.4) | -sum p^2 | p | b, S, I |
+| mask prior L_v, Eq. (7) | abs(mean(T^-1(S)) - lambda) + lambda | S; b by its area | p, I |
 | flow objective (ours) | p/q * mean((1 - T^-1(S))^2 E_f) | b, S | p, I |
 | box fit (ours) | abs(b - extent of E_f) | b | p, S, I |
-| mask prior L_v, Eq. (7) | abs(mean(T^-1(S)) - lambda) + lambda | S | |
 
-That is the paper's *disentangled* training. `joint` lets every gradient flow.
+That is the paper's *disentangled* training, in which the hole of I(I, b) is a constant. `joint`
+lets every gradient flow: O also to p, G also to b through the hole's edges and area, and O to b
+through the hole that its background has. What is filled into a hole stays constant: the inpainter
+sees a discrete one. With direct regression there is no p, and G trains b as in `joint`.
 """
 
 from __future__ import annotations
@@ -23,8 +26,6 @@ from torch import Tensor
 
 from models.sampling import leave_one_out
 
-TAIL = 0.01
-"""Share of the mass that may lie beyond each side of its extent."""
 MARGIN = 1.15
 """Of a box around what moves in it: above 1 / (1 - 2 TAIL), or a cut-off subject would stay so."""
 
@@ -45,21 +46,23 @@ def foreground_objective(weights: Tensor, loss: Tensor, to_probability: bool) ->
 def background_objective(weights: Tensor, error_density: Tensor) -> Tensor:
     """G: minus the inpainting error per area over the drawn boxes. Eq. (4) through Eq. (5).
 
+    The other draws' mean is taken from the error and given back outside the weights: value and
+    gradient stay those of the plain estimate in expectation, with far less variance.
+
     Args:
         weights: (B, J) p/q, with gradient to p.
-        error_density: (B, J) L(I(I, b), I) / a(b). A constant for the disentangled training; the
-            other draws' mean is subtracted from it (see `leave_one_out`).
+        error_density: (B, J) L(I(I, b), I) / a(b). A constant for the disentangled training.
     """
-    baseline = error_density - leave_one_out(error_density.detach())
-    return -(weights * (error_density - baseline.detach())).mean()
+    baseline = leave_one_out(error_density.detach())
+    return -(weights * (error_density - baseline) + baseline).mean()
 
 
 def exact_background_objective(probability: Tensor, error_density: Tensor) -> Tensor:
-    """G as the sum over all cells, Eq. (2)'s form, for tables of errors computed beforehand.
+    """G as the sum over all cells, Eq. (2)'s form.
 
     Args:
         probability: (B, C), with gradient.
-        error_density: (B, C), a constant.
+        error_density: (B, C) as in `background_objective`, of every cell.
     """
     return -(probability * error_density).sum(dim=1).mean()
 
@@ -85,33 +88,6 @@ def flow_objective(weights: Tensor, mask: Tensor, flow_error: Tensor) -> Tensor:
     return (weights.detach() * unexplained).mean()
 
 
-def extent(evidence: Tensor) -> Tensor:
-    """The box that a map's mass fills, with a margin.
-
-    Per axis the range between two quantiles. A subject cut off by the hole fills it and asks for a
-    larger box; a compact one in a large hole for a smaller.
-
-    Args:
-        evidence: (B, H, W), not negative, no gradient.
-
-    Returns:
-        (B, 4) `cx, cy, sx, sy`.
-    """
-    mass = evidence + 1e-9
-    x_low, x_high = _quantile_range(mass.sum(dim=1))
-    y_low, y_high = _quantile_range(mass.sum(dim=2))
-    centre = [(x_low + x_high) / 2, (y_low + y_high) / 2]
-    return torch.stack([*centre, MARGIN * (x_high - x_low), MARGIN * (y_high - y_low)], dim=1)
-
-
-def _quantile_range(mass: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a share of TAIL of the mass (B, N) lies before, and after; in shares of the axis."""
-    share = mass.cumsum(dim=1) / mass.sum(dim=1, keepdim=True)
-    low = (share < TAIL).sum(dim=1)
-    high = (share < 1 - TAIL).sum(dim=1) + 1
-    return low / mass.shape[1], high / mass.shape[1]
-
-
 def box_fit(weights: Tensor, boxes: Tensor, extents: Tensor) -> Tensor:
     """Distance of the drawn boxes from the extents of what moves in them; trains b alone.
 
@@ -122,23 +98,26 @@ def box_fit(weights: Tensor, boxes: Tensor, extents: Tensor) -> Tensor:
     Args:
         weights: (B, J) a constant here: p/q times the trust in each extent.
         boxes: (B, J, 4), with gradient.
-        extents: (B, J, 4) of `extent`.
+        extents: (B, J, 4) of `models.extent`, with MARGIN.
     """
     return (weights.detach()[..., None] * (boxes - extents).abs()).mean()
 
 
 def mask_prior(mask: Tensor, kind: MaskPrior, target: float) -> Tensor:
-    """Prior on the mask's average over the image (3.4, Table 3).
+    """Prior on each mask's average over the image (3.4, Table 3).
 
     Args:
-        mask: (B, 1, H, W) T^-1(S) in [0, 1].
+        mask: (..., H, W) T^-1(S) in [0, 1].
         kind: `v` Eq. (7); `l1` the average; `l2` the average of squares; `none` zero.
         target: lambda, the average below which the mask is pushed up.
+
+    Returns:
+        (...).
     """
     if kind == "v":
-        return ((mask.mean(dim=(1, 2, 3)) - target).abs() + target).mean()  # Eq. (7)
+        return (mask.mean(dim=(-2, -1)) - target).abs() + target  # Eq. (7)
     if kind == "l1":
-        return mask.mean()
+        return mask.mean(dim=(-2, -1))
     if kind == "l2":
-        return mask.square().mean()
-    return torch.zeros((), device=mask.device)
+        return mask.square().mean(dim=(-2, -1))
+    return mask.new_zeros(mask.shape[:-2])

@@ -1,10 +1,10 @@
-"""Perceptual features for L (3.4): ImageNet features, scaled so that every map counts alike."""
+"""Perceptual features for L (3.4): an ImageNet network's, scaled so that every map counts alike."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
-from models.backbones import EfficientNetStages
+from models.backbones import Stages
 
 
 class PerceptualFeatures(nn.Module):
@@ -12,11 +12,14 @@ class PerceptualFeatures(nn.Module):
 
     Each is divided by its own standard deviation over the batch's pixels: the distance is in
     standardised units, as the pixel loss is, and the paper's 1:2 keeps its meaning.
+
+    Args:
+        stages: a trained network's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Stages) -> None:
         super().__init__()
-        self.stages = EfficientNetStages().eval().requires_grad_(False)
+        self.stages = stages.eval().requires_grad_(False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) standardised to three maps."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Method = Literal["importance", "uniform", "gumbel_softmax"]
+Method = Literal["importance", "uniform", "gumbel_softmax", "exact"]
 
 
 def proposal_distribution(p: Tensor, epsilon: float) -> Tensor:
@@ -42,8 +42,9 @@ def draw(
     Args:
         logits: (B, C).
         method: `importance` q of Eq. (6); `uniform` q = 1/C; `gumbel_softmax` the straight-through
-            estimator of Jang et al. 2017 (biased gradient; the paper's alternative).
-        samples: J.
+            estimator of Jang et al. 2017 (biased gradient; the paper's alternative); `exact` every
+            cell once, with weights that make the mean over them the sum of Eq. (2).
+        samples: J; C for `exact`.
         epsilon: of Eq. (6).
         temperature: of `gumbel_softmax`.
         generator: source of randomness.
@@ -52,6 +53,8 @@ def draw(
         cells (B, J) int64, and weights (B, J): p/q, with gradient to the logits.
     """
     p = logits.softmax(dim=1)
+    if method == "exact":
+        return torch.arange(p.shape[1], device=p.device).expand_as(p), p * p.shape[1]  # Eq. (2)
     if method == "gumbel_softmax":
         return _gumbel(logits, samples, temperature, generator)
     if method == "importance":
@@ -63,24 +66,20 @@ def draw(
 
 
 def leave_one_out(values: Tensor) -> Tensor:
-    """Subtract from each draw's value the mean of other draws: of its image, or of its batch.
+    """The mean of a draw's other draws, of its image or, with J = 1, of its batch: a baseline.
 
     The gradients of p sum to zero over the cells, so that a constant may be subtracted without
     bias; other draws are independent of this one, and their mean takes away most of the variance.
 
     Args:
-        values: (B, J), no gradient. With J = 1 the other images' draws serve.
+        values: (B, J), no gradient.
+
+    Returns:
+        (B, J); zero for the only draw of a batch.
     """
-    if values.shape[1] == 1:
-        return _minus_mean_of_others(values, dim=0)
-    return _minus_mean_of_others(values, dim=1)
-
-
-def _minus_mean_of_others(values: Tensor, dim: int) -> Tensor:
-    count = values.shape[dim]
-    if count == 1:
-        return values
-    return values - (values.sum(dim=dim, keepdim=True) - values) / (count - 1)
+    dim = 0 if values.shape[1] == 1 else 1
+    others = values.shape[dim] - 1
+    return (values.sum(dim=dim, keepdim=True) - values) / max(others, 1)
 
 
 def _gumbel(

@@ -46,7 +46,7 @@ def focal_bump(height: int, width: int, device: torch.device | None = None) -> T
     """A smooth window, 1 in the middle and 0 at the border, that multiplies the mask of S.
 
     What lies near the box's border is dimmed, so that the reconstruction improves when the box
-    moves onto the object: the gradient that pulls the box. Flat in the middle (a fourth power), for
+    moves onto the object: the gradient that pulls the box. It is flat in the middle (1 - x^8), for
     the mask itself must not be shaped by it.
 
     Returns:

@@ -13,9 +13,52 @@ Its mask starts as background subtraction and is refined from there.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.backbones import Stages
 from models.layers import conv_block, standardise, upsample
+
+
+class WindowEncoder(nn.Module):
+    """What S sees, as maps at full, half, quarter and an eighth of the window's resolution.
+
+    Args:
+        inputs: channels seen, 3 or, with the inpainted window and the difference, 9.
+        channels: of the full resolution; twice and four times as many deeper.
+        stages: encoder of the window to start from; None: from scratch.
+    """
+
+    def __init__(self, inputs: int, channels: int, stages: Stages | None) -> None:
+        super().__init__()
+        self.stages = stages
+        c1, c2, c4 = channels, 2 * channels, 4 * channels
+        self.enter = conv_block(inputs, c1)
+        if stages is None:
+            self.down = nn.ModuleList(
+                nn.Sequential(conv_block(first, then, stride=2), conv_block(then, then))
+                for first, then in ((c1, c2), (c2, c4), (c4, c4))
+            )
+        else:  # a published encoder sees three channels; the difference joins its maps
+            self.down = nn.ModuleList(
+                conv_block(width + (inputs > 3) * 3, then)
+                for width, then in zip(stages.channels, (c2, c4, c4), strict=True)
+            )
+
+    def forward(self, seen: Tensor) -> list[Tensor]:
+        """(B, inputs, h, w) standardised: window, inpainted window, absolute difference."""
+        maps = [self.enter(seen)]
+        if self.stages is None:
+            for down in self.down:
+                maps.append(down(maps[-1]))
+            return maps
+        difference = seen[:, 6:]
+        for down, x in zip(self.down, self.stages(seen[:, :3]), strict=True):
+            if difference.shape[1] > 0:
+                difference = F.avg_pool2d(difference, 2)
+                x = torch.cat([x, difference], dim=1)
+            maps.append(down(x))
+        return maps
 
 
 class Synthesis(nn.Module):
@@ -24,16 +67,14 @@ class Synthesis(nn.Module):
     Args:
         channels: of the first layer.
         see_background: take the inpainted window as a second input.
+        stages: encoder of the window to start from; None: from scratch.
     """
 
-    def __init__(self, channels: int, see_background: bool) -> None:
+    def __init__(self, channels: int, see_background: bool, stages: Stages | None = None) -> None:
         super().__init__()
         self.see_background = see_background
         c1, c2, c4 = channels, 2 * channels, 4 * channels
-        self.enter = conv_block(9 if see_background else 3, c1)  # 1
-        self.down1 = nn.Sequential(conv_block(c1, c2, stride=2), conv_block(c2, c2))  # 1/2
-        self.down2 = nn.Sequential(conv_block(c2, c4, stride=2), conv_block(c4, c4))  # 1/4
-        self.down3 = nn.Sequential(conv_block(c4, c4, stride=2), conv_block(c4, c4))  # 1/8
+        self.encoder = WindowEncoder(9 if see_background else 3, channels, stages)
         self.foreground = nn.Sequential(
             upsample(), conv_block(c4, c2), upsample(), conv_block(c2, c1),
             upsample(), nn.Conv2d(c1, 3, 3, padding=1),
@@ -42,8 +83,10 @@ class Synthesis(nn.Module):
         self.up2 = nn.Sequential(conv_block(2 * c4, c2), upsample(), conv_block(c2, c2))
         self.up1 = nn.Sequential(conv_block(2 * c2, c1), upsample(), conv_block(c1, c1))
         # Until S has learnt better, the mask is what differs: a threshold on the distance.
-        self.gain = nn.Parameter(torch.tensor(8.0))
-        self.offset = nn.Parameter(torch.tensor(0.4))
+        # Soft, so that what is learnt can overrule it: at a gain of 8 the mask kept the holes where
+        # the subject has the colours of what is behind it (docs/experiments.md).
+        self.gain = nn.Parameter(torch.tensor(3.0))
+        self.offset = nn.Parameter(torch.tensor(0.5))
         self.mask = nn.Sequential(conv_block(2 * c1, c1), nn.Conv2d(c1, 1, 3, padding=1))
 
     def forward(self, window: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,10 +107,7 @@ class Synthesis(nn.Module):
             distance = (difference.square().mean(dim=1, keepdim=True) + 1e-4).sqrt()
             prior = self.gain * (distance - self.offset)
             seen = torch.cat([seen, behind, difference.abs()], dim=1)
-        full = self.enter(seen)
-        half = self.down1(full)
-        quarter = self.down2(half)
-        code = self.down3(quarter)
+        full, half, quarter, code = self.encoder(seen)
         foreground = self.foreground(code) + 0.5
         x = self.up2(torch.cat([self.up3(code), quarter], dim=1))
         x = self.up1(torch.cat([x, half], dim=1))

@@ -29,5 +29,6 @@ except RuntimeError as error:
         raise
     _library = _declare_operators()  # the declarations last as long as this object
 
+resnet = importlib.import_module("torchvision.models.resnet")
 raft = importlib.import_module("torchvision.models.optical_flow.raft")
 flow_to_image = importlib.import_module("torchvision.utils").flow_to_image

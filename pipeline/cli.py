@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -42,7 +42,7 @@ def init(
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(help="demo, static-camera, moving-camera, davis2016[-cpu]."),
+        typer.Option(help="demo, static-camera, moving-camera, davis2016[-cpu] or paper."),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite params changed by hand, or other videos.")
@@ -174,6 +174,54 @@ def train_flow(
             typer.echo(f"  {name:12} {error:.2f} px endpoint error on held-out synthetic pairs")
 
     run_stage("train_flow", main)
+
+
+@app.command()
+def ablate(
+    table: Annotated[
+        list[str] | None,
+        typer.Option(help="3, 4, fig10, ours or all; several times."),
+    ] = None,
+    seeds: Annotated[str, typer.Option(help="One training per setting and seed.")] = "0,1,2",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A param of all; several times."),
+    ] = None,
+    label: Annotated[str, typer.Option(help="Word behind the names, for another --set.")] = "",
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Weights of an unsupervised pre-training, for table 3.")
+    ] = None,
+    queue: Annotated[
+        bool, typer.Option("--queue/--run", help="Put into DVC's queue, or run one by one.")
+    ] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
+    results: Annotated[bool, typer.Option("--results", help="Show what came out.")] = False,
+    split: Annotated[
+        Literal["val", "test", "test_unseen"], typer.Option(help="Of the results.")
+    ] = "test",
+    rev: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="Results that start from another commit.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Results, a line per experiment.")
+    ] = None,
+) -> None:
+    """Queue the paper's ablations as DVC experiments, or show their results as its tables."""
+    from pipeline.ablations import command
+    from pipeline.ablations.experiments import Request, parse_seeds, parse_sets
+    from pipeline.ablations.settings import ALL, choose, read_tables
+
+    _require_project()
+    tables = choose(read_tables(), table or [ALL])
+    if results:
+        command.show_results(Path(), tables, label, split, rev, csv, say=typer.echo)
+        return
+    request = Request(parse_seeds(seeds), parse_sets(sets or []), label, checkpoint)
+    experiments = command.planned(Path(), tables, request, say=typer.echo)
+    if dry_run:
+        command.list_experiments(tables, experiments, say=typer.echo)
+        return
+    command.queue_or_run(Path(), experiments, queue=queue, say=typer.echo)
 
 
 @app.command()

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
+from models.backbones import Stages, make_stages
 from models.detector import Detector
+from models.direct_detector import DirectDetector
 from models.inpainter import Inpainter
+from models.known_background import BackgroundModel, KnownBackground
 from models.model import SegmentationModel
 from models.synthesis import Synthesis
 from pipeline.errors import BackdropError
@@ -19,25 +23,39 @@ from pipeline.store.atomic import read_json, write_bytes, write_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 VERSION = 1
+KNOWN_BACKGROUND = "backdrop.known_background"
 
 
 def build_model(params: TrainModel) -> SegmentationModel:
-    """D and S, untrained."""
-    detector, synthesis = params.detector, params.synthesis
+    """D and S, untrained: `pipeline/encoder_weights.py` gives their encoders published weights."""
+    synthesis = params.synthesis
     return SegmentationModel(
-        Detector(
-            detector.grid,
-            detector.channels,
-            detector.scale_min,
-            detector.scale_max,
-            detector.offset_limit,
-            detector.scale_initial,
-            detector.encoder == "imagenet",
-        ),
-        Synthesis(synthesis.channels, synthesis.see_background),
+        _detector(params),
+        Synthesis(synthesis.channels, synthesis.see_background, _stages(params)),
         synthesis.window,
         synthesis.focal,
     )
+
+
+def _detector(params: TrainModel) -> Detector | DirectDetector:
+    of = params.detector
+    if params.proposals == "direct":
+        return DirectDetector(
+            of.grid, of.channels, of.scale_min, of.scale_max, of.scale_initial, _stages(params)
+        )
+    return Detector(
+        of.grid,
+        of.channels,
+        of.scale_min,
+        of.scale_max,
+        of.offset_limit,
+        of.scale_initial,
+        _stages(params),
+    )
+
+
+def _stages(params: TrainModel) -> Stages | None:
+    return None if params.encoder == "none" else make_stages(params.encoder)
 
 
 def save_network(folder: Path, module: nn.Module, config: dict[str, Any]) -> None:
@@ -47,32 +65,47 @@ def save_network(folder: Path, module: nn.Module, config: dict[str, Any]) -> Non
     write_json(folder / CONFIG, {**config, "schema_version": VERSION})
 
 
-def load_inpainter(folder: Path) -> tuple[Inpainter, Network]:
+def load_inpainter(folder: Path) -> tuple[BackgroundModel, Network]:
     """The frozen inpainter of `artifacts/inpainter_rgb` or `_flow`, and its input size.
+
+    In `inpainter_rgb` there may be known backgrounds instead; they are called as the inpainter is.
 
     Raises:
         BackdropError: missing, damaged, or another network.
     """
-    config = _read_config(folder, "backdrop.inpainter")
-    network = Inpainter(int(config["channels"]))
+    config = _read_config(folder, "backdrop.inpainter", KNOWN_BACKGROUND)
+    size = Network.model_validate(config["network"])
+    network: BackgroundModel
+    if config["schema"] == KNOWN_BACKGROUND:
+        network = KnownBackground(len(config["backgrounds"]), size.height, size.width)
+    else:
+        network = Inpainter(int(config["channels"]))
     _load_weights(folder, network)
-    return network, Network.model_validate(config["network"])
+    return network, size
 
 
 def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
     """The trained D and S of `artifacts/model`, and their input size; raises as above."""
     config = _read_config(folder, "backdrop.model")
-    model = build_model(TrainModel.model_validate(config["train_model"]))
+    try:
+        params = TrainModel.model_validate(config["train_model"])
+    except ValidationError as error:
+        raise BackdropError(
+            f"is of another version of Backdrop ({error.errors()[0]['msg']})",
+            where=str(folder / CONFIG),
+            remedy="run `dvc repro` to train again",
+        ) from error
+    model = build_model(params)
     _load_weights(folder, model)
     return model, Network.model_validate(config["network"])
 
 
-def _read_config(folder: Path, schema: str) -> dict[str, Any]:
+def _read_config(folder: Path, *schemas: str) -> dict[str, Any]:
     config: dict[str, Any] = read_json(folder / CONFIG)
     found = (config.get("schema"), config.get("schema_version"))
-    if found != (schema, VERSION):
+    if found not in [(schema, VERSION) for schema in schemas]:
         raise BackdropError(
-            f"holds '{found[0]} v{found[1]}', expected '{schema} v{VERSION}'",
+            f"holds '{found[0]} v{found[1]}', expected '{schemas[0]} v{VERSION}'",
             where=str(folder / CONFIG),
             remedy="run `dvc repro --force`",
         )

@@ -9,18 +9,19 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from models.boxes import boxes_to_pixels
-from models.inpainter import Inpainter
+from models.known_background import BackgroundModel
 from models.model import Prediction, SegmentationModel
+from models.selection import Limits
 from pipeline.device import place, set_up
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import FrameReader, load_index
+from pipeline.instances import InstanceWriter, soft_levels
 from pipeline.networks import CONFIG, WEIGHTS, load_inpainter, load_model
 from pipeline.params.read import load_section
 from pipeline.params.results import Predict
@@ -69,6 +70,8 @@ def main() -> None:
 def work(job: Job[Settings], path: Path, advance: Advance) -> None:
     """Write one video's predictions; a batch of frames is in memory at a time."""
     settings = job.data
+    params = settings.predict
+    limits = Limits(params.max_subjects, params.min_share, params.max_overlap)
     device = set_up(settings.compute.model_copy(update={"threads": 1}))
     model, size = load_model(MODEL)
     background, _ = load_inpainter(inpainter("rgb"))
@@ -79,10 +82,14 @@ def work(job: Job[Settings], path: Path, advance: Advance) -> None:
         hdf5.create(path, hdf5.PREDICTIONS) as file,
     ):
         writer = _Writer(file, reader, cells=model.detector.grid**2)
-        for first in range(0, reader.count, settings.predict.batch_size):
-            some = range(first, min(first + settings.predict.batch_size, reader.count))
+        instances = InstanceWriter(file, reader, limits.subjects) if limits.subjects > 1 else None
+        for first in range(0, reader.count, params.batch_size):
+            some = range(first, min(first + params.batch_size, reader.count))
             images = np.stack([fit(reader.read(i), size.height, size.width) for i in some])
-            writer.write(first, _predict(images, model, background, device))
+            prediction = _predict(images, model, background, device, (limits, params.looks))
+            writer.write(first, prediction)
+            if instances:
+                instances.write(first, prediction)
             advance(len(some))
         file.attrs["grid"] = model.detector.grid
 
@@ -90,11 +97,12 @@ def work(job: Job[Settings], path: Path, advance: Advance) -> None:
 def _predict(
     images: NDArray[np.uint8],
     model: SegmentationModel,
-    background: Inpainter,
+    background: BackgroundModel,
     device: torch.device,
+    how: tuple[Limits, int],
 ) -> Prediction:
     batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-    return model.predict(batch, background)
+    return model.predict(batch, background, *how)
 
 
 class _Writer:
@@ -122,8 +130,7 @@ class _Writer:
         self.probability[rows] = probability.numpy()
         self.confidence[rows] = probability.amax(dim=1).numpy()
         for row, soft in enumerate(prediction.mask[:, 0].cpu().numpy(), start=first):
-            large = cv2.resize(soft, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
-            self.mask[row] = np.round(large * 255).astype(np.uint8)
+            self.mask[row] = soft_levels(soft, self.height, self.width)
 
 
 if __name__ == "__main__":

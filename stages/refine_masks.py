@@ -17,6 +17,7 @@ from pipeline.evaluation.calibration import Calibration, crf_setting, read_calib
 from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import open_frames
+from pipeline.instances import has_instances, read_labels
 from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
 from pipeline.pool import Advance
@@ -56,6 +57,11 @@ def work(job: Job[tuple[Calibration, int]], path: Path, advance: Advance) -> Non
         masks = file.create_dataset(
             "mask", (reader.count, *size), np.uint8, chunks=(1, *size), compression="lzf"
         )
+        instances = None
+        if has_instances(predictions):
+            instances = file.create_dataset(
+                "instance", (reader.count, *size), np.uint8, chunks=(1, *size), compression="lzf"
+            )
         for number in range(reader.count):
             foreground = refine(
                 soft_mask(predictions, number),
@@ -65,6 +71,8 @@ def work(job: Job[tuple[Calibration, int]], path: Path, advance: Advance) -> Non
                 iterations,
             )
             masks[number] = np.where(foreground > 0.5, 255, 0)
+            if instances is not None:
+                instances[number] = read_labels(predictions, number, foreground > 0.5)
             advance(1)
 
 

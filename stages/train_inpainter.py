@@ -1,7 +1,10 @@
 """Train an inpainting network (3.2, 3.4) from scratch on the user's own frames or flow images.
 
-python -m stages.train_inpainter rgb
-python -m stages.train_inpainter flow
+    python -m stages.train_inpainter rgb
+    python -m stages.train_inpainter flow
+
+With `train_inpainter.rgb.background: median | image` nothing is trained on frames: the background
+is known (3.1) and takes the inpainter's place.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from torch import Tensor
 from models.inpainter import Inpainter
 from pipeline.device import place, set_up
 from pipeline.fingerprint import fingerprint
+from pipeline.known_background import write_known_background
 from pipeline.networks import save_network
 from pipeline.params.read import load_section
-from pipeline.params.training import Compute, Network
+from pipeline.params.training import Compute, Network, RgbInpainter
 from pipeline.params.training import Inpainter as InpainterParams
 from pipeline.stage import run_stage
 from pipeline.store.paths import FLOW as FLOW_FOLDER
@@ -37,6 +41,9 @@ def main(kind: Kind) -> None:
     compute = load_section(Compute, "compute")
     network_params = load_section(Network, "network")
     params = _load_params(kind)
+    if isinstance(params, RgbInpainter) and params.background != "inpainted":
+        write_known_background(params, network_params)
+        return
     device = set_up(compute)
     frames = TrainingFrames(kind, network_params, compute)
     network = place(Inpainter(params.channels), device)
@@ -69,7 +76,7 @@ def main(kind: Kind) -> None:
 
 def _load_params(kind: Kind) -> InpainterParams:
     if kind == "rgb":
-        return load_section(InpainterParams, "train_inpainter.rgb")
+        return load_section(RgbInpainter, "train_inpainter.rgb")
     return load_section(InpainterParams, "train_inpainter.flow")
 
 

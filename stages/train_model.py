@@ -16,6 +16,7 @@ from models.model import SegmentationModel
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
 from pipeline.device import place, set_up
+from pipeline.encoder_weights import given_files, pretrained, start_encoders
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
 from pipeline.params.read import load_section
@@ -53,7 +54,7 @@ class ModelStep:
         flipped = bool(rng.integers(2))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         size = self.params.batch_size
-        if iteration < self.params.warmup_iterations:
+        if iteration < self.params.iterations_on_table:
             rows = rng.integers(0, len(self.table.frames), size)
             image = self._image(self.frames, self.table.frames[rows].tolist(), flipped)
             density = self.table.density[torch.from_numpy(rows).to(self.device)]
@@ -76,7 +77,9 @@ def main() -> None:
     network = load_section(Network, "network")
     params = load_section(TrainModel, "train_model")
     device = set_up(compute)
-    model = place(build_model(params), device)
+    model = build_model(params)
+    start_encoders(model, params)
+    place(model, device)
     step = _prepare(model, params, network, compute, device)
     settings = {
         "network": network.model_dump(),
@@ -86,7 +89,7 @@ def main() -> None:
     checkpoint = Checkpoint(
         STAGE, fingerprint("stages.train_model", settings, _inputs(params)), compute.resume
     )
-    iterations = params.warmup_iterations + params.iterations
+    iterations = params.iterations_on_table + params.iterations
     training = Training(STAGE, model, step, iterations, params.learning_rate)
     train(training, compute, checkpoint)
     config = {
@@ -114,8 +117,10 @@ def _prepare(
         flow_network = place(load_inpainter(inpainter("flow"))[0], device)
         flow_ok = flow_frames.flow_ok()
     flow = (flow_network, flow_frames, flow_ok) if flow_network and flow_frames else None
+    if params.proposals == "direct":
+        log.info("direct regression: one box and no probabilities, so no warm-up")
     rng = iteration_rng(compute.seed, 0, TABLE)
-    table = build_table(model, rgb, frames, flow, params, rng, device)
+    table = build_table(rgb, frames, flow, params, rng, device)
     frozen = Frozen(
         rgb,
         flow_network,
@@ -129,14 +134,19 @@ def _prepare(
 
 
 def _distance(loss: LossParams, device: torch.device) -> ReconstructionLoss:
-    features = PerceptualFeatures() if loss.perceptual > 0 else None
+    features = None
+    if loss.perceptual > 0:
+        param = "train_model.loss.perceptual_encoder_weights"
+        stages = pretrained(loss.perceptual_encoder, loss.perceptual_encoder_weights, param)
+        features = PerceptualFeatures(stages)
     return ReconstructionLoss(loss.pixel, loss.perceptual, features).to(device)
 
 
 def _inputs(params: TrainModel) -> list[Path]:
     """What stands for the data: the index, and the inpainters that were trained on all of it."""
     kinds = ["rgb", "flow"] if params.loss.flow > 0 else ["rgb"]
-    return [INDEX_TABLE, *(inpainter(kind) / WEIGHTS for kind in kinds)]
+    networks = [inpainter(kind) / WEIGHTS for kind in kinds]
+    return [INDEX_TABLE, *networks, *given_files(params)]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,15 @@ WHITE: Colour = (255, 255, 255)  # the inpainter's hole
 ORANGE: Colour = (255, 150, 30)  # predicted mask
 CYAN: Colour = (40, 200, 230)  # ground truth
 
+INSTANCES: tuple[Colour, ...] = (
+    ORANGE,
+    (90, 200, 90),
+    (220, 90, 220),
+    (250, 220, 60),
+    (120, 150, 255),
+)
+"""Of several subjects, by id; they repeat from the sixth on."""
+
 
 def css(colour: Colour) -> str:
     """A colour for a style sheet.

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.drawing.colours import BLUE, GREEN, RED, Colour
+from pipeline.drawing.colours import BLUE, GREEN, INSTANCES, RED, Colour
 
 Image = NDArray[np.uint8]
 Point = tuple[float, float]
@@ -40,6 +40,14 @@ def draw_box(image: Image, box: NDArray[np.floating], colour: Colour = RED) -> I
         for dash_start, dash_end in _dashes(start, end, dash):
             _line(drawn, dash_start, dash_end, colour)
     return drawn
+
+
+def draw_instances(image: Image, boxes: NDArray[np.floating]) -> Image:
+    """The boxes of several subjects (K, 4), each in its id's colour; NaN where one is not there."""
+    for number, box in enumerate(boxes):
+        if np.isfinite(box).all():
+            image = draw_box(image, box, INSTANCES[number % len(INSTANCES)])
+    return image
 
 
 def draw_dots(image: Image, probability: NDArray[np.floating], colour: Colour = BLUE) -> Image:
@@ -93,8 +101,10 @@ def draw_detection(
         image: (H, W, 3).
         box: (4,) `x, y, w, h`.
         cell: index of the winning cell.
-        probability: (C,).
+        probability: (C,); with C = 1 (direct regression) the box is all.
     """
+    if len(probability) == 1:
+        return draw_box(image, box)
     drawn = draw_box(draw_dots(image, probability), box)
     return draw_offset(drawn, cell, len(probability), box)
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.drawing.colours import CYAN, ORANGE, Colour
+from pipeline.drawing.colours import CYAN, INSTANCES, ORANGE, Colour
 from pipeline.drawing.marks import Image
 from pipeline.flow_image import encode_flow
 
@@ -34,6 +34,26 @@ def overlay(image: Image, mask: NDArray[np.bool_], colour: Colour = ORANGE) -> I
     """
     grey = image.mean(axis=2, keepdims=True)
     outside = np.broadcast_to(DIM * grey, image.shape)
+    return _tinted(outside, image, mask, colour)
+
+
+def overlay_instances(image: Image, labels: NDArray[np.uint8]) -> Image:
+    """`overlay` with a colour per subject.
+
+    Args:
+        image: (H, W, 3).
+        labels: (H, W), 0 background, 1..K the subjects.
+    """
+    drawn = overlay(image, labels == 1, INSTANCES[0])
+    for number in range(2, int(labels.max()) + 1):
+        colour = INSTANCES[(number - 1) % len(INSTANCES)]
+        drawn = _tinted(drawn, image, labels == number, colour)
+    return drawn
+
+
+def _tinted(
+    outside: NDArray[np.generic], image: Image, mask: NDArray[np.bool_], colour: Colour
+) -> Image:
     inside = (1 - TINT) * image + TINT * np.asarray(colour)
     drawn = np.where(mask[..., None], inside, outside).astype(np.uint8)
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from models.boxes import HOLE_SCALE
 from pipeline.drawing.captions import resize, resize_mask
 from pipeline.drawing.colours import WHITE
-from pipeline.drawing.marks import Image, draw_box, draw_detection
-from pipeline.drawing.masks import flow_colours, ground_truth, heat, overlay
+from pipeline.drawing.marks import Image, draw_box, draw_detection, draw_instances
+from pipeline.drawing.masks import flow_colours, ground_truth, heat, overlay, overlay_instances
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class FrameResult:
         flow: (H, W, 2) px, residual flow, and `flow_scale_px` of its encoding.
         background: (H, W, 3) uint8, the frame with the inpainter's picture in the 1.1x box.
         truth: ground truth (h, w) bool at its own size, or None.
+        instances: of several subjects, boxes (K, 4) with NaN for who is not there, and labels
+            (H, W), 0 background, 1..K; or None.
     """
 
     image: Image
@@ -41,6 +43,7 @@ class FrameResult:
     flow_scale_px: float
     background: Image
     truth: NDArray[np.bool_] | None = None
+    instances: tuple[NDArray[np.floating], Image] | None = None
 
 
 class Picture(NamedTuple):
@@ -59,12 +62,18 @@ def draw_panel(frame: FrameResult, width: int) -> list[Picture]:
     height, scale = large.shape[0], width / frame.image.shape[1]
     box = np.asarray(frame.box, dtype=np.float64) * scale
     hole = draw_box(resize(frame.background, width), _grown(box, HOLE_SCALE), WHITE)
+    detected = draw_detection(large, box, frame.cell, frame.cell_probability)
+    result = overlay(large, resize_mask(frame.hard, height, width))
+    if frame.instances is not None:
+        boxes, labels = frame.instances
+        detected = draw_instances(detected, boxes * scale)
+        result = overlay_instances(large, resize(labels, width, smooth=False))
     pictures = [
-        Picture("Input", draw_detection(large, box, frame.cell, frame.cell_probability)),
+        Picture("Input", detected),
         Picture("Flow", resize(flow_colours(frame.flow, frame.flow_scale_px), width)),
         Picture("Inpainted", hole),
         Picture("Soft mask", heat(resize(frame.soft, width))),
-        Picture("CRF mask", overlay(large, resize_mask(frame.hard, height, width))),
+        Picture("CRF mask", result),
     ]
     if frame.truth is not None:
         truth = resize_mask(frame.truth, height, width)

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.drawing.captions import resize, resize_mask, side_by_side, with_caption
-from pipeline.drawing.marks import Image, draw_detection, grid_of
-from pipeline.drawing.masks import flow_colours, flow_key, heat, overlay
+from pipeline.drawing.marks import Image, draw_detection, draw_instances, grid_of
+from pipeline.drawing.masks import flow_colours, flow_key, heat, overlay, overlay_instances
 from pipeline.errors import BackdropError
 from pipeline.frames import FrameReader
 from pipeline.inspection.kinds import Kind, hdf5_schema, kind_of, table_schema
+from pipeline.instances import has_instances
 from pipeline.store import hdf5, tables
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FRAMES as FRAMES_FOLDER
@@ -94,6 +95,9 @@ def _draw_predictions(path: Path, file: h5py.File, frame: int) -> Image:
     box = file["boxes"][frame] * (ground.shape[1] / soft.shape[1])
     cell = int(file["cell"][frame])
     drawn = draw_detection(ground, box, cell, probability)
+    if has_instances(file):
+        scale = ground.shape[1] / soft.shape[1]
+        drawn = draw_instances(drawn, file["instance_boxes"][frame] * scale)
     row, column = divmod(cell, grid_of(len(probability)))
     text = f"{path.stem}, frame {frame}: cell {row},{column} with p {probability[cell]:.2f}"
     mask = heat(resize(soft, ground.shape[1]))
@@ -104,6 +108,9 @@ def _draw_masks(path: Path, file: h5py.File, frame: int) -> Image:
     mask = file["mask"][frame] > 0
     ground = _enlarged(_frame_beside(path, frame, mask.shape))
     drawn = overlay(ground, resize_mask(mask, *ground.shape[:2]))
+    if "instance" in file:
+        labels = resize(file["instance"][frame], ground.shape[1], smooth=False)
+        drawn = overlay_instances(ground, labels)
     return with_caption(drawn, f"{path.stem}, mask of frame {frame}, {mask.mean():.1%} of it")
 
 

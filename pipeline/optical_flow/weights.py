@@ -9,16 +9,13 @@ Published files (PyTorch's, through `weights_only`) and safetensors are read ali
 from __future__ import annotations
 
 import json
-import pickle
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -28,10 +25,10 @@ from models.flownet2 import weights as flownet2
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.choose import Choice, source_of
 from pipeline.store.atomic import write_bytes
+from pipeline.store.checkpoint_file import read_checkpoint
 
 SCHEMA = "backdrop.flow_network v1"
 METADATA = "backdrop"
-PICKLED = b"\x80"  # first byte of a bare pickle
 GIVE_ANOTHER = "give RAFT's or FlowNet2's weights; docs/flow.md says where to get them"
 
 
@@ -61,8 +58,7 @@ def read_weights(path: Path) -> Weights:
     """
     if not path.is_file():
         raise BackdropError("is missing", where=str(path), remedy=GIVE_ANOTHER)
-    checkpoint = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    state = _parameters(path, checkpoint)
+    state = _parameters(path, read_checkpoint(path))
     raft_kind = raft.identify(state)
     if raft_kind is not None:
         return Weights(path, raft_kind, 1.0, state)
@@ -149,36 +145,3 @@ def _beats_dis(path: Path) -> bool:
         told = json.loads((file.metadata() or {}).get(METADATA, "{}"))
     errors = told.get("held_out_epe", {})
     return bool(errors) and errors["own"] < errors["dis-medium"]
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise _damaged(path) from error
-
-
-def _read_torch(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickle protocols; what fails is told below
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if path.read_bytes()[:1] == PICKLED or "Unsupported global" in str(error):
-            raise BackdropError(
-                "is a pickle that would run code when loaded, and is not opened",
-                where=str(path),
-                remedy="save its state_dict alone, or get the file from its publisher",
-            ) from error
-        raise _damaged(path) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        raise _damaged(path) from error
-
-
-def _damaged(path: Path) -> BackdropError:
-    return BackdropError(
-        "is damaged or cut short (no file of weights that can be read)",
-        where=str(path),
-        remedy="get it again from where it came from",
-    )

@@ -8,9 +8,22 @@ from pipeline.params.base import NonNegative, PositiveInt, Probability, Section
 
 
 class Predict(Section):
-    """Inference: the most probable cell of every frame."""
+    """Inference: the most probable cell of every frame, and perhaps more (4.5)."""
 
     batch_size: PositiveInt = 16
+    looks: int = Field(
+        2,
+        ge=1,
+        le=4,
+        description="1: the mask in D's box, as in the paper; 2: again in the box of that mask",
+    )
+    max_subjects: int = Field(1, ge=1, le=16, description="per frame; they must stand apart")
+    min_share: float = Field(
+        0.1, gt=0.0, le=1.0, description="a further subject's probability over the first one's"
+    )
+    max_overlap: Probability = Field(
+        0.1, description="IoU of two subjects' boxes; above it they are taken for one"
+    )
 
 
 class Crf(Section):

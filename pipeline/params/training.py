@@ -57,10 +57,23 @@ class Inpainter(Section):
         return self
 
 
+class RgbInpainter(Inpainter):
+    """What stands behind the subject in frames: inpainted (3.2), or known beforehand (3.1)."""
+
+    background: Literal["inpainted", "median", "image"] = Field(
+        "inpainted",
+        description="inpainted: from a hole's surroundings; median: of each video, for still "
+        "cameras; image: pictures in background_images",
+    )
+    background_images: str = Field(
+        "data/backgrounds", description="picture, or folder of such, one per camera"
+    )
+
+
 class TrainInpainter(Section):
     """The two inpainters: frames (rgb) and flow images (flow)."""
 
-    rgb: Inpainter = Inpainter()
+    rgb: RgbInpainter = RgbInpainter()
     flow: Inpainter = Inpainter()
 
 
@@ -73,9 +86,6 @@ class DetectorParams(Section):
     scale_max: Probability = Field(0.8, description="largest box side, share of the image")
     scale_initial: Probability = Field(0.3, description="box side at the start of training")
     offset_limit: float = Field(1.5, gt=0.0, le=10.0, description="box widths from cell to centre")
-    encoder: Literal["none", "imagenet"] = Field(
-        "none", description="trunk from scratch, or EfficientNet-Lite0 trained on ImageNet"
-    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -98,7 +108,9 @@ class SynthesisParams(Section):
 class SamplingParams(Section):
     """Monte Carlo estimate of the expectation over cells (3.3)."""
 
-    method: Literal["importance", "uniform", "gumbel_softmax"] = "importance"
+    method: Literal["importance", "uniform", "gumbel_softmax", "exact"] = Field(
+        "importance", description="exact: all cells, Eq. (2), slow"
+    )
     samples: PositiveInt = Field(1, description="J, cells drawn per image")
     epsilon: float = Field(0.002, ge=0.0, lt=0.25, description="Eq. (6); times C below 1")
     temperature: float = Field(0.1, gt=0.0, description="of gumbel_softmax")
@@ -109,6 +121,10 @@ class LossParams(Section):
 
     pixel: NonNegative = 1.0
     perceptual: NonNegative = 2.0
+    perceptual_encoder: Literal["imagenet", "resnet18", "resnet50"] = Field(
+        "imagenet", description="of the perceptual features"
+    )
+    perceptual_encoder_weights: str = Field("auto", description="auto: ImageNet's | a file")
     flow: NonNegative = Field(1.0, description="of the flow background objective; 0: without flow")
     flow_mask: NonNegative = Field(
         0.25, description="of the flow objective on masks, ours; 0 as in the paper"
@@ -137,11 +153,32 @@ class TrainModel(Section):
     objective: Literal["disentangled", "joint", "background_only", "foreground_only"] = (
         "disentangled"
     )
+    proposals: Literal["grid", "direct"] = Field(
+        "grid", description="direct: D regresses one box and no p (Fig. 10d)"
+    )
+    encoder: Literal["none", "imagenet", "resnet18", "resnet50"] = Field(
+        "none", description="of D and S; none: ours; imagenet: EfficientNet-Lite0"
+    )
+    encoder_weights: str = Field(
+        "auto", description="auto: ImageNet's | random | a file, see weights/encoder/README.md"
+    )
     recolour: bool = Field(True, description="recolour what differs from the inpainted background")
     detector: DetectorParams = DetectorParams()
     synthesis: SynthesisParams = SynthesisParams()
     sampling: SamplingParams = SamplingParams()
     loss: LossParams = LossParams()
+
+    @property
+    def iterations_on_table(self) -> int:
+        """Iterations of the warm-up: none with O alone, for it trains on G; none without a p."""
+        without = self.objective == "foreground_only" or self.proposals == "direct"
+        return 0 if without else self.warmup_iterations
+
+    @model_validator(mode="after")
+    def _encoder(self) -> Self:
+        if self.encoder == "none" and self.encoder_weights != "auto":
+            raise ValueError("encoder_weights need an encoder: imagenet, resnet18 or resnet50")
+        return self
 
     @model_validator(mode="after")
     def _exploration(self) -> Self:

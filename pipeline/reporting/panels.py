@@ -13,6 +13,7 @@ from pipeline.drawing.marks import Image
 from pipeline.drawing.panel import FrameResult, Picture, draw_panel
 from pipeline.frames import open_frames
 from pipeline.ground_truth import open_truth
+from pipeline.instances import has_instances
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
 
@@ -111,4 +112,7 @@ def _read_results(
                 flow_scale_px=float(flow.attrs["scale_px"]),
                 background=inpaint(image, box),
                 truth=truth.load(source_frames[frame]) if truth else None,
+                instances=(predictions["instance_boxes"][frame], refined["instance"][frame])
+                if has_instances(predictions)
+                else None,
             )

@@ -22,6 +22,7 @@ PER_FRAME_TABLE = EVALUATE / "per_frame.parquet"
 PER_VIDEO_CSV = EVALUATE / "per_video.csv"
 REPORT = ARTIFACTS / "report"
 CURVES = ARTIFACTS / "curves"  # dvclive folders, one per training stage
+ENCODER_WEIGHTS = Path("weights/encoder")  # given by the user
 
 STATE = Path(".backdrop")  # ours, outside DVC: locks, checkpoints, unfinished fan-outs, logs
 CHECKPOINTS = STATE / "checkpoints"

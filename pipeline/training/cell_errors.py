@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.boxes import rectangle_mask
-from models.inpainter import Inpainter
+from models.known_background import BackgroundModel
 from models.layers import standardise
 
 HOLES_PER_PASS = 2
@@ -43,7 +43,7 @@ def squared_error(filled: Tensor, image: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def cell_errors(inpainter: Inpainter, image: Tensor, boxes: Tensor) -> Tensor:
+def cell_errors(inpainter: BackgroundModel, image: Tensor, boxes: Tensor) -> Tensor:
     """Error density of every cell.
 
     Args:

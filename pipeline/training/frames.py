@@ -9,6 +9,7 @@ from typing import Literal
 import cv2
 import h5py
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -42,13 +43,7 @@ class TrainingFrames:
     def __init__(self, kind: Kind, network: Network, compute: Compute) -> None:
         self.kind, self.height, self.width = kind, network.height, network.width
         index = load_index()
-        self.videos = videos_in_split(index, TRAINED_ON)
-        if not self.videos:
-            raise BackdropError(
-                "no video is in split 'train' or 'train_test'",
-                where="params.yaml: prepare_data.splits",
-                remedy="name at least one to train on",
-            )
+        self.videos = training_videos(index)
         counts = index["video"].value_counts()
         self.places = [(video, i) for video in self.videos for i in range(int(counts[video]))]
         self.cached: NDArray[np.uint8] | None = None
@@ -96,6 +91,18 @@ class TrainingFrames:
             with open_artifact(video_file(FLOW, video), FLOW_SCHEMA) as file:
                 image = read_flow_image(file, frame)
         return fit(image, self.height, self.width)
+
+
+def training_videos(index: pd.DataFrame) -> list[str]:
+    """The videos trained on, in the index's order; none is a `BackdropError`."""
+    videos = videos_in_split(index, TRAINED_ON)
+    if not videos:
+        raise BackdropError(
+            "no video is in split 'train' or 'train_test'",
+            where="params.yaml: prepare_data.splits",
+            remedy="name at least one to train on",
+        )
+    return videos
 
 
 def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:

@@ -11,14 +11,16 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from models.boxes import rectangle_mask
+from models.boxes import rectangle_mask, rectangle_with_gradient
 from models.detector import Proposals
-from models.inpainter import Inpainter
+from models.extent import extent
+from models.known_background import BackgroundModel
 from models.model import SegmentationModel
 from models.objectives import (
+    MARGIN,
     background_objective,
     box_fit,
-    extent,
+    exact_background_objective,
     flow_objective,
     foreground_objective,
     mask_prior,
@@ -26,7 +28,7 @@ from models.objectives import (
 )
 from models.reconstruction import ReconstructionLoss, composite
 from models.sampling import draw
-from pipeline.params.training import TrainModel
+from pipeline.params.training import LossParams, TrainModel
 from pipeline.training.augment import jitter, recolour
 from pipeline.training.cell_errors import mean_in_hole, squared_error
 
@@ -56,13 +58,13 @@ class Frozen:
     """What is trained before and constant here.
 
     Attributes:
-        rgb, flow: the inpainters; `flow` is None without optical flow.
+        rgb, flow: the inpainters; `rgb` may be a known background, `flow` is None without flow.
         rgb_spread, flow_spread: scales that bring both G to unit spread over cells.
         distance: L.
     """
 
-    rgb: Inpainter
-    flow: Inpainter | None
+    rgb: BackgroundModel
+    flow: BackgroundModel | None
     rgb_spread: float
     flow_spread: float
     distance: ReconstructionLoss
@@ -80,6 +82,37 @@ def model_loss(
     Returns:
         The scalar to minimise, and its terms for the curves.
     """
+    terms, watched = model_terms(model, frozen, batch, params, generator)
+    weights = term_weights(params.loss)
+    loss = torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+    told = {**terms, "loss": loss, **watched}
+    return loss, {name: value.detach() for name, value in told.items()}
+
+
+def term_weights(loss: LossParams) -> dict[str, float]:
+    """What each term of `model_terms` counts; flow's part in G is weighted within G."""
+    return {
+        "foreground": 1.0,
+        "mask_prior": loss.mask_prior_weight,
+        "flow_mask": loss.flow_mask,
+        "box_fit": loss.box_fit,
+        "background": 1.0,
+        "probability_prior": loss.probability_prior,
+    }
+
+
+def model_terms(
+    model: SegmentationModel,
+    frozen: Frozen,
+    batch: Batch,
+    params: TrainModel,
+    generator: torch.Generator,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The terms of the objective that `params` asks for, each a scalar with its own gradient.
+
+    Returns:
+        The terms, and what else a curve shows.
+    """
     proposals = model.detector(jitter(batch.image, generator))
     sampling = params.sampling
     cells, weights = draw(
@@ -92,15 +125,17 @@ def model_loss(
     )
     draws = [
         _one_draw(model, frozen, batch, proposals, cells[:, j], params, generator)
-        for j in range(sampling.samples)
+        for j in range(cells.shape[1])
     ]
     together = _Draw(
         *(torch.stack([getattr(d, f.name) for d in draws], dim=1) for f in fields(_Draw))
     )
-    loss, terms = _combine(params, proposals, weights, together)
-    terms["entropy"] = torch.special.entr(proposals.probability).sum(dim=1).mean()
-    terms["box_side"] = together.box[..., 2:].mean()
-    return loss, {key: value.detach() for key, value in terms.items()}
+    watched = {
+        "mask_area": together.mask.mean(),
+        "entropy": torch.special.entr(proposals.probability).sum(dim=1).mean(),
+        "box_side": together.box[..., 2:].mean(),
+    }
+    return _terms(params, proposals, weights, together), watched
 
 
 @dataclass(frozen=True)
@@ -132,62 +167,64 @@ def _one_draw(
     generator: torch.Generator,
 ) -> _Draw:
     box = proposals.box_at(cells)
-    hole = rectangle_mask(box, *batch.image.shape[2:])
+    size = batch.image.shape[2:]
+    hole = rectangle_mask(box, *size)
+    joint = params.objective == "joint"
+    # Direct regression leaves G nothing but the box to train; a grid leaves it p.
+    erased = rectangle_with_gradient(box, *size) if joint or params.proposals == "direct" else hole
     with torch.no_grad():
-        background = _inpaint(frozen.rgb, batch.image, hole, batch.flipped).clamp(0, 1)
-        density = mean_in_hole(background, batch.image, hole) / frozen.rgb_spread
-        moving, flow_error = _flow_error(frozen, batch, hole)
-        density = density + params.loss.flow * moving
-        target = batch.image
-        if params.recolour:
-            target = recolour(target, background, generator)
+        filled = _inpaint(frozen.rgb, batch.image, hole, batch.flipped).clamp(0, 1)
+        target = recolour(batch.image, filled, generator) if params.recolour else batch.image
+    moving, flow_error = _flow_error(frozen, batch, hole, erased)
+    density = mean_in_hole(filled, batch.image, erased) / frozen.rgb_spread
+    density = density + params.loss.flow * moving
+    background = torch.lerp(batch.image, filled, erased) if joint else filled
     foreground, mask = model.synthesise(target, box, background)
     reconstruction = frozen.distance(composite(foreground, mask, background, box), target)
-    if params.objective == "joint":
-        density = density * hole.mean(dim=(1, 2, 3)) / box[:, 2:].prod(dim=1)
-    trust = (moving / TRUSTED).clamp(max=1)
+    trust = (moving.detach() / TRUSTED).clamp(max=1)
     return _Draw(box, mask[:, 0], reconstruction, density, flow_error, trust)
 
 
-def _flow_error(frozen: Frozen, batch: Batch, hole: Tensor) -> tuple[Tensor, Tensor]:
+def _flow_error(
+    frozen: Frozen, batch: Batch, hole: Tensor, erased: Tensor
+) -> tuple[Tensor, Tensor]:
     """Density (B,) over its spread, and error map (B, H, W); zero without flow."""
     batch_size, _, height, width = hole.shape
     if frozen.flow is None:
         return hole.new_zeros(batch_size), hole.new_zeros(batch_size, height, width)
-    filled = _inpaint(frozen.flow, batch.flow_image, hole, batch.flipped)
-    density = mean_in_hole(filled, batch.flow_image, hole) / frozen.flow_spread
+    with torch.no_grad():
+        filled = _inpaint(frozen.flow, batch.flow_image, hole, batch.flipped)
+    density = mean_in_hole(filled, batch.flow_image, erased) / frozen.flow_spread
     error = squared_error(filled, batch.flow_image)[:, 0].clamp(max=1)
     return density * batch.flow_ok, error * batch.flow_ok[:, None, None]
 
 
-def _combine(
+def _terms(
     params: TrainModel, proposals: Proposals, weights: Tensor, draws: _Draw
-) -> tuple[Tensor, dict[str, Tensor]]:
-    weight = params.loss
+) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = {}
-    loss = draws.reconstruction.new_zeros(())
+    exact = params.sampling.method == "exact"
     if params.objective != "background_only":
         to_probability = params.objective in ("joint", "foreground_only")
         terms["foreground"] = foreground_objective(weights, draws.reconstruction, to_probability)
-        mask = draws.mask.flatten(0, 1)[:, None]
-        terms["mask_prior"] = mask_prior(mask, weight.mask_prior, weight.mask_prior_lambda)
+        priors = mask_prior(draws.mask, params.loss.mask_prior, params.loss.mask_prior_lambda)
+        # Where cells are drawn, likely ones come often; where each comes once, p is their weight.
+        terms["mask_prior"] = (weights.detach() * priors if exact else priors).mean()
         terms["flow_mask"] = flow_objective(weights, draws.mask, draws.flow_error)
         # Squared, so that the faint errors of a large background weigh nothing.
-        extents = extent(draws.flow_error.flatten(0, 1).square()).view_as(draws.box)
+        extents = extent(draws.flow_error.flatten(0, 1).square(), MARGIN).view_as(draws.box)
         terms["box_fit"] = box_fit(weights * draws.trust, draws.box, extents)
-        loss = loss + terms["foreground"] + weight.mask_prior_weight * terms["mask_prior"]
-        loss = loss + weight.flow_mask * terms["flow_mask"] + weight.box_fit * terms["box_fit"]
     if params.objective != "foreground_only":
-        terms["background"] = background_objective(weights, draws.density)
-        loss = loss + terms["background"]
+        terms["background"] = (
+            exact_background_objective(proposals.probability, draws.density)
+            if exact
+            else background_objective(weights, draws.density)
+        )
     terms["probability_prior"] = probability_prior(proposals.probability)
-    loss = loss + weight.probability_prior * terms["probability_prior"]
-    terms["loss"] = loss
-    terms["mask_area"] = draws.mask.mean()
-    return loss, terms
+    return terms
 
 
-def _inpaint(inpainter: Inpainter, image: Tensor, hole: Tensor, flipped: bool) -> Tensor:
+def _inpaint(inpainter: BackgroundModel, image: Tensor, hole: Tensor, flipped: bool) -> Tensor:
     """Fill the hole; a mirrored batch is mirrored back for the network that knows the place."""
     if flipped:
         image, hole = image.flip(3), hole.flip(3)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.inpainter import Inpainter
+from models.boxes import initial_boxes
+from models.known_background import BackgroundModel
 from models.model import SegmentationModel
 from models.objectives import exact_background_objective, probability_prior
 from pipeline.params.training import TrainModel
@@ -41,10 +42,9 @@ class ErrorTable:
 
 
 def build_table(
-    model: SegmentationModel,
-    inpainter: Inpainter,
+    inpainter: BackgroundModel,
     frames: TrainingFrames,
-    flow: tuple[Inpainter, TrainingFrames, Tensor] | None,
+    flow: tuple[BackgroundModel, TrainingFrames, Tensor] | None,
     params: TrainModel,
     rng: np.random.Generator,
     device: torch.device,
@@ -56,7 +56,7 @@ def build_table(
     """
     count = min(params.warmup_frames, len(frames))
     chosen = np.sort(rng.choice(len(frames), count, replace=False))
-    boxes = model.detector.initial_boxes()
+    boxes = initial_boxes(params.detector.grid, params.detector.scale_initial).to(device)
     rgb = _errors("inpaint all cells (rgb)", inpainter, frames, chosen, boxes, device)
     rgb_scale = error_scale(rgb)
     density, flow_scale = rgb / rgb_scale.spread, None
@@ -99,7 +99,7 @@ def warm_up_loss(
 
 def _errors(
     label: str,
-    inpainter: Inpainter,
+    inpainter: BackgroundModel,
     frames: TrainingFrames,
     chosen: np.ndarray,
     boxes: Tensor,

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.boxes import cell_centres
+from models.boxes import cell_centres, initial_boxes
 from models.detector import Detector, Proposals
 
 
@@ -19,7 +19,7 @@ def test_before_training_every_box_sits_on_its_cell_with_the_initial_size():
     assert boxes.shape == (2, 16, 4)
     assert torch.allclose(boxes[0, :, :2], cell_centres(4), atol=1e-6)
     assert torch.allclose(boxes[..., 2:], torch.full((2, 16, 2), 0.4), atol=1e-6)
-    assert torch.allclose(network.initial_boxes(), boxes[0], atol=1e-6)
+    assert torch.allclose(initial_boxes(4, 0.4), boxes[0], atol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,34 +1,56 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from models.boxes import rectangle_mask
 from models.objectives import (
-    MARGIN,
     box_fit,
     exact_background_objective,
-    extent,
     flow_objective,
     mask_prior,
     probability_prior,
 )
 
+masks = arrays(np.float64, (2, 6, 8), elements=st.floats(0, 1))
 
-@pytest.mark.parametrize(
-    ("kind", "expected"), [("v", 0.3), ("l1", 0.3), ("l2", 0.15), ("none", 0.0)]
-)
-def test_mask_priors_have_their_published_values(kind, expected):
-    mask = torch.zeros(1, 1, 10, 10)
-    mask[..., :6, :] = 0.5  # average 0.3, average of squares 0.15
-    assert mask_prior(mask, kind, 0.1).item() == pytest.approx(expected)
+
+@given(masks, st.floats(0, 1))
+def test_mask_priors_are_their_formulas(values, target):
+    """Eq. (7) spelt out over x and y, and the two that Table 3 compares it with."""
+    mask = torch.from_numpy(values)
+    height, width = values.shape[1:]
+    for image, one in enumerate(values):
+        average = sum(one[y, x] for x in range(width) for y in range(height)) / (width * height)
+        square = sum(one[y, x] ** 2 for x in range(width) for y in range(height)) / (width * height)
+        expected = {"v": abs(average - target) + target, "l1": average, "l2": square, "none": 0.0}
+        for kind, value in expected.items():
+            found = mask_prior(mask, kind, target)
+            assert found.shape == (2,)
+            assert found[image].item() == pytest.approx(value)
 
 
 def test_v_prior_pushes_up_below_lambda_and_down_above():
+    """By 1 / (W H) per pixel whatever its value; L2 pushes by the value, dim ones hardly."""
     for value, sign in ((0.01, -1), (0.2, 1)):
         mask = torch.full((1, 1, 4, 4), value, requires_grad=True)
-        mask_prior(mask, "v", 0.05).backward()
-        assert (torch.sign(mask.grad) == sign).all()
+        mask_prior(mask, "v", 0.05).sum().backward()
+        assert torch.allclose(mask.grad, torch.full((1, 1, 4, 4), sign / 16))
+        mask.grad = None
+        mask_prior(mask, "l2", 0.05).sum().backward()
+        assert torch.allclose(mask.grad, torch.full((1, 1, 4, 4), 2 * value / 16))
+
+
+@given(st.lists(st.floats(-3, 3), min_size=2, max_size=9))
+def test_probability_prior_is_minus_the_squared_norm(logits):
+    p = torch.tensor([logits], dtype=torch.float64).softmax(dim=1).requires_grad_()
+    prior = probability_prior(p)
+    assert prior.item() == pytest.approx(-sum(x * x for x in p[0].tolist()))
+    assert -1 - 1e-9 <= prior.item() <= -1 / len(logits) + 1e-9
+    assert torch.allclose(torch.autograd.grad(prior, p)[0], -2 * p)
 
 
 def test_probability_prior_rewards_one_cell_that_stands_out():
@@ -43,24 +65,6 @@ def test_exact_objective_moves_probability_to_the_worst_inpainted_cell():
     exact_background_objective(logits.softmax(dim=1), density).backward()
     assert logits.grad.argmin().item() == 1  # descent raises it
     assert (logits.grad[0, [0, 2, 3]] > 0).all()
-
-
-def test_extent_of_a_rectangle_is_its_place_and_its_sides_with_a_margin():
-    evidence = torch.zeros(1, 120, 160)
-    evidence[:, 30:90, 40:80] = 0.8
-    cx, cy, sx, sy = extent(evidence)[0].tolist()
-    assert (cx, cy) == pytest.approx((60 / 160, 60 / 120), abs=1e-2)
-    assert (sx, sy) == pytest.approx((MARGIN * 40 / 160, MARGIN * 60 / 120), rel=0.03)
-
-
-def test_what_fills_the_hole_asks_for_a_box_larger_than_it_was():
-    box = torch.tensor([[0.5, 0.5, 0.4, 0.6]])
-    hole = rectangle_mask(box, 100, 100)[:, 0]
-    assert (extent(hole)[0, 2:] > 1.15 * box[0, 2:]).all()
-
-
-def test_extent_of_nothing_is_finite():
-    assert torch.isfinite(extent(torch.zeros(2, 8, 8))).all()
 
 
 def test_flow_objective_wants_the_mask_where_something_moves_and_nowhere_else():

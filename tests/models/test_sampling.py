@@ -12,6 +12,7 @@ from models.sampling import draw, leave_one_out, proposal_distribution
 
 CELLS = 9
 DRAWS = 20_000
+BATCHES, BATCH = 150, 16
 
 logit_lists = st.lists(st.floats(-3, 3), min_size=CELLS, max_size=CELLS)
 
@@ -48,20 +49,110 @@ def test_mean_of_estimates_is_the_exact_sum_in_value_and_gradient(logits, epsilo
     assert_within_standard_error(gradients, gradient)
 
 
-def test_leave_one_out_keeps_the_gradient_and_lowers_its_variance():
-    logits = torch.linspace(-1, 1, CELLS, dtype=torch.float64)
+def objective_estimates(logits, losses, draw_cells, samples, objective):
+    """BATCHES independent estimates: values, and gradients by the logits and by the losses."""
+    generator = torch.Generator().manual_seed(7)
+    values, by_logits, by_losses = [], [], []
+    for _ in range(BATCHES):
+        p_leaf, loss_leaf = (x.detach().clone().requires_grad_() for x in (logits, losses))
+        cells, weights = draw_cells(p_leaf.expand(BATCH, -1), samples, generator)
+        value = objective(weights, loss_leaf[cells])
+        gradient = torch.autograd.grad(value, [p_leaf, loss_leaf])
+        values.append(value.detach())
+        by_logits.append(gradient[0])
+        by_losses.append(gradient[1])
+    return torch.stack(values), torch.stack(by_logits), torch.stack(by_losses)
+
+
+def from_any(q):
+    """Eq. (5) with cells drawn from an arbitrary q."""
+
+    def draw_cells(logits, samples, generator):
+        many = q.expand(len(logits), -1)
+        cells = torch.multinomial(many, samples, replacement=True, generator=generator)
+        return cells, (logits.softmax(dim=1) / many).gather(1, cells)
+
+    return draw_cells
+
+
+def from_method(method, epsilon):
+    def draw_cells(logits, samples, generator):
+        return draw(logits, method, samples, epsilon, 0.1, generator)
+
+    return draw_cells
+
+
+@settings(max_examples=4, deadline=None)
+@given(
+    logit_lists,
+    st.lists(st.floats(0.3, 1.0), min_size=CELLS, max_size=CELLS),
+    st.floats(0.001, 0.1),
+    st.sampled_from(["importance", "uniform", "any q"]),
+    st.sampled_from([1, 2, 3]),
+)
+def test_objectives_are_unbiased_in_value_and_every_gradient(logits, q, epsilon, method, samples):
+    """O and G with its baseline, for any p, q, epsilon and J; joint: losses have gradients too."""
+    logits = torch.tensor(logits, dtype=torch.float64)
+    losses = torch.linspace(4.0, 7.0, CELLS, dtype=torch.float64)
+    shares = torch.tensor(q, dtype=torch.float64)
+    draw_cells = from_any(shares / shares.sum()) if method == "any q" else None
+    draw_cells = draw_cells or from_method(method, epsilon)
+    value, gradient = exact(logits, losses)
+    p = logits.softmax(dim=0)
+    for sign, objective in (
+        (1, lambda weights, loss: foreground_objective(weights, loss, to_probability=True)),
+        (-1, background_objective),
+    ):
+        found = objective_estimates(logits, losses, draw_cells, samples, objective)
+        for estimates, expected in zip(found, (value, gradient, p), strict=True):
+            assert_within_standard_error(estimates, sign * expected)
+
+
+@given(logit_lists)
+def test_exact_is_the_sum_over_all_cells(logits):
+    leaf = torch.tensor([logits], dtype=torch.float64, requires_grad=True)
+    losses = torch.linspace(0.2, 3.0, CELLS, dtype=torch.float64)
+    cells, weights = draw(leaf, "exact", 1, 0.0, 0.1)
+    assert cells.tolist() == [list(range(CELLS))]
+    value = foreground_objective(weights, losses[cells], to_probability=True)
+    expected, gradient = exact(leaf[0], losses)
+    assert torch.allclose(value, expected)
+    assert torch.allclose(torch.autograd.grad(value, leaf)[0][0], gradient)
+
+
+def gradient_variance(method, samples, with_baseline, logits):
+    """Of G's gradient by the logits, summed over the cells."""
     losses = torch.linspace(5.0, 6.0, CELLS, dtype=torch.float64)
-    _, gradient = exact(logits, losses)
-    gradients = {}
-    for with_baseline in (False, True):
-        many = logits.expand(DRAWS, -1).clone().requires_grad_()
-        cells, weights = draw(many, "importance", 2, 0.01, 0.1, torch.Generator().manual_seed(1))
-        density = losses[cells]
-        signal = leave_one_out(density) if with_baseline else density
-        value = (weights * signal).mean(dim=1).sum()
-        gradients[with_baseline] = torch.autograd.grad(value, many)[0]
-        assert_within_standard_error(gradients[with_baseline], gradient)
-    assert gradients[True].var(dim=0).sum() < 0.2 * gradients[False].var(dim=0).sum()
+
+    def plain(weights, density):
+        return -(weights * density).mean()
+
+    objective = background_objective if with_baseline else plain
+    draw_cells = from_method(method, 0.01)
+    _, gradients, _ = objective_estimates(logits, losses, draw_cells, samples, objective)
+    return float(gradients.var(dim=0).sum())
+
+
+def test_variance_falls_with_samples_with_the_baseline_and_with_importance():
+    spread = torch.linspace(-1, 1, CELLS, dtype=torch.float64)
+    one, four = (gradient_variance("importance", j, False, spread) for j in (1, 4))
+    assert 3 < one / four < 5.3  # as 1 / J
+    for samples in (1, 2):  # the other images' draws, or the image's own
+        plain, reduced = (
+            gradient_variance("importance", samples, b, spread) for b in (False, True)
+        )
+        assert reduced < 0.2 * plain
+    peaked = 4 * spread
+    uniform, importance = (
+        gradient_variance(method, 2, False, peaked) for method in ("uniform", "importance")
+    )
+    assert importance < 0.6 * uniform
+
+
+def test_a_lone_draw_has_no_baseline():
+    assert leave_one_out(torch.tensor([[3.0]])).item() == 0
+    assert leave_one_out(torch.tensor([[3.0], [5.0]])).tolist() == [[5.0], [3.0]]
+    assert leave_one_out(torch.tensor([[3.0, 5.0, 1.0]])).tolist() == [[3.0, 2.0, 4.0]]
 
 
 @given(logit_lists, st.floats(0.0, 1 / CELLS - 1e-6))

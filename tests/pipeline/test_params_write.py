@@ -113,7 +113,7 @@ def test_presets_are_valid_and_say_what_they_are_for(name: str) -> None:
 def test_the_presets_are_those_promised() -> None:
     assert preset_names() == [
         *("davis2016", "davis2016-cpu", "demo"),
-        *("moving-camera", "static-camera"),
+        *("moving-camera", "paper", "static-camera"),
     ]
 
 

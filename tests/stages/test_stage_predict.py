@@ -39,7 +39,9 @@ def project(tmp_path, monkeypatch):
     return made
 
 
-def test_every_frame_gets_what_the_model_says_of_it_alone(project):
+@pytest.mark.parametrize("looks", [1, 2])
+def test_every_frame_gets_what_the_model_says_of_it_alone(project, looks):
+    project.set_params(predict={"batch_size": 2, "looks": looks})
     model, background = write_networks()
     predict.main()
     for scene in project.scenes.values():
@@ -47,7 +49,7 @@ def test_every_frame_gets_what_the_model_says_of_it_alone(project):
             assert file["mask"].shape == (5, 48, 64)
             small = fit(scene.frames[3], 32, 48)
             image = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
-            alone = model.predict(image, background)
+            alone = model.predict(image, background, looks=looks)
             assert int(file["cell"][3]) == int(alone.cell)
             np.testing.assert_allclose(
                 file["cell_probability"][3], alone.probability[0].numpy(), atol=1e-5

@@ -17,7 +17,8 @@ def test_torchvision_that_imports_is_left_alone(tmp_path: Path):
         file = tmp_path / "torchvision" / f"{name}.py"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("flow_to_image = 'theirs'")
-    (tmp_path / "torchvision/models/optical_flow/raft.py").touch()
+    for name in ("resnet", "optical_flow/raft"):
+        (tmp_path / f"torchvision/models/{name}.py").touch()
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "import models.torchvision_shim as shim, torch\n"

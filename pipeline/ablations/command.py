@@ -1,0 +1,117 @@
+"""What `backdrop ablate` does: list, queue or run the paper's ablations, or show what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.ablations import results as outcome
+from pipeline.ablations.dvc_experiments import (
+    FAILED,
+    pending,
+    read_known,
+    require_commit,
+    submit,
+    untracked,
+)
+from pipeline.ablations.experiments import Experiment, Request, plan
+from pipeline.ablations.settings import Table
+from pipeline.errors import BackdropError
+from pipeline.params.read import PARAMS_FILE, read_yaml
+from pipeline.params.schema import read_params
+from pipeline.progress import Progress
+from pipeline.store.atomic import write_bytes
+
+Say = Callable[[str], None]
+
+
+def planned(
+    root: Path, tables: Mapping[str, Table], request: Request, say: Say
+) -> list[Experiment]:
+    """The experiments on top of this project's params.yaml; says what is left out, and why."""
+    path = root / PARAMS_FILE
+    read_params(path)  # its own mistakes come first
+    for table in tables.values():
+        for setting in table.settings:
+            if setting.checkpoint and not request.checkpoint:
+                say(f"skipped {setting.name}: needs --checkpoint FILE ({setting.row})")
+    return plan(tables, request, read_yaml(path))
+
+
+def list_experiments(
+    tables: Mapping[str, Table], experiments: Sequence[Experiment], say: Say
+) -> None:
+    """`--dry-run`: per table, each experiment with what it changes and what the paper has."""
+    for name, table in tables.items():
+        say(f"{table.about}")
+        for one in (one for one in experiments if one.table == name):
+            paper = outcome.paper_says(one.setting)
+            say(f"  {one.name}  [{one.setting.row}]  paper: {paper}")
+            say(f"      {', '.join(f'{key}={value}' for key, value in one.changes.items())}")
+    say(f"{len(experiments)} experiments; J with CRF and J_no_crf without come from each")
+
+
+def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say: Say) -> None:
+    """Queue all, or run one after the other; those that are there already are left alone.
+
+    Raises:
+        BackdropError: no git commit, an experiment of a name with other params, one that failed.
+    """
+    require_commit(root)
+    todo = pending(experiments, read_known(root))
+    if len(todo) < len(experiments):
+        say(f"{len(experiments) - len(todo)} of {len(experiments)} are there already")
+    failed: list[str] = []
+    with Progress("queue" if queue else "ablate", len(todo), "experiments") as progress:
+        for one in todo:
+            try:
+                submit(root, one, untracked(root, one.params), queue=queue)
+            except BackdropError as error:
+                if queue:
+                    raise
+                say(f"failed: {error}")
+                failed.append(one.name)
+            progress.advance(1, one.name)
+    if failed:
+        raise BackdropError(
+            f"{len(failed)} of {len(todo)} experiments failed: {', '.join(failed)}",
+            remedy="mend what the lines above name, and run this again",
+        )
+    if queue:
+        say(f"queued {len(todo)}; DVC runs what is queued by: dvc queue start --jobs 1")
+    say("what came out: backdrop ablate --results")
+
+
+def show_results(
+    root: Path,
+    tables: Mapping[str, Table],
+    label: str,
+    split: str,
+    rev: str | None,
+    csv: Path | None,
+    say: Say,
+) -> None:
+    """`--results`: the tables, what is not done, and the CSV if asked for.
+
+    Raises:
+        BackdropError: not a git repository, or no experiment of these tables.
+    """
+    require_commit(root)
+    found = outcome.match(tables, read_known(root, rev).values(), label)
+    if not found:
+        raise BackdropError(
+            "no experiments of these tables yet" + (f" with the label '{label}'" if label else ""),
+            where=rev or "on the current commit",
+            remedy="`backdrop ablate` queues them; those of another commit: --rev COMMIT",
+        )
+    say(outcome.markdown(tables, found, split))
+    say(f"split {split}; mean ± standard deviation over seeds; J and F with CRF")
+    for line in outcome.unfinished(found):
+        say(line)
+    if any(result.known.state == FAILED for result in found):
+        say("why one failed: dvc queue logs NAME")
+    if none := outcome.missing(tables, found):
+        say(f"never tried: {', '.join(none)}")
+    if csv:
+        write_bytes(csv, outcome.to_csv(found, split).encode())
+        say(f"wrote {csv}")

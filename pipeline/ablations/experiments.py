@@ -1,0 +1,181 @@
+"""From the paper's settings to experiments: a name, a seed, and the params that differ.
+
+Params come from params.yaml, then the table's common ones, then `--set`, then the setting's own;
+each layer goes before those under it.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.ablations.settings import Setting, Table
+from pipeline.errors import BackdropError
+from pipeline.params.read import PARAMS_FILE, validate
+from pipeline.params.schema import Params
+
+SEED = "compute.seed"
+LABEL = re.compile(r"[a-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training.
+
+    Attributes:
+        name: of the DVC experiment.
+        changes: value by dotted name, of the params that are set; the seed among them.
+        params: all params of it.
+    """
+
+    name: str
+    table: str
+    setting: Setting
+    seed: int
+    changes: Mapping[str, Any]
+    params: Params
+
+    def overrides(self) -> list[str]:
+        """`KEY=VALUE` for `dvc exp run --set-param`, in Hydra's grammar."""
+        # `++`: also where params.yaml leaves the key to its default.
+        return [f"++{key}={_hydra(value)}" for key, value in self.changes.items()]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks of every experiment.
+
+    Attributes:
+        seeds: one experiment per setting and seed.
+        sets: value by dotted name, on top of params.yaml.
+        label: word behind the names, "" for none: tells experiments with other `sets` apart.
+        checkpoint: weights for the settings that start from a user's file.
+    """
+
+    seeds: Sequence[int] = (0,)
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    label: str = ""
+    checkpoint: Path | None = None
+
+
+def experiment_name(setting: str, seed: int, label: str) -> str:
+    """`SETTING-sSEED`, and `-LABEL` where there is one."""
+    return f"{setting}-s{seed}" + (f"-{label}" if label else "")
+
+
+def plan(
+    tables: Mapping[str, Table], request: Request, base: Mapping[str, Any]
+) -> list[Experiment]:
+    """The experiments of the tables; without those that need a checkpoint nobody gave.
+
+    Args:
+        base: the content of params.yaml.
+
+    Raises:
+        BackdropError: an unknown key (with a suggestion), a value out of range, a `--set` that
+            every setting overrules, a label that cannot be.
+    """
+    _check(tables, request)
+    return [
+        _experiment(name, table, setting, seed, request, base)
+        for name, table in tables.items()
+        for setting in table.settings
+        for seed in request.seeds
+        if setting.checkpoint is None or request.checkpoint
+    ]
+
+
+def parse_sets(pairs: Sequence[str]) -> dict[str, Any]:
+    """`KEY=VALUE` strings, the values read as YAML.
+
+    Raises:
+        BackdropError: a string without `=`, or a value that is no YAML.
+    """
+    sets = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise BackdropError(f"'{pair}' is not KEY=VALUE", where="--set")
+        try:
+            sets[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise BackdropError(f"the value of '{pair}' is not YAML", where="--set") from error
+    return sets
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`0,1,2` as numbers; raises `BackdropError` where they are not, or one comes twice."""
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() for word in words) or len(set(words)) != len(words):
+        raise BackdropError(
+            f"'{text}' is not a list of different seeds", where="--seeds", remedy="such as 0,1,2"
+        )
+    return tuple(int(word) for word in words)
+
+
+def _check(tables: Mapping[str, Table], request: Request) -> None:
+    if request.label and not LABEL.fullmatch(request.label):
+        raise BackdropError(f"'{request.label}' is not of a-z and 0-9", where="--label")
+    if SEED in request.sets:
+        raise BackdropError(f"{SEED} is what --seeds sets", where="--set")
+    for name, table in tables.items():
+        for key in request.sets:
+            if all(key in setting.params for setting in table.settings):
+                raise BackdropError(
+                    f"{key} is what {name} varies: every setting has its own",
+                    where="--set",
+                    remedy="leave it out, or choose other tables",
+                )
+
+
+def _experiment(
+    table_name: str,
+    table: Table,
+    setting: Setting,
+    seed: int,
+    request: Request,
+    base: Mapping[str, Any],
+) -> Experiment:
+    changes = {**table.common, **request.sets, **setting.params, SEED: seed}
+    if setting.checkpoint:
+        changes[setting.checkpoint] = str(request.checkpoint)
+    name = experiment_name(setting.name, seed, request.label)
+    merged = copy.deepcopy(dict(base))
+    for key, value in changes.items():
+        _put(merged, key, value)
+    params = validate(Params, merged, Path(f"{PARAMS_FILE} for {name}"), prefix=())
+    # As the schema understands them: YAML takes 1e-3 for a word.
+    values = params.model_dump(mode="json")
+    changes = {key: _at(values, key) for key in changes}
+    return Experiment(name, table_name, setting, seed, changes, params)
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise BackdropError(f"{section} of {key} is a value and holds no keys", where="--set")
+    values[last] = value
+
+
+def _at(values: Any, key: str) -> Any:
+    for part in key.split("."):
+        values = values[part]
+    return values
+
+
+def _hydra(value: Any) -> str:
+    """A value in Hydra's override grammar; its keys and numbers are JSON's, its words quoted."""
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_hydra(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(_hydra(item) for item in value) + "]"
+    return json.dumps(value)

@@ -1,0 +1,131 @@
+"""Finished experiments as the paper prints them, a row per setting; and as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from pipeline.ablations.dvc_experiments import DONE, Known
+from pipeline.ablations.settings import Setting, Table
+
+SHOWN = ("J", "F", "J_no_crf", "mAP50")
+CSV_METRICS = (*SHOWN, "F_no_crf", "J_oracle", "J_blob", "J_blob_no_crf", "hit")
+NOTHING = "-"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One experiment of the paper's tables, in whatever state."""
+
+    table: str
+    setting: Setting
+    seed: int
+    label: str
+    known: Known
+
+    def value(self, split: str, metric: str) -> float | None:
+        """A metric of a split; None where it is not done or the split has no ground truth."""
+        value: float | None = self.known.metrics.get(split, {}).get(metric)
+        return value
+
+    @property
+    def collapsed(self) -> bool:
+        """Whether `evaluate` found that its masks say nothing."""
+        return bool(self.known.metrics.get("health", {}).get("collapsed"))
+
+
+def match(tables: Mapping[str, Table], known: Iterable[Known], label: str) -> list[Result]:
+    """The experiments that are of these tables and this label, in the paper's order."""
+    ending = re.escape(f"-{label}") if label else ""
+    found = []
+    by_name = {one.name: one for one in known}
+    for name, table in tables.items():
+        for setting in table.settings:
+            pattern = re.compile(rf"{re.escape(setting.name)}-s(\d+){ending}")
+            seeds = sorted((int(hit[1]), one) for one in by_name if (hit := pattern.fullmatch(one)))
+            found += [Result(name, setting, seed, label, by_name[one]) for seed, one in seeds]
+    return found
+
+
+def markdown(tables: Mapping[str, Table], results: Sequence[Result], split: str) -> str:
+    """A table per table of the paper that has results, a row per setting."""
+    blocks = []
+    for name, table in tables.items():
+        own = [result for result in results if result.table == name]
+        if not own:
+            continue
+        header = ["setting", "paper", *SHOWN, "seeds", "collapsed"]
+        rows = [_row(setting, own, split) for setting in table.settings]
+        lines = [header, ["---"] * len(header), *rows]
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        blocks.append(f"### {table.about}\n\n{body}\n")
+    return "\n".join(blocks)
+
+
+def unfinished(results: Sequence[Result]) -> list[str]:
+    """`failed: a, b` and so on: a line per state that is not done."""
+    states = sorted({result.known.state for result in results} - {DONE})
+    return [
+        f"{state}: {', '.join(one.known.name for one in results if one.known.state == state)}"
+        for state in states
+    ]
+
+
+def missing(tables: Mapping[str, Table], results: Sequence[Result]) -> list[str]:
+    """`SETTING: no experiment` per row of a begun table that nothing was tried for."""
+    begun = {result.table for result in results}
+    tried = {result.setting.name for result in results}
+    return [
+        setting.name
+        for name, table in tables.items()
+        for setting in table.settings
+        if name in begun and setting.name not in tried
+    ]
+
+
+def to_csv(results: Sequence[Result], split: str) -> str:
+    """A line per experiment; values of one that is not done, and what cannot be had, are empty."""
+    out = io.StringIO()
+    names = ["experiment", "table", "setting", "seed", "label", "state", "split", "collapsed"]
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*names, *CSV_METRICS, *(f"paper_{metric}" for metric in SHOWN[:3])])
+    for result in results:
+        done = result.known.state == DONE
+        writer.writerow(
+            [
+                *(result.known.name, result.table, result.setting.row, result.seed, result.label),
+                *(result.known.state, split, result.collapsed if done else None),
+                *(result.value(split, metric) for metric in CSV_METRICS),
+                *(result.setting.paper.get(metric) for metric in SHOWN[:3]),
+            ]
+        )
+    return out.getvalue()
+
+
+def paper_says(setting: Setting) -> str:
+    """`J 0.67, F 0.73`."""
+    return ", ".join(f"{metric} {value:.2f}" for metric, value in setting.paper.items()) or NOTHING
+
+
+def _row(setting: Setting, results: Sequence[Result], split: str) -> list[str]:
+    own = [one for one in results if one.setting == setting and one.known.state == DONE]
+    cells = [_spread([one.value(split, metric) for one in own]) for metric in SHOWN]
+    return [
+        setting.row,
+        paper_says(setting),
+        *cells,
+        str(len(own)),
+        str(sum(one.collapsed for one in own)),
+    ]
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    """Mean and standard deviation (of the sample) over seeds; no deviation of a single one."""
+    had = [value for value in values if value is not None]
+    if not had:
+        return NOTHING
+    return f"{mean(had):.3f}" + (f" ± {stdev(had):.3f}" if len(had) > 1 else "")

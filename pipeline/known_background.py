@@ -1,0 +1,143 @@
+"""The artifact of known backgrounds (3.1): one per video of a still camera, or pictures given.
+
+It lies where the inpainter would, `artifacts/inpainter_rgb`, and `load_inpainter` reads either.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.background_estimation import BackgroundEstimate, coverage, estimate_background
+from models.camera import EdgeMotionMeter
+from models.known_background import KnownBackground
+from pipeline.errors import BackdropError
+from pipeline.fanout import Job
+from pipeline.frames import load_index, open_frames
+from pipeline.networks import KNOWN_BACKGROUND, save_network
+from pipeline.params.training import Network, RgbInpainter
+from pipeline.pool import Advance, run_jobs
+from pipeline.progress import Progress
+from pipeline.store.paths import inpainter
+from pipeline.training.curves import Curves
+from pipeline.training.frames import fit, training_videos
+from pipeline.video.folder import folder_images, read_image
+
+log = logging.getLogger("backdrop")
+
+MOST_FRAMES, MOST_MIB = 200, 128  # looked at per video, evenly spread
+RARELY_SEEN = 0.5  # of the frames
+WEAK_SHARE = 0.1
+"""Share of rarely seen pixels from which a background is doubtful."""
+
+Images = NDArray[np.uint8]
+
+
+def write_known_background(params: RgbInpainter, network: Network) -> None:
+    """Find the backgrounds of all training videos and write `artifacts/inpainter_rgb`.
+
+    Raises:
+        BackdropError: a camera moves (`median`); no readable picture (`image`).
+    """
+    given = None if params.background == "median" else read_pictures(params, network)
+    index = load_index()
+    counts = index["video"].value_counts()
+    jobs = [Job(name, int(counts[name]), "", network) for name in training_videos(index)]
+    with Progress("background", sum(job.size for job in jobs), "frames") as progress:
+        found = run_jobs(jobs, partial(_background, given), progress)
+    known = given or {video: estimate.image for video, estimate in found.items()}
+    videos = {video: _judge(video, one.coverage) for video, one in found.items()}
+    config = {
+        "schema": KNOWN_BACKGROUND,
+        "source": params.background,
+        "network": network.model_dump(),
+        "backgrounds": list(known),
+        "videos": videos,
+    }
+    save_network(inpainter("rgb"), _stack(known, found), config)
+    curves = Curves("train_inpainter_rgb", [])
+    for step, numbers in enumerate(videos.values(), start=1):
+        curves.log(step, {"coverage": numbers["coverage"]})
+    curves.close()
+
+
+def read_pictures(params: RgbInpainter, network: Network) -> dict[str, Images]:
+    """The pictures of `background_images` by name, (H, W, 3) at the network's size.
+
+    Raises:
+        BackdropError: missing, none in the folder, or unreadable.
+    """
+    path = Path(params.background_images)
+    files = folder_images(path) if path.is_dir() else [path]
+    if not files or not path.exists():
+        raise BackdropError(
+            "holds no picture" if path.is_dir() else "is missing",
+            where=f"train_inpainter.rgb.background_images: {path}",
+            remedy="put a picture of the empty view there, or set background to median",
+        )
+    return {file.name: fit(read_image(file), network.height, network.width) for file in files}
+
+
+def _background(
+    given: Mapping[str, Images] | None, job: Job[Network], advance: Advance
+) -> BackgroundEstimate:
+    """One video's estimated background, or that of the given ones which it shows; in a worker."""
+    frames = _sample(job, advance, must_rest=given is None)
+    if given is None:
+        return estimate_background(frames)
+    seen = [BackgroundEstimate(image, coverage(frames, image)) for image in given.values()]
+    return max(seen, key=lambda one: float(one.coverage.mean()))
+
+
+def _sample(job: Job[Network], advance: Advance, must_rest: bool) -> Images:
+    """Frames (T, H, W, 3) spread over the video, at the network's size."""
+    height, width = job.data.height, job.data.width
+    most = min(MOST_FRAMES, max(16, MOST_MIB * 2**20 // (height * width * 3)))
+    chosen = set(np.linspace(0, job.size - 1, min(most, job.size)).astype(int).tolist())
+    meter, frames = EdgeMotionMeter(), []
+    with open_frames(job.video) as reader:
+        for number in range(job.size):
+            image = reader.read(number)
+            meter.add(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), number in reader.cuts)
+            if number in chosen:
+                frames.append(fit(image, height, width))
+            advance(1)
+    if must_rest and not meter.still:
+        raise BackdropError(
+            "its camera moves, so that it has no one background",
+            where=job.video,
+            remedy="set train_inpainter.rgb.background to inpainted, or leave the video out",
+        )
+    return np.stack(frames)
+
+
+def _judge(video: str, seen: NDArray[np.float32]) -> dict[str, float]:
+    """Numbers of a coverage map, told; a background that is rarely seen is a warning."""
+    rare = float((seen < RARELY_SEEN).mean())
+    mean = float(seen.mean())
+    doubt = ": look at the report's pictures of it" if rare > WEAK_SHARE else ""
+    log.log(
+        logging.WARNING if doubt else logging.INFO,
+        "%s: %.0f%% of the frames agree with the background, fewer than half in %.0f%% of it%s",
+        video, 100 * mean, 100 * rare, doubt,
+    )  # fmt: skip
+    return {"coverage": round(mean, 4), "rarely_seen": round(rare, 4)}
+
+
+def _stack(known: Mapping[str, Images], found: Mapping[str, BackgroundEstimate]) -> KnownBackground:
+    """All backgrounds, with the mean coverage of the videos that show each."""
+    images = list(known.values())
+    module = KnownBackground(len(images), *images[0].shape[:2])
+    for place, image in enumerate(images):
+        seen = [one.coverage for one in found.values() if np.array_equal(one.image, image)]
+        module.backgrounds[place] = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+        if seen:
+            module.coverage[place, 0] = torch.from_numpy(np.mean(seen, axis=0))
+    return module

@@ -1,0 +1,58 @@
+"""Files of weights that others made: read without ever running code that is in them."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from pipeline.errors import BackdropError
+
+PICKLED = b"\x80"  # first byte of a bare pickle
+
+
+def read_checkpoint(path: Path) -> Any:
+    """What a `.safetensors` file (tensors by name, as float32) or a file of PyTorch's holds.
+
+    Raises:
+        BackdropError: damaged, cut short, or a pickle with code in it.
+    """
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise _damaged(path) from error
+
+
+def _read_torch(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pickle protocols; what fails is told below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if path.read_bytes()[:1] == PICKLED or "Unsupported global" in str(error):
+            raise BackdropError(
+                "is a pickle that would run code when loaded, and is not opened",
+                where=str(path),
+                remedy="save its state_dict alone, or get the file from its publisher",
+            ) from error
+        raise _damaged(path) from error
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> BackdropError:
+    return BackdropError(
+        "is damaged or cut short (no file of weights that can be read)",
+        where=str(path),
+        remedy="get it again from where it came from",
+    )

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from models.boxes import rectangle_mask
+from models.extent import extent, mask_extent
+from models.objectives import MARGIN
+
+
+def test_extent_of_a_rectangle_is_its_place_and_its_sides_with_a_margin():
+    evidence = torch.zeros(1, 120, 160)
+    evidence[:, 30:90, 40:80] = 0.8
+    cx, cy, sx, sy = extent(evidence, MARGIN)[0].tolist()
+    assert (cx, cy) == pytest.approx((60 / 160, 60 / 120), abs=1e-2)
+    assert (sx, sy) == pytest.approx((MARGIN * 40 / 160, MARGIN * 60 / 120), rel=0.03)
+
+
+def test_what_fills_the_hole_asks_for_a_box_larger_than_it_was():
+    box = torch.tensor([[0.5, 0.5, 0.4, 0.6]])
+    hole = rectangle_mask(box, 100, 100)[:, 0]
+    assert (extent(hole, MARGIN)[0, 2:] > 1.15 * box[0, 2:]).all()
+
+
+def test_extent_of_nothing_is_finite():
+    assert torch.isfinite(extent(torch.zeros(2, 8, 8))).all()
+
+
+def test_box_of_a_mask_is_that_of_its_clear_part():
+    mask = torch.full((1, 96, 128), 0.1)
+    mask[:, 24:72, 32:96] = 0.9
+    box = mask_extent(mask, least=0.1)[0]
+    assert torch.allclose(box, torch.tensor([0.5, 0.5, 0.5, 0.5]), atol=0.02)
+
+
+def test_box_of_a_small_mask_keeps_the_least_side_and_its_place():
+    mask = torch.zeros(1, 100, 100)
+    mask[:, 20:22, 70:72] = 1.0
+    assert torch.allclose(
+        mask_extent(mask, 0.1)[0], torch.tensor([0.71, 0.21, 0.1, 0.1]), atol=1e-5
+    )
+
+
+def test_box_of_an_empty_mask_is_the_whole_image():
+    assert torch.allclose(
+        mask_extent(torch.zeros(1, 50, 50), 0.1)[0], torch.tensor([0.5, 0.5, 1.0, 1.0]), atol=0.03
+    )

@@ -1,0 +1,141 @@
+"""`backdrop ablate` on small DVC projects: queue, run, results, and the lines for mistakes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from helpers_dvc import dvc, make_project
+
+from pipeline.ablations.dvc_experiments import untracked
+from pipeline.cli import main
+from pipeline.params.preset import compose, load_preset
+from pipeline.params.schema import Params, read_params
+from pipeline.params.write import render_params
+
+# `evaluate` knows its seed and what git does not hold; it fails where the flow's weight is 0.
+STAGES = """
+stages:
+  evaluate:
+    cmd: python evaluate.py
+    params: [compute, train_model]
+    metrics: [artifacts/evaluate/metrics.json]
+  report: {cmd: "false", deps: [artifacts/evaluate/metrics.json]}
+"""
+EVALUATE = """
+import json, pathlib, sys, yaml
+params = yaml.safe_load(open("params.yaml"))
+if params["train_model"]["loss"]["flow"] == 0: sys.exit("no flow")
+j = float(pathlib.Path("data/raw/own/number").read_text()) + params["compute"]["seed"] / 10
+out = pathlib.Path("artifacts/evaluate/metrics.json")
+out.parent.mkdir(parents=True, exist_ok=True)
+test = dict.fromkeys(["J", "F", "J_no_crf", "mAP50"], j)
+out.write_text(json.dumps({"test": test, "health": {"collapsed": j > 0.55}}))
+"""
+OWN = {"prepare_data": {"source": "videos", "root": "data/raw/own"}}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    params = render_params(compose(load_preset("demo").params, OWN))
+    make_project(tmp_path, STAGES, params)
+    (tmp_path / "evaluate.py").write_text(EVALUATE)
+    (tmp_path / ".gitignore").write_text("/artifacts/\n/data/raw/\n")
+    (tmp_path / "data/raw/own").mkdir(parents=True)
+    (tmp_path / "data/raw/own/number").write_text("0.5")
+    _commit(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _commit(folder: Path) -> None:
+    author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for command in (["add", "--all"], [*author, "commit", "--quiet", "-m", "start"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
+def _ablate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    monkeypatch.setattr("sys.argv", ["backdrop", "ablate", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    return int(ended.value.code or 0), told.out, told.err
+
+
+def test_dry_run_lists_and_touches_nothing(project, monkeypatch, capsys) -> None:
+    before = sorted(project.rglob("*"))
+    code, out, _ = _ablate(monkeypatch, capsys, "--dry-run", "--table", "4", "--seeds", "0")
+    assert code == 0
+    names = [line.split()[0] for line in out.splitlines() if line.startswith("  table4-")]
+    assert len(names) == len(set(names)) == 18
+    assert "[b [0.2, 0.8], lambda 0.001]  paper: J 0.67, F 0.73" in out
+    assert "train_model.loss.mask_prior_lambda=0.001, compute.seed=0" in out
+    assert sorted(project.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_run_then_results(project, monkeypatch, capsys) -> None:
+    """Experiments run one by one in copies that hold the user's data; a failed one stops nobody."""
+    arguments = ["--table", "ours", "--seeds", "0,1"]
+    code, _, err = _ablate(monkeypatch, capsys, "--run", *arguments)
+    assert code == 1
+    assert "2 of 4 experiments failed: ours-no-flow-s0, ours-no-flow-s1" in err
+    code, out, _ = _ablate(monkeypatch, capsys, "--results", "--table", "ours", "--csv", "r.csv")
+    assert code == 0
+    row = next(line for line in out.splitlines() if line.startswith("| w/ flow"))
+    # Seeds give 0.5 and 0.6: deviation 0.1 / sqrt(2); the second is called a collapse.
+    assert row.endswith("| " + " | ".join(["0.550 ± 0.071"] * 4) + " | 2 | 1 |")
+    assert (project / "r.csv").read_text().count("ours-flow-s") == 2
+    assert read_params(project / "params.yaml").compute.seed == 0
+
+
+def test_queue_once_and_refuse_other_params(project, monkeypatch, capsys) -> None:
+    arguments = ["--table", "ours", "--seeds", "0"]
+    code, out, _ = _ablate(monkeypatch, capsys, *arguments)
+    assert (code, "queued 2" in out) == (0, True)
+    shown = json.loads(dvc(project, "exp", "show", "--json").stdout)
+    queued = {run["name"]: run["executor"]["state"] for run in shown[1]["experiments"]}
+    assert queued == {"ours-no-flow-s0": "queued", "ours-flow-s0": "queued"}
+    code, out, _ = _ablate(monkeypatch, capsys, *arguments)
+    assert "2 of 2 are there already" in out
+    other = [*arguments, "--set", "train_model.iterations=7"]
+    code, _, err = _ablate(monkeypatch, capsys, *other)
+    assert code == 1
+    assert "is there already (queued), with another train_model.iterations" in err
+    code, out, _ = _ablate(monkeypatch, capsys, *other, "--label", "short")
+    assert (code, "queued 2" in out) == (0, True)
+
+
+def test_mistakes_are_one_line(project, tmp_path_factory, monkeypatch, capsys) -> None:
+    cases = [(["--results"], "no experiments of these tables yet")]
+    cases += [(["--table", "5"], "unknown table 'table5'"), (["--seeds", "x"], "--seeds")]
+    cases += [(["--set", "train_model.lose.flow=1"], "did you mean 'loss'?")]
+    cases += [(["--results", "--rev", "nowhere"], "DVC cannot list experiments")]
+    for arguments, line in cases:
+        code, out, err = _ablate(monkeypatch, capsys, *arguments)
+        assert (code, out, err.count("\n")) == (1, "", 1), arguments
+        assert line in err
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    assert "no dvc.yaml here" in _ablate(monkeypatch, capsys)[2]
+    for name in ("dvc.yaml", "params.yaml"):
+        (elsewhere / name).write_text((project / name).read_text())
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(elsewhere.parent))
+    assert "is not in a git repository" in _ablate(monkeypatch, capsys)[2]
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    assert "holds no commit" in _ablate(monkeypatch, capsys)[2]
+
+
+def test_copies_are_what_git_does_not_hold(project) -> None:
+    weights = project / "weights/flow"
+    weights.mkdir(parents=True)
+    (weights / "README.md").write_text("held")
+    _commit(project)
+    (weights / "raft.pth").write_bytes(b"")
+    params = read_params(project / "params.yaml")
+    assert untracked(project, params) == ["data/raw/own", "weights/flow/raft.pth"]
+    assert untracked(project, Params()) == ["weights/flow/raft.pth"]

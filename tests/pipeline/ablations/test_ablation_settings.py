@@ -1,0 +1,139 @@
+"""The ablations as data: they are the paper's, valid params, and have names that git takes."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.ablations.experiments import (
+    Request,
+    experiment_name,
+    parse_seeds,
+    parse_sets,
+    plan,
+)
+from pipeline.ablations.settings import Setting, Table, choose, read_tables
+from pipeline.errors import BackdropError
+from pipeline.params.preset import compose, load_preset
+
+TABLES = read_tables()
+DEMO = compose(load_preset("demo").params).model_dump(mode="json")
+
+# Typed off the paper's page, and not from our file: scale_min, scale_max, lambda, J, F.
+TABLE_4 = """
+0.1 0.5 0.0005 .55 .55 | 0.1 0.5 0.001 .57 .62 | 0.1 0.5 0.005 .54 .56
+0.2 0.5 0.0005 .61 .70 | 0.2 0.5 0.001 .60 .65 | 0.2 0.5 0.005 .61 .67
+0.3 0.5 0.0005 .57 .64 | 0.3 0.5 0.001 .57 .64 | 0.3 0.5 0.005 .57 .63
+0.2 0.6 0.0005 .61 .69 | 0.2 0.6 0.001 .61 .68 | 0.2 0.6 0.005 .62 .68
+0.2 0.7 0.0005 .62 .67 | 0.2 0.7 0.001 .59 .66 | 0.2 0.7 0.005 .62 .65
+0.2 0.8 0.0005 .61 .68 | 0.2 0.8 0.001 .67 .73 | 0.2 0.8 0.005 .61 .66
+"""
+
+
+@pytest.mark.parametrize("preset", ["demo", "paper", "davis2016", "static-camera"])
+def test_every_setting_is_valid_on_top_of_a_preset(preset: str) -> None:
+    base = compose(load_preset(preset).params).model_dump(mode="json")
+    experiments = plan(TABLES, Request(seeds=(0, 1), checkpoint=Path("weights.pth")), base)
+    assert len(experiments) == 2 * sum(len(table.settings) for table in TABLES.values())
+
+
+def test_table_4_is_the_papers() -> None:
+    wanted = [tuple(map(float, row.split())) for row in TABLE_4.replace("\n", "|").split("|")]
+    experiments = plan(choose(TABLES, ["4"]), Request(), DEMO)
+    found = []
+    for one in experiments:
+        model = one.params.train_model
+        assert model.loss.flow == 0.0
+        assert model.loss.mask_prior == "v"
+        ours = (model.detector.scale_min, model.detector.scale_max, model.loss.mask_prior_lambda)
+        found.append((*ours, one.setting.paper["J"], one.setting.paper["F"]))
+    assert found == [row for row in wanted if row]
+    assert len(found) == 18
+
+
+def test_table_3_varies_prior_and_pre_training_without_flow() -> None:
+    table = plan(choose(TABLES, ["3"]), Request(), DEMO)
+    assert all(one.params.train_model.loss.flow == 0.0 for one in table)
+    priors = {one.params.train_model.loss.mask_prior: one.setting.paper for one in table[:4]}
+    assert priors == {
+        "none": {"J": 0.51, "F": 0.53},
+        "l2": {"J": 0.61, "F": 0.69},
+        "l1": {"J": 0.62, "F": 0.69},
+        "v": {"J": 0.67, "F": 0.73},
+    }
+
+
+def test_names_are_unique_and_git_takes_them_for_refs() -> None:
+    names = [one.name for one in plan(TABLES, Request((0, 12), label="wide"), DEMO)]
+    assert len(set(names)) == len(names)
+    for name in names:
+        subprocess.run(["git", "check-ref-format", f"refs/exps/ab/cd/{name}"], check=True)
+    assert "table4-b0.2-0.8-l0.001-s12-wide" in names
+
+
+def test_settings_of_one_table_differ_in_params() -> None:
+    for name, table in TABLES.items():
+        experiments = plan({name: table}, Request(), DEMO | {"compute": {"seed": 5}})
+        dumped = [one.params.model_dump_json() for one in experiments]
+        # Two rows alike would be one row measured twice; with the base's values they may be.
+        assert len(set(dumped)) >= len(dumped) - 1
+
+
+def test_set_goes_before_common_and_after_the_settings_own() -> None:
+    tables = {
+        "t": Table(
+            about="t",
+            common={"train_model.loss.flow": 0.0},
+            settings=(
+                Setting(name="t-a", row="a", params={"train_model.loss.flow": 2.0}),
+                Setting(name="t-b", row="b", params={}),
+            ),
+        )
+    }
+    first, second = plan(tables, Request((3,), parse_sets(["train_model.loss.flow=1e-1"])), DEMO)
+    assert first.params.train_model.loss.flow == 2.0
+    assert second.params.train_model.loss.flow == 0.1
+    assert second.changes == {"train_model.loss.flow": 0.1, "compute.seed": 3}
+    assert second.overrides() == ["++train_model.loss.flow=0.1", "++compute.seed=3"]
+
+
+def test_a_setting_that_needs_a_checkpoint_waits_for_one() -> None:
+    key = "compute_flow.weights"  # any param that takes a file
+    table = Table(about="t", settings=(Setting(name="t-a", row="a", params={}, checkpoint=key),))
+    assert plan({"t": table}, Request(), DEMO) == []
+    (one,) = plan({"t": table}, Request(checkpoint=Path("dino.pth")), DEMO)
+    assert one.params.compute_flow.weights == "dino.pth"
+
+
+@pytest.mark.parametrize(
+    ("sets", "line"),
+    [
+        (["train_model.iteratons=3"], "is not a known param — did you mean 'iterations'?"),
+        (["train_model.iterations=0"], "train_model.iterations: input should be greater than"),
+        (["train_model.iterations.x=0"], "iterations of train_model.iterations.x is a value"),
+        (["iterations"], "--set: 'iterations' is not KEY=VALUE"),
+        (["a=["], "--set: the value of 'a=[' is not YAML"),
+        (["compute.seed=4"], "--set: compute.seed is what --seeds sets"),
+        (["train_model.detector.scale_max=0.5"], "is what table4 varies"),
+    ],
+)
+def test_a_bad_set_is_one_line(sets: list[str], line: str) -> None:
+    with pytest.raises(BackdropError) as caught:
+        plan(choose(TABLES, ["4"]), Request(sets=parse_sets(sets)), DEMO)
+    assert line in str(caught.value)
+
+
+def test_seeds_labels_and_tables_as_typed() -> None:
+    assert parse_seeds("0, 7") == (0, 7)
+    for text in ("", "1,1", "a", "-1", "0.5"):
+        with pytest.raises(BackdropError, match="different seeds"):
+            parse_seeds(text)
+    with pytest.raises(BackdropError, match="--label"):
+        plan(TABLES, Request(label="No Way"), DEMO)
+    assert list(choose(TABLES, ["all"])) == list(TABLES)
+    assert list(choose(TABLES, ["fig10", "3"])) == ["table3", "fig10"]
+    with pytest.raises(BackdropError, match="did you mean 'fig10'"):
+        choose(TABLES, ["fig1"])
+    assert experiment_name("a", 1, "") == "a-s1"

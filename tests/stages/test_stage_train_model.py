@@ -1,0 +1,73 @@
+"""Training in ways beside the default's, from the params to what `predict` makes of the model."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from helpers_artifacts import make_project
+from helpers_training import TINY
+
+from models.inpainter import Inpainter
+from pipeline.drawing.marks import draw_box, draw_detection
+from pipeline.fanout import Job
+from pipeline.networks import load_model, save_network
+from pipeline.params.results import Predict
+from pipeline.params.training import Compute
+from pipeline.store.hdf5 import PREDICTIONS as SCHEMA
+from pipeline.store.hdf5 import open_artifact
+from pipeline.store.paths import MODEL, inpainter
+from stages import predict, train_model
+
+NETWORK = {"height": 32, "width": 48}
+SHORT = {**TINY, "iterations": 3, "warmup_iterations": 2, "warmup_frames": 4}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    made = make_project(tmp_path, monkeypatch, videos=["train"], frames=5, height=48, width=64)
+    for kind in ("rgb", "flow"):
+        torch.manual_seed(0)
+        config = {"schema": "backdrop.inpainter", "kind": kind, "channels": 4, "network": NETWORK}
+        save_network(inpainter(kind), Inpainter(4), config)
+    subprocess.run(["git", "init", "--quiet", "."], check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    empty = ["commit", "--quiet", "--allow-empty", "-m", "start"]
+    subprocess.run(["git", *identity, *empty], check=True)
+    return made
+
+
+def run(project, **changes):
+    project.set_params(compute={"threads": 1}, network=NETWORK, train_model={**SHORT, **changes})
+    train_model.main()
+
+
+def test_direct_regression_skips_the_warm_up_and_gives_one_cell_to_predict(project, caplog):
+    with caplog.at_level("INFO", "backdrop"):
+        run(project, proposals="direct")
+    assert "no probabilities, so no warm-up" in caplog.text
+    model, _ = load_model(MODEL)
+    assert model.detector.grid == 1
+    (scene,) = project.scenes.values()
+    path = project.root / "predictions.h5"
+    settings = predict.Settings(Compute(threads=1), Predict())
+    predict.work(Job(scene.video, 5, "", settings), path, lambda count: None)
+    with open_artifact(path, SCHEMA) as file:
+        assert file.attrs["grid"] == 1
+        assert np.array_equal(file["cell_probability"], np.ones((5, 1), np.float32))
+        assert np.array_equal(file["confidence"], np.ones(5, np.float32))
+        assert np.array_equal(file["cell"], np.zeros(5))
+        drawn = draw_detection(scene.frames[0], file["boxes"][0], 0, file["cell_probability"][0])
+        box = draw_box(scene.frames[0], file["boxes"][0])
+    assert np.array_equal(drawn, box)  # no dots and no offset where there are no cells
+
+
+def test_perceptual_features_and_encoders_of_published_networks_train(project):
+    run(project, encoder="imagenet", loss={"perceptual": 2.0, "perceptual_encoder": "imagenet"})
+    model, _ = load_model(MODEL)
+    names = [name for name, _ in model.named_parameters()]
+    assert any(name.startswith("detector.trunk.stages.") for name in names)
+    assert any(name.startswith("synthesis.encoder.stages.") for name in names)
+    assert not any("distance" in name for name in names)  # the features are no part of the model
