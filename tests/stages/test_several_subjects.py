@@ -25,7 +25,7 @@ FRAMES = 4
 class TwoSquares(nn.Module):
     """Two cells on each square, one far less sure; the surer square changes each frame."""
 
-    grid = 2
+    grid, scale_min = 2, 0.1
 
     def __init__(self) -> None:
         super().__init__()
