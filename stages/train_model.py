@@ -6,7 +6,9 @@ python -m stages.train_model
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,14 +25,21 @@ from pipeline.params.training import Compute, LossParams, Network, TrainModel
 from pipeline.stage import run_stage
 from pipeline.store.paths import INDEX_TABLE, MODEL, inpainter
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.collapse_watch import CollapseWatch
+from pipeline.training.compiling import compile_networks
 from pipeline.training.frames import TrainingFrames
-from pipeline.training.loop import Training, iteration_rng, train
+from pipeline.training.loop import Training, iteration_rng
 from pipeline.training.model_step import Batch, Frozen, model_loss
+from pipeline.training.model_watch import ModelWatch, no_motion, watched_frames, watched_motion
+from pipeline.training.restarts import attempt_seed, train_with_restarts
 from pipeline.training.warm_up import ErrorTable, build_table, warm_up_loss
+from pipeline.training.watch import Watch
 
 log = logging.getLogger("backdrop")
 STAGE = "train_model"
 TABLE, BATCH = 1, 2  # purposes of randomness, see `iteration_rng`
+AFTER_A_COLLAPSE: Mapping[str, bool | set[str]] = {"restarts": True, "watch": {"collapse"}}
+"""Params that a user may change and still go on from where the training collapsed."""
 
 
 @dataclass(frozen=True)
@@ -76,26 +85,65 @@ def main() -> None:
     network = load_section(Network, "network")
     params = load_section(TrainModel, "train_model")
     device = set_up(compute)
-    model = place(build_model(params), device)
-    step = _prepare(model, params, network, compute, device)
+    prepared = _prepare(place(build_model(params), device), params, network, compute, device)
     settings = {
         "network": network.model_dump(),
-        "train_model": params.model_dump(),
+        "train_model": params.model_dump(exclude=AFTER_A_COLLAPSE),
         "compute": compute.result_keys(),
     }
     checkpoint = Checkpoint(
         STAGE, fingerprint("stages.train_model", settings, _inputs(params)), compute.resume
     )
-    iterations = params.warmup_iterations + params.iterations
-    training = Training(STAGE, model, step, iterations, params.learning_rate)
-    train(training, compute, checkpoint)
+    watch, judge = _watch(prepared)
+
+    def build(attempt: int) -> Training:
+        seed = attempt_seed(compute.seed, attempt)
+        torch.manual_seed(seed)
+        model = place(build_model(params), device)
+        compile_networks(compute.compile, model.detector, model.synthesis)
+        return Training(
+            STAGE,
+            model,
+            replace(prepared, model=model, seed=seed),
+            params.warmup_iterations + params.iterations,
+            params.learning_rate,
+            params.optimisation,
+            Watch(params.watch.every, partial(watch.look, model), judge, params.watch.early_stop),
+            attempt,
+        )
+
+    trained = train_with_restarts(build, params.restarts, compute, checkpoint)
     config = {
         "schema": "backdrop.model",
         "network": network.model_dump(),
         "train_model": params.model_dump(),
+        "attempt": trained.attempt,
     }
-    save_network(MODEL, model, config)
+    save_network(MODEL, trained.module, config)
     checkpoint.remove()
+
+
+def _watch(step: ModelStep) -> tuple[ModelWatch, CollapseWatch]:
+    """Who looks at the model while it trains, and who judges what is seen."""
+    params, frames, flow = step.params, step.frames, step.flow
+    chosen = watched_frames(frames)
+    motion = watched_motion(chosen, flow, step.flow_ok) if flow else no_motion(chosen, frames)
+    watch = ModelWatch(
+        chosen,
+        frames,
+        flow,
+        step.flow_ok,
+        step.frozen,
+        params.loss.flow,
+        motion,
+        params.batch_size,
+    )
+    iterations = params.warmup_iterations + params.iterations
+    consequence = params.watch.collapse
+    judge = CollapseWatch(
+        STAGE, params.warmup_iterations, iterations, motion.subject_moves, consequence
+    )
+    return watch, judge
 
 
 def _prepare(
@@ -116,12 +164,15 @@ def _prepare(
     flow = (flow_network, flow_frames, flow_ok) if flow_network and flow_frames else None
     rng = iteration_rng(compute.seed, 0, TABLE)
     table = build_table(model, rgb, frames, flow, params, rng, device)
+    distance = _distance(params.loss, device)
+    # Compiled only now: the table's batches have other shapes.
+    compile_networks(compute.compile, rgb, *([flow_network] if flow_network else []), distance)
     frozen = Frozen(
         rgb,
         flow_network,
         table.rgb.spread,
         table.flow.spread if table.flow else 1.0,
-        _distance(params.loss, device),
+        distance,
     )
     return ModelStep(
         model, frozen, frames, flow_frames, flow_ok, table, params, compute.seed, device

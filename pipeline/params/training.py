@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.params.base import LearningRate, NonNegative, PositiveInt, Probability, Section
+from pipeline.params.optimisation import Optimisation
 
 
 class Compute(Section):
@@ -19,6 +20,9 @@ class Compute(Section):
         "float32",
         description="of convolutions in training; bfloat16 pays on CPUs with AMX and GPUs",
     )
+    compile: bool = Field(
+        False, description="torch.compile; needs a C++ compiler, pays in long trainings"
+    )
     resume: Literal["auto", "never", "require"] = Field(
         "auto", description="continue an interrupted training of the same fingerprint"
     )
@@ -27,7 +31,7 @@ class Compute(Section):
 
     def result_keys(self) -> dict[str, object]:
         """Those that change a result, and therefore belong to a checkpoint's fingerprint."""
-        return self.model_dump(include={"seed", "threads", "device", "precision"})
+        return self.model_dump(include={"seed", "threads", "device", "precision", "compile"})
 
 
 class Network(Section):
@@ -49,6 +53,7 @@ class Inpainter(Section):
     holes: PositiveInt = Field(2, description="holes per image")
     augment: bool = Field(True, description="random rotation, zoom and shift of the frames")
     perceptual_weight: NonNegative = Field(0.0, description="against 1 for the pixel loss")
+    optimisation: Optimisation = Optimisation()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -122,6 +127,18 @@ class LossParams(Section):
     mask_prior_lambda: Probability = Field(0.005, description="lambda of Eq. (7)")
 
 
+class WatchParams(Section):
+    """Looks at some training frames while D and S train; without labels."""
+
+    every: PositiveInt = Field(50, description="iterations from one look to the next")
+    collapse: Literal["stop", "warn"] = Field("stop", description="what a sustained collapse does")
+    early_stop: int = Field(
+        0,
+        ge=0,
+        description="looks without a better score before it stops, keeping the best; 0: off",
+    )
+
+
 class TrainModel(Section):
     """Training of detector and synthesis networks (3)."""
 
@@ -138,6 +155,9 @@ class TrainModel(Section):
         "disentangled"
     )
     recolour: bool = Field(True, description="recolour what differs from the inpainted background")
+    restarts: int = Field(0, ge=0, le=20, description="with another seed, after a collapse")
+    optimisation: Optimisation = Optimisation()
+    watch: WatchParams = WatchParams()
     detector: DetectorParams = DetectorParams()
     synthesis: SynthesisParams = SynthesisParams()
     sampling: SamplingParams = SamplingParams()
