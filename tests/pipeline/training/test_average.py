@@ -60,10 +60,15 @@ def test_in_place_of_gives_back_the_very_weights_also_after_an_error():
     module = network()
     average = WeightAverage(module, 0.9)
     own = wander(module, 3)[-1]
-    with pytest.raises(KeyError), average.in_place_of(module):
-        for name, value in module.state_dict().items():
-            assert torch.equal(value, average.state[name])
-        raise KeyError
+
+    def fail_with_the_average() -> None:
+        with average.in_place_of(module):
+            for name, value in module.state_dict().items():
+                assert torch.equal(value, average.state[name])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_with_the_average()
     for name, value in module.state_dict().items():
         assert torch.equal(value, own[name])
 
