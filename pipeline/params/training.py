@@ -21,7 +21,7 @@ class Compute(Section):
         description="of convolutions in training; bfloat16 pays on CPUs with AMX and GPUs",
     )
     compile: bool = Field(
-        False, description="torch.compile; needs a C++ compiler, pays in long trainings"
+        False, description="torch.compile; needs a C++ compiler, did not pay where measured (CPU)"
     )
     resume: Literal["auto", "never", "require"] = Field(
         "auto", description="continue an interrupted training of the same fingerprint"
@@ -130,7 +130,7 @@ class LossParams(Section):
 class WatchParams(Section):
     """Looks at some training frames while D and S train; without labels."""
 
-    every: PositiveInt = Field(50, description="iterations from one look to the next")
+    every: PositiveInt = Field(100, description="iterations from one look to the next")
     collapse: Literal["stop", "warn"] = Field("stop", description="what a sustained collapse does")
     early_stop: int = Field(
         0,
