@@ -13,6 +13,7 @@ from pipeline.usable_device import choose_device
 
 log = logging.getLogger("backdrop")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
+CPU_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
 
 def set_up(compute: Compute) -> torch.device:
@@ -30,8 +31,22 @@ def set_up(compute: Compute) -> torch.device:
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device(choose_device(compute.device, "compute.device"))
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"
-    log.info("device %s, %d threads, %s", name, compute.threads, compute.precision)
+    precision = "bfloat16" if in_bfloat16(compute, device) else "float32"
+    log.info("device %s, %d threads, %s", name, compute.threads, precision)
     return device
+
+
+def in_bfloat16(compute: Compute, device: torch.device) -> bool:
+    """Whether training's convolutions run in bfloat16.
+
+    `auto` asks the machine: emulated, bfloat16 is slower than float32. Like the number of threads,
+    it changes the last bits of a result.
+    """
+    if compute.precision != "auto":
+        return compute.precision == "bfloat16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(torch.cpu.get_capabilities().get(name, False) for name in CPU_BFLOAT16)
 
 
 def place(module: ModuleT, device: torch.device) -> ModuleT:

@@ -26,10 +26,11 @@ from pipeline.evaluation.collect import (
     predicted_videos,
     read_frames,
 )
-from pipeline.evaluation.health import VideoHealth, assess, motion_centre
+from pipeline.evaluation.health import VideoHealth, assess
 from pipeline.evaluation.means import SPLITS, fill_oracle, split_metrics
 from pipeline.evaluation.scores import score
 from pipeline.frames import open_frames
+from pipeline.motion_centre import motion_centre
 from pipeline.params.read import load_section
 from pipeline.params.results import Evaluate
 from pipeline.pool import Advance, run_jobs

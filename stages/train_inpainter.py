@@ -29,6 +29,7 @@ from pipeline.store.paths import FLOW as FLOW_FOLDER
 from pipeline.store.paths import FRAMES as FRAMES_FOLDER
 from pipeline.store.paths import INDEX_TABLE, inpainter, video_file
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.compiling import compile_networks
 from pipeline.training.frames import Kind, TrainingFrames
 from pipeline.training.inpainter_step import inpainter_step
 from pipeline.training.loop import Training, iteration_rng, train
@@ -62,7 +63,10 @@ def main(kind: Kind) -> None:
         fingerprint("stages.train_inpainter", settings, _inputs(kind, frames)),
         compute.resume,
     )
-    training = Training(stage, network, step, params.iterations, params.learning_rate)
+    compile_networks(compute.compile, network)
+    training = Training(
+        stage, network, step, params.iterations, params.learning_rate, params.optimisation
+    )
     train(training, compute, checkpoint)
     config = {
         "schema": "backdrop.inpainter",

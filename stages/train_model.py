@@ -6,7 +6,9 @@ python -m stages.train_model
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,14 +26,32 @@ from pipeline.params.training import Compute, LossParams, Network, TrainModel
 from pipeline.stage import run_stage
 from pipeline.store.paths import INDEX_TABLE, MODEL, inpainter
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.collapse_watch import CollapseWatch
+from pipeline.training.compiling import compile_networks
 from pipeline.training.frames import TrainingFrames
-from pipeline.training.loop import Training, iteration_rng, train
+from pipeline.training.loop import Training, iteration_rng
 from pipeline.training.model_step import Batch, Frozen, model_loss
+from pipeline.training.model_watch import ModelWatch, no_motion, watched_frames, watched_motion
+from pipeline.training.restarts import attempt_seed, train_with_restarts
 from pipeline.training.warm_up import ErrorTable, build_table, warm_up_loss
+from pipeline.training.watch import Watch
 
 log = logging.getLogger("backdrop")
 STAGE = "train_model"
 TABLE, BATCH = 1, 2  # purposes of randomness, see `iteration_rng`
+AFTER_A_COLLAPSE: Mapping[str, bool | set[str]] = {"restarts": True, "watch": {"collapse"}}
+"""Params that a user may change and still go on from where the training collapsed."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What every attempt trains on: frames, flow images, inpainters, the table of all cells."""
+
+    frozen: Frozen
+    frames: TrainingFrames
+    flow: TrainingFrames | None
+    flow_ok: Tensor
+    table: ErrorTable
 
 
 @dataclass(frozen=True)
@@ -39,32 +59,29 @@ class ModelStep:
     """iteration -> loss: the warm-up on the table first, then all objectives."""
 
     model: SegmentationModel
-    frozen: Frozen
-    frames: TrainingFrames
-    flow: TrainingFrames | None
-    flow_ok: Tensor
-    table: ErrorTable
+    material: Material
     params: TrainModel
     seed: int
     device: torch.device
 
     def __call__(self, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its terms."""
+        material, params = self.material, self.params
         rng = iteration_rng(self.seed, iteration, BATCH)
         flipped = bool(rng.integers(2))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        size = self.params.batch_size
-        if iteration < self.params.iterations_on_table:
-            rows = rng.integers(0, len(self.table.frames), size)
-            image = self._image(self.frames, self.table.frames[rows].tolist(), flipped)
-            density = self.table.density[torch.from_numpy(rows).to(self.device)]
-            prior = self.params.loss.probability_prior
+        if iteration < params.iterations_on_table:
+            table = material.table
+            rows = rng.integers(0, len(table.frames), params.batch_size)
+            image = self._image(material.frames, table.frames[rows].tolist(), flipped)
+            density = table.density[torch.from_numpy(rows).to(self.device)]
+            prior = params.loss.probability_prior
             return warm_up_loss(self.model, image, density, flipped, prior, generator)
-        chosen = rng.integers(0, len(self.frames), size).tolist()
-        image = self._image(self.frames, chosen, flipped)
-        flow_image = self._image(self.flow, chosen, flipped) if self.flow else image
-        batch = Batch(image, flow_image, self.flow_ok[chosen].to(self.device), flipped)
-        return model_loss(self.model, self.frozen, batch, self.params, generator)
+        chosen = rng.integers(0, len(material.frames), params.batch_size).tolist()
+        image = self._image(material.frames, chosen, flipped)
+        flow_image = self._image(material.flow, chosen, flipped) if material.flow else image
+        batch = Batch(image, flow_image, material.flow_ok[chosen].to(self.device), flipped)
+        return model_loss(self.model, material.frozen, batch, params, generator)
 
     def _image(self, frames: TrainingFrames, chosen: list[int], flipped: bool) -> Tensor:
         image = frames.batch(chosen, self.device)
@@ -77,37 +94,74 @@ def main() -> None:
     network = load_section(Network, "network")
     params = load_section(TrainModel, "train_model")
     device = set_up(compute)
-    model = build_model(params)
-    start_encoders(model, params)
-    place(model, device)
-    step = _prepare(model, params, network, compute, device)
+    material = _prepare(params, network, compute, device)
     settings = {
         "network": network.model_dump(),
-        "train_model": params.model_dump(),
+        "train_model": params.model_dump(exclude=AFTER_A_COLLAPSE),
         "compute": compute.result_keys(),
     }
     checkpoint = Checkpoint(
         STAGE, fingerprint("stages.train_model", settings, _inputs(params)), compute.resume
     )
-    iterations = params.iterations_on_table + params.iterations
-    training = Training(STAGE, model, step, iterations, params.learning_rate)
-    train(training, compute, checkpoint)
+    watch, judge = _watch(material, params)
+
+    def build(attempt: int) -> Training:
+        seed = attempt_seed(compute.seed, attempt)
+        torch.manual_seed(seed)
+        model = build_model(params)
+        start_encoders(model, params)
+        place(model, device)
+        compile_networks(compute.compile, model.detector, model.synthesis)
+        return Training(
+            STAGE,
+            model,
+            ModelStep(model, material, params, seed, device),
+            params.iterations_on_table + params.iterations,
+            params.learning_rate,
+            params.optimisation,
+            Watch(params.watch.every, partial(watch.look, model), judge, params.watch.early_stop),
+            attempt,
+        )
+
+    trained = train_with_restarts(build, params.restarts, compute, checkpoint)
     config = {
         "schema": "backdrop.model",
         "network": network.model_dump(),
         "train_model": params.model_dump(),
+        "attempt": trained.attempt,
     }
-    save_network(MODEL, model, config)
+    save_network(MODEL, trained.module, config)
     checkpoint.remove()
 
 
+def _watch(material: Material, params: TrainModel) -> tuple[ModelWatch, CollapseWatch]:
+    """Who looks at the model while it trains, and who judges what is seen."""
+    frames, flow, flow_ok = material.frames, material.flow, material.flow_ok
+    chosen = watched_frames(frames)
+    motion = watched_motion(chosen, flow, flow_ok) if flow else no_motion(chosen, frames)
+    watch = ModelWatch(
+        chosen,
+        frames,
+        flow,
+        flow_ok,
+        material.frozen,
+        params.loss.flow,
+        motion,
+        params.batch_size,
+    )
+    judge = CollapseWatch(
+        STAGE,
+        params.iterations_on_table,
+        params.iterations_on_table + params.iterations,
+        motion.subject_moves,
+        params.watch.collapse,
+    )
+    return watch, judge
+
+
 def _prepare(
-    model: SegmentationModel,
-    params: TrainModel,
-    network: Network,
-    compute: Compute,
-    device: torch.device,
-) -> ModelStep:
+    params: TrainModel, network: Network, compute: Compute, device: torch.device
+) -> Material:
     """Load the inpainters and frames, and inpaint all cells once."""
     frames = TrainingFrames("rgb", network, compute)
     rgb = place(load_inpainter(inpainter("rgb"))[0], device)
@@ -121,16 +175,17 @@ def _prepare(
         log.info("direct regression: one box and no probabilities, so no warm-up")
     rng = iteration_rng(compute.seed, 0, TABLE)
     table = build_table(rgb, frames, flow, params, rng, device)
+    distance = _distance(params.loss, device)
+    # Compiled only now: the table's batches have other shapes.
+    compile_networks(compute.compile, rgb, *([flow_network] if flow_network else []), distance)
     frozen = Frozen(
         rgb,
         flow_network,
         table.rgb.spread,
         table.flow.spread if table.flow else 1.0,
-        _distance(params.loss, device),
+        distance,
     )
-    return ModelStep(
-        model, frozen, frames, flow_frames, flow_ok, table, params, compute.seed, device
-    )
+    return Material(frozen, frames, flow_frames, flow_ok, table)
 
 
 def _distance(loss: LossParams, device: torch.device) -> ReconstructionLoss:

@@ -44,6 +44,8 @@ PARAMS = {
         "detector": {"grid": 4, "channels": 4},
         "synthesis": {"window": 16, "channels": 4},
         "loss": {"perceptual": 0.0},
+        "optimisation": {"ema": 0.5},
+        "watch": {"every": 3, "early_stop": 3, "collapse": "warn"},
     },
     "calibrate": {"frames_per_video": 3, "blob_scales": [0.7, 1.0]},
     "evaluate": {"collapse_empty": 1.0, "collapse_full": 1.0, "collapse_frozen_px": 0.0},

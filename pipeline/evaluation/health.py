@@ -16,13 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
+from pipeline.motion_centre import SUBJECT_MOVES, way
 from pipeline.params.results import Evaluate
 from pipeline.store.paths import METRICS
 
-MOVING_SHARE = (0.001, 0.4)
-"""Share of pixels in motion that may be a subject: less is noise, more a failed stabilisation."""
-SUBJECT_MOVES = 0.15
-"""Way of the motion's centre, share of the longest side, beyond which a subject moves."""
 FEWEST_CENTRES = 5
 """Frames with a centre of motion below which nothing is said of a video."""
 
@@ -52,24 +49,6 @@ class VideoHealth:
         """Whether the flow shows a subject that goes from one place to another."""
         seen = self.motion_centres[~np.isnan(self.motion_centres[:, 0])]
         return len(seen) >= FEWEST_CENTRES and way(seen) > SUBJECT_MOVES * self.longest_side
-
-
-def motion_centre(speed: NDArray[np.float32], threshold: float) -> tuple[float, float]:
-    """Median x and y, px, of the pixels of `speed` `(H, W)` above `threshold` px.
-
-    NaN where they are too few or too many to be a subject.
-    """
-    rows, columns = np.nonzero(speed > threshold)
-    least, most = MOVING_SHARE
-    if not least <= len(rows) / speed.size <= most:
-        return float("nan"), float("nan")
-    return float(np.median(columns)), float(np.median(rows))
-
-
-def way(points: NDArray[np.float64]) -> float:
-    """How far points `(N, 2)` range along x or y, px, but for their outermost twentieths."""
-    low, high = np.percentile(points, [5, 95], axis=0)
-    return float((high - low).max())
 
 
 def assess(videos: Sequence[VideoHealth], params: Evaluate) -> dict[str, Any]:

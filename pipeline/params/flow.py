@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline.params.base import LearningRate, PositiveInt, Section
+from pipeline.params.optimisation import Optimisation
 
 Backend = Literal[
     "auto",
@@ -65,3 +66,4 @@ class TrainFlow(Section):
     longest_side: int = Field(384, ge=64, le=4096, description="px of the frames cut from")
     frames_per_video: PositiveInt = Field(8, description="frames cut from, per video")
     motion_px: float = Field(24.0, gt=0.0, description="scale of the motion, px; few reach it")
+    optimisation: Optimisation = Optimisation()

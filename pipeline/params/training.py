@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from pipeline.params.base import LearningRate, NonNegative, PositiveInt, Probability, Section
+from pipeline.params.optimisation import Optimisation
 
 
 class Compute(Section):
@@ -15,9 +16,11 @@ class Compute(Section):
     seed: int = Field(0, ge=0)
     threads: int = Field(2, ge=1, le=256, description="CPU threads of a training stage")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32",
-        description="of convolutions in training; bfloat16 pays on CPUs with AMX and GPUs",
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="of convolutions in training; auto: bfloat16 where it is fast"
+    )
+    compile: bool = Field(
+        False, description="torch.compile; needs a C++ compiler, did not pay where measured (CPU)"
     )
     resume: Literal["auto", "never", "require"] = Field(
         "auto", description="continue an interrupted training of the same fingerprint"
@@ -27,7 +30,7 @@ class Compute(Section):
 
     def result_keys(self) -> dict[str, object]:
         """Those that change a result, and therefore belong to a checkpoint's fingerprint."""
-        return self.model_dump(include={"seed", "threads", "device", "precision"})
+        return self.model_dump(include={"seed", "threads", "device", "precision", "compile"})
 
 
 class Network(Section):
@@ -48,7 +51,7 @@ class Inpainter(Section):
     hole_max: float = Field(0.5, gt=0.0, le=1.0, description="side of a hole, share of the image")
     holes: PositiveInt = Field(2, description="holes per image")
     augment: bool = Field(True, description="random rotation, zoom and shift of the frames")
-    perceptual_weight: NonNegative = Field(0.0, description="against 1 for the pixel loss")
+    optimisation: Optimisation = Optimisation()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -138,6 +141,18 @@ class LossParams(Section):
     mask_prior_lambda: Probability = Field(0.005, description="lambda of Eq. (7)")
 
 
+class WatchParams(Section):
+    """Looks at some training frames while D and S train; without labels."""
+
+    every: PositiveInt = Field(100, description="iterations from one look to the next")
+    collapse: Literal["stop", "warn"] = Field("stop", description="what a sustained collapse does")
+    early_stop: int = Field(
+        0,
+        ge=0,
+        description="looks without a better score before it stops, keeping the best; 0: off",
+    )
+
+
 class TrainModel(Section):
     """Training of detector and synthesis networks (3)."""
 
@@ -163,6 +178,9 @@ class TrainModel(Section):
         "auto", description="auto: ImageNet's | random | a file, see weights/encoder/README.md"
     )
     recolour: bool = Field(True, description="recolour what differs from the inpainted background")
+    restarts: int = Field(0, ge=0, le=20, description="with another seed, after a collapse")
+    optimisation: Optimisation = Optimisation()
+    watch: WatchParams = WatchParams()
     detector: DetectorParams = DetectorParams()
     synthesis: SynthesisParams = SynthesisParams()
     sampling: SamplingParams = SamplingParams()

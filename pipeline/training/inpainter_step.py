@@ -31,7 +31,7 @@ def inpainter_step(
     if params.augment:
         images = move_camera(images, rng)
     hole = random_holes(images, params, rng)
-    return hole_loss(network.fill(images, hole), images, hole)
+    return hole_loss(network(images, hole), images, hole)
 
 
 def random_holes(images: Tensor, params: InpainterParams, rng: np.random.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""The one training loop: optimizer, schedule, checkpoints, curves, progress.
+"""The one training loop: optimizer, schedule, average, watch, checkpoints, curves, progress.
 
 Everything random in an iteration comes from `iteration_rng(seed, iteration)`, so that a training
 resumed from a checkpoint takes bit for bit the steps that an uninterrupted one takes.
@@ -6,46 +6,22 @@ resumed from a checkpoint takes bit for bit the steps that an uninterrupted one 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import logging
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from pipeline.errors import BackdropError
+from pipeline.device import in_bfloat16
 from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.curves import Curves
+from pipeline.training.run import Run, State, Training
+from pipeline.training.watch import best
 
+__all__ = ["Training", "iteration_rng", "train", "train_from"]
+
+log = logging.getLogger("backdrop")
 CURVE_POINTS = 100
-WARM_UP = 100  # iterations of rising learning rate
-CLIP_NORM = 5.0
-WEIGHT_DECAY = 1e-4
-
-Step = Callable[[int], tuple[Tensor, dict[str, Tensor]]]
-
-
-@dataclass
-class Training:
-    """What to train.
-
-    Attributes:
-        stage: names curves, checkpoint and progress.
-        module: its parameters are trained.
-        step: iteration -> loss and the terms to plot; draws its own batch.
-        iterations: number of steps.
-        learning_rate: peak of the schedule.
-    """
-
-    stage: str
-    module: nn.Module
-    step: Step
-    iterations: int
-    learning_rate: float
-    sums: dict[str, float] = field(default_factory=dict)
 
 
 def iteration_rng(seed: int, iteration: int, purpose: int = 0) -> np.random.Generator:
@@ -53,91 +29,53 @@ def iteration_rng(seed: int, iteration: int, purpose: int = 0) -> np.random.Gene
     return np.random.default_rng([seed, purpose, iteration])
 
 
-def learning_rate_at(iteration: int, iterations: int, peak: float) -> float:
-    """Linear warm-up, then a cosine to one hundredth of the peak."""
-    rising = min(1.0, (iteration + 1) / WARM_UP)
-    falling = 0.5 + 0.5 * math.cos(math.pi * iteration / iterations)
-    return peak * rising * (0.01 + 0.99 * falling)
-
-
 def train(training: Training, compute: Compute, checkpoint: Checkpoint) -> None:
     """Train to the end, from the start or from where an interrupted run stopped.
 
     Raises:
-        BackdropError: the loss is no longer finite.
+        BackdropError: the loss is no longer finite, or the watch gives up.
     """
-    optimizer = torch.optim.AdamW(
-        training.module.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY
-    )
-    state = checkpoint.load()
-    start = 0
-    if state is not None:
-        training.module.load_state_dict(state["module"])
-        optimizer.load_state_dict(state["optimizer"])
-        training.sums = dict(state["sums"])
-        start = int(state["iteration"])
+    train_from(checkpoint.load(), training, compute, checkpoint)
+
+
+def train_from(
+    state: State | None, training: Training, compute: Compute, checkpoint: Checkpoint
+) -> None:
+    """Train to the end from a checkpoint's state; None: from the start. Raises as `train`."""
+    run = Run(training, state)
     curves = Curves(training.stage, state["history"] if state else [])
     training.module.train()
+    mixed = in_bfloat16(compute, next(training.module.parameters()).device)
     with Progress(training.stage, training.iterations, "iterations") as progress:
-        progress.resume_at(start)
-        for iteration in range(start, training.iterations):
-            loss = _iterate(training, optimizer, iteration, compute)
-            _record(training, curves, iteration)
+        progress.resume_at(run.start)
+        for iteration in range(run.start, training.iterations):
+            loss = run.iterate(iteration, mixed)
             progress.advance(1, f"loss {loss:.4f}")
             done = iteration + 1
+            _record(run, curves, done)
+            if run.stalled:
+                break
             if done % compute.checkpoint_every == 0 and done < training.iterations:
-                _save(checkpoint, training, optimizer, curves, done)
+                checkpoint.save({**run.state(done), "history": curves.history})
     curves.close()
-    training.module.eval()
-
-
-def _iterate(
-    training: Training, optimizer: torch.optim.Optimizer, iteration: int, compute: Compute
-) -> float:
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate_at(iteration, training.iterations, training.learning_rate)
-    device = next(training.module.parameters()).device
-    mixed = compute.precision == "bfloat16"
-    with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-        loss, terms = training.step(iteration)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise BackdropError(
-            f"the loss became {value} at iteration {iteration}",
-            where=training.stage,
-            remedy="lower its learning_rate in params.yaml",
+    if run.best is not None:
+        kept = run.trail[best(run.trail)]
+        log.info(
+            "%s: keeps iteration %d, score %.3f", training.stage, kept["iteration"], kept["score"]
         )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(training.module.parameters(), CLIP_NORM)
-    optimizer.step()
-    for name, term in terms.items():
-        training.sums[name] = training.sums.get(name, 0.0) + float(term)
-    return value
+    run.finish()
 
 
-def _record(training: Training, curves: Curves, iteration: int) -> None:
-    """One point per term, its mean over a hundredth of the training."""
+def _record(run: Run, curves: Curves, done: int) -> None:
+    """Points of the curves: each term's mean over a hundredth of the training, and the looks."""
+    training = run.training
     every = max(1, training.iterations // CURVE_POINTS)
-    if (iteration + 1) % every == 0:
+    if done % every == 0:
         means = {name: total / every for name, total in training.sums.items()}
-        curves.log(iteration + 1, means)
+        if run.average is not None:
+            means["ema_distance"] = run.average.distance(run.module)
+        curves.log(done, means)
         training.sums.clear()
-
-
-def _save(
-    checkpoint: Checkpoint,
-    training: Training,
-    optimizer: torch.optim.Optimizer,
-    curves: Curves,
-    iteration: int,
-) -> None:
-    checkpoint.save(
-        {
-            "module": training.module.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "history": curves.history,
-            "sums": training.sums,
-            "iteration": iteration,
-        }
-    )
+    if training.watch is not None and done % training.watch.every == 0:
+        seen = run.look(training.watch, done)
+        curves.log(done, {f"watch/{name}": value for name, value in seen.items()})

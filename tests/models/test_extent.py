@@ -36,7 +36,9 @@ def test_box_of_a_mask_is_that_of_its_clear_part():
 def test_box_of_a_small_mask_keeps_the_least_side_and_its_place():
     mask = torch.zeros(1, 100, 100)
     mask[:, 20:22, 70:72] = 1.0
-    assert torch.allclose(mask_extent(mask, 0.1)[0], torch.tensor([0.71, 0.21, 0.1, 0.1]), atol=1e-5)
+    assert torch.allclose(
+        mask_extent(mask, 0.1)[0], torch.tensor([0.71, 0.21, 0.1, 0.1]), atol=1e-5
+    )
 
 
 def test_box_of_an_empty_mask_is_the_whole_image():

@@ -31,12 +31,14 @@ def test_numbers_are_those_of_the_text() -> None:
     assert model.detector.offset_limit == 1.5  # 3.4
     assert (model.detector.scale_min, model.detector.scale_max) == (0.2, 0.8)  # Table 4
     assert model.synthesis.window == 128  # 2
-    assert model.detector.encoder == "imagenet"  # 3.4
+    assert model.encoder == "imagenet"  # 3.4
 
 
 def test_nothing_of_ours_is_on() -> None:
     """Every param that docs/method.md lists as going beyond the paper."""
-    model = compose(PAPER.params).train_model
+    params = compose(PAPER.params)
+    assert not params.self_train.enabled
+    model = params.train_model
     ours = (model.recolour, model.synthesis.see_background, model.warmup_iterations)
     assert (*ours, model.loss.flow_mask, model.loss.box_fit) == (False, False, 0, 0.0, 0.0)
 

@@ -70,9 +70,9 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     settings = {"train_flow": params.model_dump(), "compute": compute.result_keys()}
     told = fingerprint(__name__, settings, [VIDEOS_TABLE])
     checkpoint = Checkpoint(STAGE, told, compute.resume)
-    train(
-        Training(STAGE, network, step, params.iterations, params.learning_rate), compute, checkpoint
-    )
+    options = params.optimisation
+    training = Training(STAGE, network, step, params.iterations, params.learning_rate, options)
+    train(training, compute, checkpoint)
     pairs.close()
     own = NetworkFlow("own", network, device, batch=params.batch_size)
     errors = compare({"own": own, "dis-medium": DisFlow()}, params, compute.seed)

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BackdropError
-from pipeline.evaluation.health import (
-    VideoHealth,
-    assess,
-    motion_centre,
-    raise_if_collapsed,
-    way,
-)
+from pipeline.evaluation.health import VideoHealth, assess, raise_if_collapsed
+from pipeline.motion_centre import motion_centre, way
 from pipeline.params.results import Evaluate
 
 PARAMS = Evaluate()

@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import BackdropError
+from pipeline.params.optimisation import Optimisation
 from pipeline.params.training import Compute
 from pipeline.store.paths import CURVES
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.loop import Training, iteration_rng, learning_rate_at, train
+from pipeline.training.loop import Training, iteration_rng, train
+from pipeline.training.optimiser import learning_rate_at
+from pipeline.training.watch import Watch
 
 COMPUTE = Compute(checkpoint_every=5)
 
@@ -44,6 +47,21 @@ def training(die_at: int | None = None, broken_at: int | None = None) -> Trainin
     return Training("train_toy", module, step, 20, 0.05)
 
 
+def watched(die_at: int | None = None, scores: tuple[float, ...] = ()) -> Training:
+    """With average and watch; the looks see `scores`, or the weights themselves."""
+    run = training(die_at)
+    seen = iter(scores)
+
+    def look() -> dict[str, float]:
+        assert not run.module.training
+        weight = float(run.module[0].weight.sum())
+        return {"weight": weight, "score": next(seen, math.sin(100 * weight))}
+
+    run.optimisation = Optimisation(ema=0.9, schedule="constant", clip_norm=1.0)
+    run.watch = Watch(3, look, lambda trail: None, patience=3)
+    return run
+
+
 def checkpoint(resume="auto", fingerprint="a") -> Checkpoint:
     return Checkpoint("train_toy", fingerprint, resume)
 
@@ -53,24 +71,73 @@ def curve_bytes() -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
-def run_whole() -> tuple[dict[str, Tensor], dict[str, bytes]]:
-    whole = training()
+def run_whole(make=training) -> tuple[dict[str, Tensor], dict[str, bytes]]:
+    whole = make()
     train(whole, COMPUTE, checkpoint())
     return whole.module.state_dict(), curve_bytes()
 
 
-def test_resumed_training_is_bit_identical_with_the_same_curves():
-    expected, curves = run_whole()
+@pytest.mark.parametrize("make", [training, watched])
+def test_resumed_training_is_bit_identical_with_the_same_curves(make):
+    expected, curves = run_whole(make)
     checkpoint().remove()
     with pytest.raises(PowerCutError):
-        train(training(die_at=13), COMPUTE, checkpoint())
+        train(make(die_at=13), COMPUTE, checkpoint())
     assert checkpoint().load()["iteration"] == 10
-    resumed = training()
+    resumed = make()
     train(resumed, COMPUTE, checkpoint("require"))
     for name, value in resumed.module.state_dict().items():
         assert torch.equal(value, expected[name]), name
     assert curve_bytes() == curves
     assert curves
+
+
+def test_looking_changes_nothing_of_the_training():
+    plain, observed = training(), watched()
+    plain.optimisation = observed.optimisation
+    observed.watch = Watch(3, observed.watch.look, lambda trail: None)
+    for run in (plain, observed):
+        train(run, COMPUTE, checkpoint())
+        checkpoint().remove()
+    for name, value in plain.module.state_dict().items():
+        assert torch.equal(observed.module.state_dict()[name], value), name
+
+
+def test_early_stop_keeps_the_weights_of_the_best_look(caplog):
+    """Looks after iterations 3, 6, 9, ...; the second is best, the fifth is the third worse one."""
+    run = watched(scores=(0.1, 0.7, 0.3, 0.7, 0.2, 0.9))
+    with caplog.at_level("INFO", "backdrop"):
+        train(run, Compute(checkpoint_every=1), checkpoint())
+    assert checkpoint().load()["iteration"] == 14
+    assert "keeps iteration 6, score 0.700" in caplog.text
+    shorter = watched(scores=(0.1, 0.7))
+    shorter.iterations = 6  # the schedule is constant
+    checkpoint().remove()
+    train(shorter, COMPUTE, checkpoint())
+    for name, value in shorter.module.state_dict().items():
+        assert torch.equal(run.module.state_dict()[name], value), name
+
+
+def test_curves_hold_rate_gradient_and_looks():
+    run_whole(watched)
+    metrics = CURVES / "train_toy" / "plots" / "metrics"
+    names = {p.relative_to(metrics).with_suffix("").as_posix() for p in metrics.rglob("*.tsv")}
+    watch = {"watch/weight", "watch/score"}
+    assert names == {"loss", "learning_rate", "grad_norm", "ema_distance"} | watch
+    rates = (metrics / "learning_rate.tsv").read_text().splitlines()
+    assert float(rates[4].split("\t")[1]) == pytest.approx(0.05 * 4 / 100)
+    looks = (metrics / "watch" / "score.tsv").read_text().splitlines()[1:]
+    assert [line.split("\t")[0] for line in looks] == ["3", "6", "9", "12", "15", "18"][
+        : len(looks)
+    ]
+
+
+def test_the_gradient_is_clipped_to_the_norm_asked_for():
+    run = training()
+    run.optimisation, run.iterations = Optimisation(clip_norm=0.01), 1
+    train(run, COMPUTE, checkpoint())
+    norm = torch.stack([p.grad.norm() for p in run.module.parameters()]).norm()
+    assert float(norm) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_it_learns():
@@ -120,6 +187,12 @@ def test_learning_rate_rises_then_falls_to_a_hundredth():
     assert max(rates) == pytest.approx(0.5, rel=0.05)
     assert rates.index(max(rates)) == 99
     assert rates[-1] == pytest.approx(0.005, rel=0.01)
+
+
+def test_constant_learning_rate_stays_after_its_rise():
+    rates = [learning_rate_at(i, 1000, 0.5, "constant") for i in range(1000)]
+    assert rates[:99] == sorted(rates[:99])
+    assert set(rates[99:]) == {0.5}
 
 
 def test_a_repository_without_a_commit_is_named():

@@ -1,0 +1,107 @@
+"""The stage in this process on a tiny project: cut off anywhere, it ends with the same bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from helpers_artifacts import make_project
+from helpers_training import TINY
+
+from models.inpainter import Inpainter
+from pipeline.networks import save_network
+from pipeline.store.paths import CURVES, MODEL, inpainter
+from pipeline.training.collapse_watch import CollapseError
+from stages import train_model
+
+NETWORK = {"height": 48, "width": 64}
+TRAINING = {
+    **TINY,
+    "iterations": 9,
+    "warmup_iterations": 3,
+    "warmup_frames": 4,
+    "optimisation": {"ema": 0.5},
+    "watch": {"every": 2, "early_stop": 3, "collapse": "warn"},
+}
+
+
+class PowerCutError(Exception):
+    """Stands for a power cut."""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, videos=["train", "train"], frames=8)
+    for kind in ("rgb", "flow"):
+        torch.manual_seed(0)
+        config = {"schema": "backdrop.inpainter", "kind": kind, "channels": 4, "network": NETWORK}
+        save_network(inpainter(kind), Inpainter(4), config)
+    set_params()
+
+
+def set_params(**changes: object) -> None:
+    params = {
+        "compute": {"threads": 1, "device": "cpu", "checkpoint_every": 2},
+        "network": NETWORK,
+        "train_model": {**TRAINING, **changes},
+    }
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+
+
+def cut_off_at(iteration: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = train_model.ModelStep.__call__
+
+    def cut(self, now: int):
+        if now == iteration:
+            raise PowerCutError
+        return step(self, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_model.ModelStep, "__call__", cut)
+        with pytest.raises(PowerCutError):
+            train_model.main()
+
+
+def results() -> dict[str, bytes]:
+    files = [*MODEL.iterdir(), *(CURVES / "train_model").rglob("*.tsv")]
+    return {str(path): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("iteration", [2, 7])
+def test_cut_off_in_warm_up_or_later_it_ends_with_the_same_bytes(project, monkeypatch, iteration):
+    train_model.main()
+    expected = results()
+    assert any(name.endswith("watch/agreement.tsv") for name in expected)
+    cut_off_at(iteration, monkeypatch)
+    train_model.main()
+    assert results() == expected
+
+
+def test_a_collapse_restarts_with_another_seed_which_config_json_tells(project, monkeypatch):
+    judged = []
+
+    def collapse_once(self, trail):
+        judged.append(len(trail))
+        if judged.count(3) == 1 and len(trail) == 3:
+            raise CollapseError("COLLAPSE")
+
+    monkeypatch.setattr(train_model.CollapseWatch, "__call__", collapse_once)
+    set_params(restarts=1)
+    train_model.main()
+    assert json.loads((MODEL / "config.json").read_text())["attempt"] == 1
+    other = (MODEL / "model.safetensors").read_bytes()
+    train_model.main()  # judged a second time: this one does not collapse
+    assert json.loads((MODEL / "config.json").read_text())["attempt"] == 0
+    assert (MODEL / "model.safetensors").read_bytes() != other
+
+
+def test_after_a_collapse_warn_goes_on_from_the_checkpoint(project, monkeypatch, caplog):
+    set_params(watch={**TRAINING["watch"], "collapse": "stop"})
+    cut_off_at(7, monkeypatch)
+    set_params(restarts=2)
+    with caplog.at_level("INFO", "backdrop"):
+        train_model.main()
+    assert "going on from iteration 6" in caplog.text
