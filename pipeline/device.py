@@ -45,7 +45,7 @@ def in_bfloat16(compute: Compute, device: torch.device) -> bool:
     if compute.precision != "auto":
         return compute.precision == "bfloat16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return any(torch.cpu.get_capabilities().get(name, False) for name in CPU_BFLOAT16)
 
 

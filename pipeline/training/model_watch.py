@@ -20,6 +20,7 @@ from torch import Tensor
 
 from models.boxes import rectangle_mask
 from models.detector import Detector
+from models.direct_detector import DirectDetector
 from models.model import SegmentationModel
 from models.spatial_transformer import uncrop
 from pipeline.motion_centre import SUBJECT_MOVES, motion_centre, way
@@ -167,7 +168,7 @@ def soft_overlap(mask: Tensor, moving: Tensor) -> Tensor:
     return both / (mask.sum(dim=(1, 2)) + moving.sum(dim=(1, 2)) - both).clamp(min=1e-6)
 
 
-def at_limit(detector: Detector, boxes: Tensor) -> Tensor:
+def at_limit(detector: Detector | DirectDetector, boxes: Tensor) -> Tensor:
     """Whether both sides of each box (F, 4) are at the smallest or largest allowed: (F,) bool."""
     low, high = detector.scale_min, detector.scale_max
     share = (boxes[:, 2:] - low) / (high - low)
