@@ -25,6 +25,7 @@ from pipeline.evaluation.search import (
     without_crf,
 )
 from pipeline.store import paths
+from pipeline.store.paths import Source
 from stages import calibrate
 
 SETTINGS = (
@@ -52,7 +53,7 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     for scene in project.scenes.values():  # the subject is right above 0.62 only, dim below
         write_predictions(scene, soft=np.where(scene.truth, 170, 150).astype(np.uint8))
     project.set_params(calibrate={"crf": CRF_PARAMS, "frames_per_video": 4})
-    calibrate.main()
+    calibrate.main(Source.MODEL)
     found = read_calibration()
     assert found.source == "validation"
     assert found.val_frames == 8
@@ -62,7 +63,7 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     radius = found.blob.scale * np.sqrt(-np.log2(found.blob.threshold))
     assert radius == pytest.approx(1.0, abs=0.1)
     before = paths.CALIBRATION.read_bytes()
-    calibrate.main()
+    calibrate.main(Source.MODEL)
     assert paths.CALIBRATION.read_bytes() == before
 
 
@@ -76,7 +77,7 @@ def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplo
         }
     )
     with caplog.at_level("INFO"):
-        calibrate.main()
+        calibrate.main(Source.MODEL)
     found = read_calibration()
     assert "no validation video has ground truth" in caplog.text
     assert (found.source, found.val_frames) == ("default", 0)
@@ -87,7 +88,7 @@ def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplo
 
 def test_truth_of_the_test_split_chooses_nothing(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["train", "test", "test_unseen", "train_test"])
-    calibrate.main()
+    calibrate.main(Source.MODEL)
     assert read_calibration().source == "default"
 
 
@@ -189,7 +190,7 @@ def test_no_predictions_at_all_is_one_line(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["val"])
     paths.video_file(paths.PREDICTIONS, "clip_0").unlink()
     with pytest.raises(BackdropError, match="holds no predictions"):
-        calibrate.main()
+        calibrate.main(Source.MODEL)
 
 
 def test_another_versions_calibration_is_refused(tmp_path, monkeypatch):

@@ -45,7 +45,9 @@ TEST_KEYS = {
 def evaluate_one(name="clip_0"):
     """One video's scores, in this process."""
     (video,) = [video for video in predicted_videos() if video.video == name]
-    return evaluate.evaluate_video(read_calibration(), Evaluate(), video, lambda count: None)
+    calibration = read_calibration()
+    scoring = evaluate.Scoring(calibration, calibration, Evaluate())
+    return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 
 @pytest.fixture
