@@ -14,6 +14,8 @@ from models.segmentation_metrics import region_similarity
 Mask = NDArray[np.bool_]
 FULL = 0.6
 """Share of the frame from which a mask is no subject's."""
+FLOW_DOUBT = 0.7
+"""Trust that a pixel loses at most to the flow: a foot that stands is a foot all the same."""
 
 
 def flow_agreement(mask: Mask, speed: NDArray[np.float32], valid: Mask, moves: float) -> float:
@@ -69,14 +71,27 @@ def area_agreement(area: float, usual: float) -> float:
     return min(area, usual) / max(area, usual)
 
 
-def pixel_agreement(soft: NDArray[np.float32], hard: Mask) -> NDArray[np.float32]:
-    """1 - |soft - hard| `(H, W)`: where soft mask and refined mask contradict, little is learnt.
+def pixel_agreement(
+    soft: NDArray[np.float32], hard: Mask, speed: NDArray[np.float32], valid: Mask, moves: float
+) -> NDArray[np.float32]:
+    """Trust in each pixel `(H, W)`: little is learnt where others contradict the refined mask.
+
+    The soft mask does by 1 - |soft - hard|. So does, to a weight of `FLOW_DOUBT`, the flow, where
+    it tells the subject's motion from the rest: a pixel of the mask that stands still while the
+    mask moves (a post behind the subject), or one outside that moves like the mask. A pixel counts
+    as moving from half of the mask's mean speed.
 
     Args:
         soft: `(H, W)`, 0..1, a half being as likely subject as not.
         hard: `(H, W)`.
+        speed, valid, moves: as `flow_agreement` takes them.
     """
-    return np.asarray(1 - np.abs(soft - hard), np.float32)
+    trust = 1 - np.abs(soft - hard)
+    inside = speed[hard & valid]
+    if len(inside) and inside.mean() >= moves:
+        motion = np.minimum(1, speed / (inside.mean() / 2))
+        trust *= 1 - FLOW_DOUBT * valid * np.abs(motion - hard)
+    return np.asarray(trust, np.float32)
 
 
 def centred(soft: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:

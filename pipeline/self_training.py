@@ -37,16 +37,6 @@ def is_off(folder: Path) -> bool:
     return (folder / NOTE).exists()
 
 
-def sources() -> list[Source]:
-    """Whose masks there are: the model's, then the student's if there is one; the last is final.
-
-    Raises:
-        BackdropError: it cannot be told, since the student's stages have not run.
-    """
-    both = [Source.MODEL, Source.STUDENT]
-    return both[:1] if is_off(Source.STUDENT.masks_folder) else both
-
-
 def wanted_source(arguments: list[str], usage: str) -> Source:
     """The source that a stage's command line names; anything else ends the process with `usage`."""
     if arguments not in [[source.value] for source in Source]:

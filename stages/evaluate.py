@@ -32,6 +32,7 @@ from pipeline.evaluation.collect import (
     predicted_videos,
     read_frames,
 )
+from pipeline.evaluation.final import sources
 from pipeline.evaluation.health import VideoHealth, assess, motion_centre
 from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_metrics
 from pipeline.evaluation.scores import score, score_controls
@@ -40,7 +41,6 @@ from pipeline.params.read import load_section
 from pipeline.params.results import Evaluate
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
-from pipeline.self_training import sources
 from pipeline.stage import run_stage
 from pipeline.store import paths
 from pipeline.store.atomic import write_bytes, write_json

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.evaluation.calibration import read_choice
+from pipeline.evaluation.final import sources
 from pipeline.frames import load_index, open_frames
-from pipeline.self_training import sources
 from pipeline.store import paths
 from pipeline.store.atomic import read_json
 from pipeline.store.hdf5 import FLOW, open_artifact

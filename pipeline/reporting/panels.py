@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from pipeline.drawing.marks import Image
 from pipeline.drawing.panel import FrameResult, Picture, draw_panel
+from pipeline.evaluation.final import sources
 from pipeline.frames import open_frames
 from pipeline.ground_truth import open_truth
-from pipeline.self_training import sources
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
 from pipeline.store.paths import Source, video_file

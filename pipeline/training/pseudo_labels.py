@@ -111,8 +111,8 @@ class PseudoLabels:
     def _label(self, files: _Files, number: int) -> NDArray[np.uint8]:
         hard = files.masks["mask"][number]
         soft = centred(files.predictions["mask"][number] / np.float32(255), self.threshold)
-        trust = np.rint(255 * pixel_agreement(soft, hard > 0)).astype(np.uint8)
-        parts = (files.frames.read(number), hard, trust)
+        trust = pixel_agreement(soft, hard > 0, *_motion(files.flow, number))
+        parts = (files.frames.read(number), hard, np.rint(255 * trust).astype(np.uint8))
         fitted = [fit(part, self.size.height, self.size.width) for part in parts]
         return np.dstack(fitted)
 
@@ -143,28 +143,32 @@ def input_size(longest_side: int) -> Size:
 def frame_weights(video: str) -> NDArray[np.float32]:
     """(N,) trust in each frame's mask: confidence, flow, neighbours and area multiplied."""
     with _open(video) as files:
-        masks, frames, flow = files.masks["mask"], files.frames, files.flow
+        masks, frames = files.masks["mask"], files.frames
         areas = [float((masks[number] > 0).mean()) for number in range(frames.count)]
         usual = float(np.median(areas))
-        moves = FEWEST_MOVES * float(flow.attrs["scale_px"])
         most = MOST_WAY * max(frames.height, frames.width)
-        ok, confidence = flow["ok"][:], files.predictions["confidence"][:]
+        confidence = files.predictions["confidence"][:]
         weights = []
         for number, area in enumerate(areas):
             mask = masks[number] > 0
-            speed = np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1)
-            valid = flow["valid"][number].astype(bool) & bool(ok[number])
             near = [
                 neighbour_agreement(mask, masks[other] > 0, most)
                 for other in _beside(number, frames)
             ]
             weights.append(
                 float(confidence[number])
-                * flow_agreement(mask, speed, valid, moves)
+                * flow_agreement(mask, *_motion(files.flow, number))
                 * (sum(near) / len(near) if near else 1.0)
                 * area_agreement(area, usual)
             )
     return np.array(weights, np.float32)
+
+
+def _motion(flow: h5py.File, number: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
+    """Speed `(H, W)` px, where it holds, and the speed below which nothing moves."""
+    speed = np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1)
+    valid = flow["valid"][number].astype(bool) & bool(flow["ok"][number])
+    return speed, valid, FEWEST_MOVES * float(flow.attrs["scale_px"])
 
 
 def _beside(number: int, frames: FrameReader) -> list[int]:

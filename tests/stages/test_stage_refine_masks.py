@@ -5,10 +5,11 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from helpers_artifacts import CALIBRATION, make_project, write_predictions
+from helpers_artifacts import CALIBRATION, add_student, make_project, write_predictions
 
 from models.crf import CrfSetting, refine
 from pipeline.errors import BackdropError
+from pipeline.self_training import NOTE
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import MASKS, open_artifact
@@ -85,3 +86,21 @@ def test_predictions_of_another_schema_are_named(tmp_path, monkeypatch):
         file.attrs["schema_version"] = 99
     with pytest.raises(BackdropError, match=r"clip_0\.h5: holds 'backdrop\.predictions v99'"):
         refine_masks.main(Source.MODEL)
+
+
+def test_the_students_masks_are_refined_beside_the_models(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["test"], frames=2, refined=True, calibrated=True)
+    model = paths.video_file(paths.MASKS, "clip_0").read_bytes()
+    add_student(project)
+    written = paths.video_file(Source.STUDENT.masks_folder, "clip_0")
+    written.unlink()
+    refine_masks.main(Source.STUDENT)
+    with open_artifact(written, MASKS) as file:
+        assert ((file["mask"][:] > 0) == project.scenes["clip_0"].truth).mean() > 0.98
+    assert paths.video_file(paths.MASKS, "clip_0").read_bytes() == model
+
+
+def test_without_a_student_a_note_is_all_that_is_left(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, 1)
+    refine_masks.main(Source.STUDENT)
+    assert [path.name for path in Source.STUDENT.masks_folder.iterdir()] == [NOTE]
