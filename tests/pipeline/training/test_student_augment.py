@@ -1,4 +1,4 @@
-"""Augmentations of self-training: labels stay on their subjects, and only subjects change clothes."""
+"""Augmentations of self-training: labels stay on their subjects; only subjects change clothes."""
 
 from __future__ import annotations
 
