@@ -1,4 +1,4 @@
-"""The frames that a student learns from: whose they are, how they are weighed, how they are read."""
+"""The frames that a student learns from: whose they are, how they are weighed and read."""
 
 from __future__ import annotations
 
