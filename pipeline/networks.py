@@ -16,6 +16,7 @@ from models.direct_detector import DirectDetector
 from models.inpainter import Inpainter
 from models.known_background import BackgroundModel, KnownBackground
 from models.model import SegmentationModel
+from models.student import Student
 from models.synthesis import Synthesis
 from pipeline.errors import BackdropError
 from pipeline.params.training import Network, TrainModel
@@ -98,6 +99,15 @@ def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
     model = build_model(params)
     _load_weights(folder, model)
     return model, Network.model_validate(config["network"])
+
+
+def load_student(folder: Path) -> tuple[Student, tuple[int, int]]:
+    """The trained student of `artifacts/student/network`, and its input size; raises as above."""
+    config = _read_config(folder, "backdrop.student")
+    student = Student(int(config["channels"]), imagenet=config["encoder"] == "imagenet")
+    _load_weights(folder, student)
+    height, width = config["size"]
+    return student, (int(height), int(width))
 
 
 def _read_config(folder: Path, *schemas: str) -> dict[str, Any]:

@@ -12,26 +12,35 @@ from typing import Any
 
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import read_json
-from pipeline.store.paths import METRICS, REPORT
+from pipeline.store.paths import METRICS, REPORT, Source
 
 
 def headline(root: Path = Path()) -> str:
-    """Two lines: J and F on test, and where the report is.
+    """J and F on test (and without self-training), where the masks are, and the report.
 
     Raises:
         BackdropError: there are no metrics yet.
     """
-    test = read_json(root / METRICS).get("test", {})
-    return (
-        f"test J {_number(test.get('J'))}, F {_number(test.get('F'))}\n"
-        f"report: {root / REPORT / 'index.html'}"
-    )
+    metrics = read_json(root / METRICS)
+    own = metrics.get("without_self_train")
+    lines = [f"test {_accuracy(metrics)}"]
+    if own:
+        lines.append(f"without self-training: test {_accuracy(own)}")
+    masks = (Source.STUDENT if own else Source.MODEL).masks_folder
+    return "\n".join([*lines, f"masks: {root / masks}", f"report: {root / REPORT / 'index.html'}"])
 
 
 def metrics_table(metrics: dict[str, Any]) -> str:
     """All metrics as Markdown: a table with a column per split, the rest as a list above it."""
-    splits = {name: values for name, values in metrics.items() if _is_split(values)}
-    rest = [f"- {name}: {value}" for name, value in _flat(metrics) if name not in splits]
+    blocks = {"": metrics, " without self-training": metrics.get("without_self_train", {})}
+    splits = {
+        f"{name}{suffix}": values
+        for suffix, block in blocks.items()
+        for name, values in block.items()
+        if _is_split(values)
+    }
+    told = {name: value for name, value in metrics.items() if name != "without_self_train"}
+    rest = [f"- {name}: {value}" for name, value in _flat(told) if name not in splits]
     names = list(dict.fromkeys(key for values in splits.values() for key in values))
     rows = [
         "| " + " | ".join([name, *(_number(values.get(name)) for values in splits.values())]) + " |"
@@ -40,6 +49,11 @@ def metrics_table(metrics: dict[str, Any]) -> str:
     header = f"| metric | {' | '.join(splits)} |"
     rule = "|---" * (len(splits) + 1) + "|"
     return "\n".join([*rest, "", header, rule, *rows]) + "\n"
+
+
+def _accuracy(block: dict[str, Any]) -> str:
+    test = block.get("test", {})
+    return f"J {_number(test.get('J'))}, F {_number(test.get('F'))}"
 
 
 def _is_split(values: Any) -> bool:

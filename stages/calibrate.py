@@ -1,21 +1,24 @@
 """Choose on validation frames what cannot be learnt: threshold, CRF setting, and the controls'.
 
-    python -m stages.calibrate
+    python -m stages.calibrate model|student
 
 The only place where ground truth chooses anything, and only that of validation videos. Without
 any, the defaults hold. Reads predictions, frames and flow; writes
-`artifacts/calibrate/calibration.json`.
+`artifacts/calibrate/calibration.json`, or `artifacts/student/calibrate/calibration.json`. The
+controls are chosen once, with the model's. Without self-training there is nothing to do for the
+student.
 """
 
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 from models.segmentation_metrics import THRESHOLDS
-from pipeline.evaluation.calibration import BlobChoice, Calibration, crf_setting
+from pipeline.evaluation.calibration import BlobChoice, Calibration, MaskChoice, crf_setting
 from pipeline.evaluation.collect import VideoResult, predicted_videos
 from pipeline.evaluation.search import (
     BLOB_CRF_FRAMES,
@@ -32,10 +35,12 @@ from pipeline.params.read import load_section
 from pipeline.params.results import Calibrate, RefineMasks
 from pipeline.pool import run_jobs
 from pipeline.progress import Progress
+from pipeline.self_training import is_off, switch_off, switch_on, wanted_source
 from pipeline.stage import run_stage
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import FLOW, open_artifact
+from pipeline.store.paths import Source
 
 log = logging.getLogger("backdrop")
 
@@ -44,38 +49,55 @@ FLOW_STEPS = tuple(round(0.1 * step, 1) for step in range(1, 21))
 DEFAULT_FLOW_STEP = 0.5
 
 
-def main() -> None:
-    """Run the stage."""
+def main(source: Source) -> None:
+    """Choose for the masks of `source`."""
+    folder = source.calibration_file.parent
+    if source is Source.STUDENT and is_off(source.predictions_folder):
+        switch_off(folder)
+        return
+    switch_on(folder)
     params = load_section(Calibrate, "calibrate")
     iterations = load_section(RefineMasks, "refine_masks").iterations
-    videos = [video for video in predicted_videos({"val"}) if video.masks]
+    videos = [video for video in predicted_videos({"val"}, source) if video.masks]
+    choice: MaskChoice
     if videos:
-        calibration = chosen(videos, params, iterations)
+        choice = chosen(videos, params, iterations)
     else:
         log.info("calibrate: no validation video has ground truth; the defaults hold")
-        calibration = defaults(params, iterations)
+        choice = default_choice(source, params, iterations)
+        if source is Source.MODEL:
+            choice = with_default_controls(choice, params)
     log.info(
-        "calibrate: threshold %.2f (%s, %d frames), CRF setting %d of %d",
-        calibration.threshold,
-        calibration.source,
-        calibration.val_frames,
-        params.crf.index(calibration.crf) + 1,
+        "calibrate: %s: threshold %.2f (%s, %d frames), CRF setting %d of %d",
+        source,
+        choice.threshold,
+        choice.source,
+        choice.val_frames,
+        params.crf.index(choice.crf) + 1,
         len(params.crf),
     )
-    write_json(paths.CALIBRATION, calibration.model_dump(mode="json"))
+    write_json(source.calibration_file, choice.model_dump(mode="json"))
 
 
-def defaults(params: Calibrate, iterations: int) -> Calibration:
-    """What holds without validation ground truth: nothing is chosen."""
-    scale = params.blob_scales[len(params.blob_scales) // 2]
-    threshold = params.default_threshold
-    return Calibration(
+def default_choice(source: Source, params: Calibrate, iterations: int) -> MaskChoice:
+    """What holds for masks without validation ground truth: nothing is chosen."""
+    model = source is Source.MODEL
+    return MaskChoice(
         source="default",
         val_frames=0,
-        threshold=threshold,
-        threshold_crf=params.default_threshold_crf,
+        threshold=params.default_threshold if model else params.student_threshold,
+        threshold_crf=params.default_threshold_crf if model else params.student_threshold_crf,
         crf=params.crf[0],
         iterations=iterations,
+    )
+
+
+def with_default_controls(choice: MaskChoice, params: Calibrate) -> Calibration:
+    """The same with controls of which nothing was chosen."""
+    scale = params.blob_scales[len(params.blob_scales) // 2]
+    threshold = choice.threshold
+    return Calibration(
+        **dict(choice),
         blob=BlobChoice(
             scale=scale,
             threshold=threshold,
@@ -87,15 +109,19 @@ def defaults(params: Calibrate, iterations: int) -> Calibration:
     )
 
 
-def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) -> Calibration:
-    """The candidates of the highest J, averaged over each video's frames and then over videos."""
+def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) -> MaskChoice:
+    """The candidates of the highest J, averaged over each video's frames and then over videos.
+
+    For the model's videos a `Calibration`, with the controls.
+    """
+    controls = videos[0].source is Source.MODEL
     scale_px = flow_scale(videos)
     searches = [
         Search(
             video,
             spread(video.size, params.frames_per_video),
-            params.blob_scales,
-            tuple(step * scale_px for step in FLOW_STEPS),
+            params.blob_scales if controls else (),
+            tuple(step * scale_px for step in FLOW_STEPS) if controls else (),
         )
         for video in videos
     ]
@@ -103,24 +129,29 @@ def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) ->
     with Progress("calibrate without CRF", frames, "frames") as progress:
         results = run_jobs(searches, without_crf, progress)
     J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*results.values(), strict=True))
-    (best,) = _argmax(J)
-    threshold = THRESHOLDS[best]
-    scale, blob_threshold = _argmax(J_blob)
-    (flow_step,) = _argmax(J_flow)
     J_crf, J_blob_crf = _search_crf(searches, params, iterations)
+    (best,) = _argmax(J)
     setting, crf_threshold = _argmax(J_crf)
-    blob_setting, scale_crf, threshold_crf = _argmax(J_blob_crf)
-    log.info(
-        "calibrate: validation J %.3f, with CRF %.3f; blob %.3f, with CRF %.3f; flow %.3f",
-        *(float(values.max()) for values in (J, J_crf, J_blob, J_blob_crf, J_flow)),
-    )
-    return Calibration(
+    log.info("calibrate: validation J %.3f, with CRF %.3f", J.max(), J_crf.max())
+    choice = MaskChoice(
         source="validation",
         val_frames=frames,
-        threshold=threshold,
+        threshold=THRESHOLDS[best],
         threshold_crf=CRF_THRESHOLDS[crf_threshold],
         crf=params.crf[setting],
         iterations=iterations,
+    )
+    if not controls:
+        return choice
+    scale, blob_threshold = _argmax(J_blob)
+    (flow_step,) = _argmax(J_flow)
+    blob_setting, scale_crf, threshold_crf = _argmax(J_blob_crf)
+    log.info(
+        "calibrate: controls: blob %.3f, with CRF %.3f; flow %.3f",
+        *(float(values.max()) for values in (J_blob, J_blob_crf, J_flow)),
+    )
+    return Calibration(
+        **dict(choice),
         blob=BlobChoice(
             scale=params.blob_scales[scale],
             threshold=THRESHOLDS[blob_threshold],
@@ -167,4 +198,5 @@ def _argmax(scores: Scores) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    run_stage("calibrate", main)
+    wanted = wanted_source(sys.argv[1:], "python -m stages.calibrate")
+    run_stage(f"calibrate_{wanted}", lambda: main(wanted))

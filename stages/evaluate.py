@@ -3,7 +3,8 @@
     python -m stages.evaluate
 
 Writes `artifacts/evaluate/metrics.json` (read by other programs: its names stay),
-`per_frame.parquet` and `per_video.csv`. Thresholds come from `calibrate`; only the oracle's is
+`per_frame.parquet` and `per_video.csv`. With self-training the student's masks are the result, and
+the model's own stand beside them, always. Thresholds come from `calibrate`; only the oracle's is
 chosen here, and is named so.
 """
 
@@ -18,7 +19,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.evaluation.calibration import (
+    Calibration,
+    MaskChoice,
+    read_calibration,
+    read_choice,
+)
 from pipeline.evaluation.collect import (
     FrameResult,
     VideoResult,
@@ -26,9 +32,10 @@ from pipeline.evaluation.collect import (
     predicted_videos,
     read_frames,
 )
+from pipeline.evaluation.final import sources
 from pipeline.evaluation.health import VideoHealth, assess
-from pipeline.evaluation.means import SPLITS, fill_oracle, split_metrics
-from pipeline.evaluation.scores import score
+from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_metrics
+from pipeline.evaluation.scores import score, score_controls
 from pipeline.frames import open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.params.read import load_section
@@ -39,12 +46,22 @@ from pipeline.stage import run_stage
 from pipeline.store import paths
 from pipeline.store.atomic import write_bytes, write_json
 from pipeline.store.hdf5 import MASKS, open_artifact
-from pipeline.store.tables import PER_FRAME, write_table
+from pipeline.store.paths import Source
+from pipeline.store.tables import CONTROLS, PER_FRAME, write_table
 
 log = logging.getLogger("backdrop")
 
 SCORED_SPLITS = frozenset().union(*SPLITS.values())
 SUMMARY = [name for name in PER_FRAME.names if name not in ("video", "frame", "split")]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What a worker needs to know: what validation chose for the controls and for these masks."""
+
+    calibration: Calibration
+    choice: MaskChoice
+    params: Evaluate
 
 
 @dataclass(frozen=True)
@@ -57,26 +74,38 @@ class VideoScores:
 
 
 def main() -> None:
-    """Run the stage."""
+    """Score the model's masks, then the student's if there is one, which then are the result."""
     params = load_section(Evaluate, "evaluate")
     calibration = read_calibration()
-    videos = predicted_videos()
-    with Progress("evaluate", sum(video.size for video in videos), "frames") as progress:
-        found = run_jobs(videos, partial(evaluate_video, calibration, params), progress)
-    results = [found[video.video] for video in videos]
-    rows = [row for result in results for row in result.rows]
-    fill_oracle(rows, [curve for result in results for curve in result.curves])
-    table = pd.DataFrame(rows).astype(dict.fromkeys(SUMMARY, float))
-    metrics = _metrics(table, calibration, assess([result.health for result in results], params))
+    rows: list[dict[str, Any]] = []
+    for source in sources():
+        model_rows, choice = rows, read_choice(source)
+        rows, health = score_all(source, Scoring(calibration, choice, params))
+    if source is Source.STUDENT:
+        rows = beside_model(rows, model_rows)
+    table = as_table(rows)
+    metrics: dict[str, Any] = {"threshold": choice.threshold, **split_blocks(table)}
+    if source is Source.STUDENT:
+        metrics["without_self_train"] = split_blocks(as_table(model_rows))
+    metrics["health"] = _rounded(assess(health, params))
     write_table(paths.PER_FRAME_TABLE, rows, PER_FRAME)
     write_bytes(paths.PER_VIDEO_CSV, per_video(table).encode())
     write_json(paths.METRICS, metrics)
     _tell(metrics)
 
 
-def evaluate_video(
-    calibration: Calibration, params: Evaluate, video: VideoResult, advance: Advance
-) -> VideoScores:
+def score_all(source: Source, scoring: Scoring) -> tuple[list[dict[str, Any]], list[VideoHealth]]:
+    """Rows of PER_FRAME, the oracle's J among them, and the health of each video."""
+    videos = predicted_videos(source=source)
+    with Progress(f"evaluate {source}", sum(video.size for video in videos), "frames") as progress:
+        found = run_jobs(videos, partial(evaluate_video, scoring), progress)
+    results = [found[video.video] for video in videos]
+    rows = [row for result in results for row in result.rows]
+    fill_oracle(rows, [curve for result in results for curve in result.curves])
+    return rows, [result.health for result in results]
+
+
+def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> VideoScores:
     """Score one video's frames; in a worker process.
 
     Raises:
@@ -84,7 +113,8 @@ def evaluate_video(
     """
     rows, curves, motion, centres = [], [], [], []
     scored = video.split in SCORED_SPLITS
-    path = paths.video_file(paths.MASKS, video.video)
+    path = paths.video_file(video.source.masks_folder, video.video)
+    calibration, tolerance = scoring.calibration, scoring.params.boundary_tolerance
     with open_frames(video.video) as reader, open_artifact(path, MASKS) as masks:
         check_length(path, masks["mask"], reader)
         shots, longest_side = reader.cuts | {0}, max(reader.height, reader.width)
@@ -96,10 +126,10 @@ def evaluate_video(
                 row["box_jump"] = float(np.hypot(*(centres[-1] - centres[-2])))
             curve = None
             if frame.truth is not None:
-                values, curve = score(
-                    frame, frame.truth, mask, calibration, params.boundary_tolerance
-                )
+                values, curve = score(frame, frame.truth, mask, scoring.choice.threshold, tolerance)
                 row.update(values)
+                if video.source is Source.MODEL:
+                    row.update(score_controls(frame, frame.truth, calibration))
             rows.append(row)
             curves.append(curve)
             motion.append(motion_centre(frame.speed, calibration.flow_threshold_px))
@@ -151,16 +181,23 @@ def _health(
     )
 
 
-def _metrics(
-    table: pd.DataFrame, calibration: Calibration, health: dict[str, Any]
-) -> dict[str, Any]:
+def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows of PER_FRAME, null as NaN."""
+    return pd.DataFrame(rows).astype(dict.fromkeys(SUMMARY, float))
+
+
+def split_blocks(table: pd.DataFrame) -> dict[str, Any]:
+    """The metrics file's values of each split; of validation, which chose thresholds, J and F."""
     splits = {name: split_metrics(table, splits) for name, splits in SPLITS.items()}
     splits["val"] = {name: splits["val"][name] for name in ("J", "F")}
-    rounded = {
+    return splits
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    return {
         name: round(value, 6) if isinstance(value, float) else value
-        for name, value in health.items()
+        for name, value in values.items()
     }
-    return {"threshold": calibration.threshold, **splits, "health": rounded}
 
 
 def _tell(metrics: dict[str, Any]) -> None:
@@ -172,19 +209,13 @@ def _tell(metrics: dict[str, Any]) -> None:
         log.info(
             "evaluate: test J %.3f F %.3f (without CRF %.3f, oracle %.3f); blob %.3f (without CRF "
             "%.3f); flow threshold %.3f",
-            *(
-                test[name]
-                for name in (
-                    "J",
-                    "F",
-                    "J_no_crf",
-                    "J_oracle",
-                    "J_blob",
-                    "J_blob_no_crf",
-                    "J_flow_threshold",
-                )
-            ),
+            *(test[name] for name in ("J", "F", "J_no_crf", "J_oracle", *CONTROLS)),
         )
+        if without := metrics.get("without_self_train"):
+            log.info(
+                "evaluate: without self-training: test J %.3f F %.3f (without CRF %.3f)",
+                *(without["test"][name] for name in ("J", "F", "J_no_crf")),
+            )
     if metrics["health"]["collapsed"]:
         log.error("COLLAPSE: %s", metrics["health"]["why"])
 

@@ -1,19 +1,22 @@
 """Sharpen every soft mask at the edges of its frame, by a dense CRF.
 
-    python -m stages.refine_masks
+    python -m stages.refine_masks model|student
 
-Reads frames, predictions and the calibration; writes `artifacts/masks/VIDEO.h5`, 0/255. A frame is
-in memory at a time.
+Reads frames, predictions and the calibration; writes `artifacts/masks/VIDEO.h5` (the student's:
+`artifacts/student/masks`), 0/255. A frame is in memory at a time. Without self-training there is
+nothing to do for the student.
 """
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.crf import refine
-from pipeline.evaluation.calibration import Calibration, crf_setting, read_calibration
+from pipeline.evaluation.calibration import MaskChoice, crf_setting, read_choice
 from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import open_frames
@@ -21,36 +24,55 @@ from pipeline.instances import has_instances, read_labels
 from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
 from pipeline.pool import Advance
+from pipeline.self_training import is_off, switch_off, switch_on, wanted_source
 from pipeline.stage import run_stage
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256
+from pipeline.store.paths import Source
 
 
-def main() -> None:
-    """Refine all videos in parallel."""
+@dataclass(frozen=True)
+class Refinement:
+    """What a worker needs to know."""
+
+    source: Source
+    choice: MaskChoice
+    iterations: int
+
+
+def main(source: Source) -> None:
+    """Refine all videos of `source` in parallel."""
     params = load_section(RefineMasks, "refine_masks")
-    calibration = read_calibration()
+    if source is Source.STUDENT and is_off(source.predictions_folder):
+        switch_off(source.masks_folder)
+        return
+    switch_on(source.masks_folder)
+    choice = read_choice(source)
     jobs = [
-        Job(str(video), len(rows), _identity(str(video)), (calibration, params.iterations))
-        for video, rows in predicted_index().groupby("video", sort=False)
+        Job(
+            str(video),
+            len(rows),
+            _identity(source, str(video)),
+            Refinement(source, choice, params.iterations),
+        )
+        for video, rows in predicted_index(source).groupby("video", sort=False)
     ]
     fan_out(
         "refine_masks",
         jobs,
         work,
-        out=paths.MASKS,
+        out=source.masks_folder,
         schema=hdf5.MASKS,
-        fingerprint={**calibration.model_dump(mode="json"), **params.model_dump()},
+        fingerprint={"whose": source, **choice.model_dump(mode="json"), **params.model_dump()},
     )
 
 
-def work(job: Job[tuple[Calibration, int]], path: Path, advance: Advance) -> None:
+def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
     """Write one video's masks; in a worker process."""
-    calibration, iterations = job.data
-    setting = crf_setting(calibration.crf)
+    setting = crf_setting(job.data.choice.crf)
     with (
         open_frames(job.video) as reader,
-        open_predictions(job.video, reader) as predictions,
+        open_predictions(job.data.source, job.video, reader) as predictions,
         hdf5.create(path, hdf5.MASKS) as file,
     ):
         size = reader.height, reader.width
@@ -66,9 +88,9 @@ def work(job: Job[tuple[Calibration, int]], path: Path, advance: Advance) -> Non
             foreground = refine(
                 soft_mask(predictions, number),
                 reader.read(number),
-                calibration.threshold_crf,
+                job.data.choice.threshold_crf,
                 setting,
-                iterations,
+                job.data.iterations,
             )
             masks[number] = np.where(foreground > 0.5, 255, 0)
             if instances is not None:
@@ -76,12 +98,14 @@ def work(job: Job[tuple[Calibration, int]], path: Path, advance: Advance) -> Non
             advance(1)
 
 
-def _identity(video: str) -> str:
+def _identity(source: Source, video: str) -> str:
     """Tells this video's frames and predictions from others."""
     return " ".join(
-        file_sha256(paths.video_file(folder, video)) for folder in (paths.FRAMES, paths.PREDICTIONS)
+        file_sha256(paths.video_file(folder, video))
+        for folder in (paths.FRAMES, source.predictions_folder)
     )
 
 
 if __name__ == "__main__":
-    run_stage("refine_masks", main)
+    wanted = wanted_source(sys.argv[1:], "python -m stages.refine_masks")
+    run_stage(f"refine_masks_{wanted}", lambda: main(wanted))

@@ -21,9 +21,12 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
+from pipeline.evaluation.calibration import MaskChoice
+from pipeline.self_training import switch_off, switch_on
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import FLOW, FRAMES, MASKS, PREDICTIONS, create
+from pipeline.store.paths import Source
 from pipeline.store.tables import HOMOGRAPHIES, INDEX, VIDEOS, write_table
 
 CRF = {
@@ -43,6 +46,13 @@ CALIBRATION = {
     "iterations": 5,
     "val_frames": 0,
 }
+
+
+STUDENT_FOLDERS = (
+    Source.STUDENT.predictions_folder,
+    Source.STUDENT.calibration_file.parent,
+    Source.STUDENT.masks_folder,
+)
 
 
 @dataclass
@@ -106,6 +116,8 @@ def make_project(
         moving: the subject walks; otherwise it rests.
         refined: also write `artifacts/masks` (the soft masks at 0.5).
         calibrated: also write the calibration (all defaults).
+
+    Self-training is off.
     """
     monkeypatch.chdir(tmp_path)
     splits = [("val", "test")[i % 2] for i in range(videos)] if isinstance(videos, int) else videos
@@ -126,7 +138,39 @@ def make_project(
     write_tables(project, truth)
     if calibrated:
         write_json(paths.CALIBRATION, CALIBRATION)
+    for folder in STUDENT_FOLDERS:
+        switch_off(folder)
     return project
+
+
+def add_student(
+    project: Project,
+    *,
+    soft: NDArray[np.uint8] | None = None,
+    shift: int = 0,
+    refined: bool = True,
+) -> None:
+    """Put a student's results beside the model's: the true masks, moved by `shift` px.
+
+    Args:
+        soft: its soft masks (N, H, W) instead, of all videos.
+        refined: also write its calibration and refined masks.
+    """
+    for folder in STUDENT_FOLDERS if refined else STUDENT_FOLDERS[:1]:
+        switch_on(folder)
+    for scene in project.scenes.values():
+        mask = np.roll(scene.truth, shift, axis=2).astype(np.uint8) * 255 if soft is None else soft
+        boxes = scene.boxes + np.array([shift, 0, 0, 0], np.float32)
+        folder = Source.STUDENT.predictions_folder
+        with create(paths.video_file(folder, scene.video), PREDICTIONS) as file:
+            file.create_dataset("boxes", data=boxes, dtype="f4")
+            file.create_dataset("mask", data=mask, chunks=(1, *mask.shape[1:]))
+            file.create_dataset("confidence", data=np.full(len(mask), 0.95), dtype="f4")
+        if refined:
+            write_masks(scene, mask, Source.STUDENT)
+    if refined:
+        choice = {key: CALIBRATION[key] for key in MaskChoice.model_fields}
+        write_json(Source.STUDENT.calibration_file, choice)
 
 
 def make_scene(
@@ -229,9 +273,9 @@ def write_predictions(
         file.attrs["grid"] = 8
 
 
-def write_masks(scene: Scene, masks: NDArray[np.uint8]) -> None:
-    """`artifacts/masks/VIDEO.h5`, 0/255."""
-    with create(paths.video_file(paths.MASKS, scene.video), MASKS) as file:
+def write_masks(scene: Scene, masks: NDArray[np.uint8], source: Source = Source.MODEL) -> None:
+    """`artifacts/masks/VIDEO.h5`, 0/255; or the student's."""
+    with create(paths.video_file(source.masks_folder, scene.video), MASKS) as file:
         file.create_dataset("mask", data=masks, chunks=(1, *masks.shape[1:]))
 
 

@@ -21,8 +21,11 @@ STAGES = (
     "train_inpainter flow",
     "train_model",
     "predict",
-    "calibrate",
-    "refine_masks",
+    "calibrate model",
+    "refine_masks model",
+    "self_train",
+    "calibrate student",
+    "refine_masks student",
     "evaluate",
     "report",
 )
@@ -47,7 +50,19 @@ PARAMS = {
         "optimisation": {"ema": 0.5},
         "watch": {"every": 3, "early_stop": 3, "collapse": "warn"},
     },
-    "calibrate": {"frames_per_video": 3, "blob_scales": [0.7, 1.0]},
+    "self_train": {
+        "enabled": True,
+        "iterations": 8,
+        "batch_size": 4,
+        "channels": 4,
+        "encoder": "none",
+    },
+    "calibrate": {
+        "frames_per_video": 3,
+        "blob_scales": [0.7, 1.0],
+        # Faint: masks of so young a model would be all or nothing, and teach a student nothing.
+        "crf": [{"smooth_weight": 0.1, "bilateral_weight": 0.0, "floor": 0.0}],
+    },
     "evaluate": {"collapse_empty": 1.0, "collapse_full": 1.0, "collapse_frozen_px": 0.0},
     "report": {"panels_per_video": 1},
 }

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers_artifacts import Project, make_project
+from helpers_artifacts import Project, add_student, make_project
 from numpy.typing import NDArray
 
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
-from pipeline.store.tables import PER_FRAME, write_table
+from pipeline.store.tables import PER_FRAME, WITHOUT_SELF_TRAIN, write_table
 
 BACKGROUND = 55  # level that the stand-in puts into the hole
 SPLITS = ("test", "test_unseen", "val", "train")
@@ -35,9 +35,14 @@ class FlatInpainter:
 
 
 def make_evaluated_project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, truth: bool = True, collapsed: str = ""
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    truth: bool = True,
+    collapsed: str = "",
+    student: bool = False,
 ) -> Project:
-    """Four videos of 6 frames, one a split, with metrics, curves and params."""
+    """Four videos of 6 frames, one a split, with metrics, curves and params; a student if asked."""
     project = make_project(
         tmp_path, monkeypatch, SPLITS, truth=truth, refined=True, calibrated=True
     )
@@ -48,7 +53,13 @@ def make_evaluated_project(
         for number in range(len(scene.frames))
     ]
     write_table(paths.PER_FRAME_TABLE, rows, PER_FRAME)
-    write_json(paths.METRICS, make_metrics(truth=truth, collapsed=collapsed))
+    metrics = make_metrics(truth=truth, collapsed=collapsed)
+    if student:
+        add_student(project, shift=4)
+        own = make_metrics(truth=truth, J=0.345, F=0.456, J_no_crf=0.234)
+        names = ("val", "test", "test_unseen")
+        metrics["without_self_train"] = {name: own[name] for name in names}
+    write_json(paths.METRICS, metrics)
     for stage, metric in (("train_inpainter_rgb", "loss"), ("train_model", "loss/total")):
         file = paths.CURVES / stage / "plots" / "metrics" / f"{metric}.tsv"
         file.parent.mkdir(parents=True)
@@ -105,4 +116,5 @@ def _frame_row(video: str, split: str, number: int, truth: bool) -> dict[str, ob
         "J_flow_threshold": score,
         "box_iou": score,
         "hit": 1.0 if truth else None,
+        **dict.fromkeys(WITHOUT_SELF_TRAIN.values()),
     }

@@ -26,6 +26,7 @@ class FrameResult:
         cell_probability: (C,).
         soft: (H, W) uint8, the soft mask.
         hard: (H, W) bool, the mask after CRF.
+        student: the same two of the student, or None without self-training.
         flow: (H, W, 2) px, residual flow, and `flow_scale_px` of its encoding.
         background: (H, W, 3) uint8, the frame with the inpainter's picture in the 1.1x box.
         truth: ground truth (h, w) bool at its own size, or None.
@@ -42,6 +43,7 @@ class FrameResult:
     flow: NDArray[np.floating]
     flow_scale_px: float
     background: Image
+    student: tuple[Image, NDArray[np.bool_]] | None = None
     truth: NDArray[np.bool_] | None = None
     instances: tuple[NDArray[np.floating], Image] | None = None
 
@@ -75,6 +77,12 @@ def draw_panel(frame: FrameResult, width: int) -> list[Picture]:
         Picture("Soft mask", heat(resize(frame.soft, width))),
         Picture("CRF mask", result),
     ]
+    if frame.student is not None:
+        soft, hard = frame.student
+        pictures += [
+            Picture("Student", heat(resize(soft, width))),
+            Picture("Student, CRF mask", overlay(large, resize_mask(hard, height, width))),
+        ]
     if frame.truth is not None:
         truth = resize_mask(frame.truth, height, width)
         pictures.append(Picture("Ground truth", ground_truth(large, truth)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -11,7 +11,9 @@ from pipeline.errors import BackdropError
 from pipeline.params.base import Section
 from pipeline.params.results import Crf
 from pipeline.store.atomic import read_json
-from pipeline.store.paths import CALIBRATION
+from pipeline.store.paths import Source
+
+ChoiceT = TypeVar("ChoiceT", bound="MaskChoice")
 
 
 class BlobChoice(Section):
@@ -24,8 +26,8 @@ class BlobChoice(Section):
     crf: Crf
 
 
-class Calibration(Section):
-    """Contents of `calibration.json`.
+class MaskChoice(Section):
+    """What was chosen for the masks; all that the student's `calibration.json` holds.
 
     `source` is `default` where no validation frame has ground truth; `val_frames` were looked at.
     `threshold` cuts the raw soft mask; to the CRF, `threshold_crf` is even.
@@ -38,6 +40,11 @@ class Calibration(Section):
     threshold_crf: float
     crf: Crf
     iterations: int
+
+
+class Calibration(MaskChoice):
+    """Contents of the model's `calibration.json`: the choice for its masks, and the controls'."""
+
     blob: BlobChoice
     flow_threshold_px: float
 
@@ -48,18 +55,28 @@ def crf_setting(crf: Crf) -> CrfSetting:
 
 
 def read_calibration() -> Calibration:
-    """Read `artifacts/calibrate/calibration.json`.
+    """Read `artifacts/calibrate/calibration.json`, the model's.
 
     Raises:
         BackdropError: missing, not JSON, or written by another version.
     """
-    value = read_json(CALIBRATION)
+    return _read(Source.MODEL, Calibration)
+
+
+def read_choice(source: Source) -> MaskChoice:
+    """Read what was chosen for the masks of either source; raises as `read_calibration`."""
+    return read_calibration() if source is Source.MODEL else _read(source, MaskChoice)
+
+
+def _read(source: Source, kind: type[ChoiceT]) -> ChoiceT:
+    path = source.calibration_file
+    value = read_json(path)
     try:
-        return Calibration.model_validate(value)
+        return kind.model_validate(value)
     except ValidationError as error:
         detail = error.errors()[0]
         raise BackdropError(
             f"does not hold a calibration ({'.'.join(map(str, detail['loc']))}: {detail['msg']})",
-            where=str(CALIBRATION),
-            remedy="run `dvc repro --force calibrate`",
+            where=str(path),
+            remedy=f"run `dvc repro --force calibrate@{source}`",
         ) from error

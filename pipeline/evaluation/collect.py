@@ -21,6 +21,7 @@ from pipeline.frames import FrameReader, load_index, open_frames
 from pipeline.ground_truth import open_truth
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, PREDICTIONS, open_artifact
+from pipeline.store.paths import Source
 from pipeline.store.tables import VIDEOS, read_table
 
 
@@ -32,13 +33,15 @@ class VideoResult:
         video: its name.
         split: its split.
         masks: folder of its ground truth, "" where there is none.
-        source_frames: of each cached frame, its number in the source.
+        source_frames: of each cached frame, its number in the source video.
+        source: whose predictions.
     """
 
     video: str
     split: str
     masks: str
     source_frames: tuple[int, ...]
+    source: Source
 
     @property
     def size(self) -> int:
@@ -69,8 +72,8 @@ class FrameResult:
     truth: NDArray[np.bool_] | None
 
 
-def predicted_index() -> pd.DataFrame:
-    """The index's rows of the videos that have predictions.
+def predicted_index(source: Source) -> pd.DataFrame:
+    """The index's rows of the videos that have predictions of this source.
 
     Raises:
         BackdropError: there are no predictions at all.
@@ -79,17 +82,19 @@ def predicted_index() -> pd.DataFrame:
     predicted = [
         video
         for video in index["video"].unique()
-        if paths.video_file(paths.PREDICTIONS, str(video)).exists()
+        if paths.video_file(source.predictions_folder, str(video)).exists()
     ]
     if not predicted:
         raise BackdropError(
-            "holds no predictions", where=str(paths.PREDICTIONS), remedy="run `dvc repro predict`"
+            "holds no predictions", where=str(source.predictions_folder), remedy="run `dvc repro`"
         )
     return index[index["video"].isin(predicted)]
 
 
-def predicted_videos(splits: Collection[str] | None = None) -> list[VideoResult]:
-    """The videos that have predictions, in the index's order; of `splits` only, if given.
+def predicted_videos(
+    splits: Collection[str] | None = None, source: Source = Source.MODEL
+) -> list[VideoResult]:
+    """The videos that `source` predicted, in the index's order; of `splits` only, if given.
 
     Raises:
         BackdropError: there are no predictions at all.
@@ -101,8 +106,9 @@ def predicted_videos(splits: Collection[str] | None = None) -> list[VideoResult]
             str(rows["split"].iloc[0]),
             str(masks[video]),
             tuple(int(number) for number in rows["source_frame"]),
+            source,
         )
-        for video, rows in predicted_index().groupby("video", sort=False)
+        for video, rows in predicted_index(source).groupby("video", sort=False)
     ]
     return [video for video in found if splits is None or video.split in splits]
 
@@ -118,7 +124,7 @@ def read_frames(
     """
     with (
         open_frames(video.video) as reader,
-        open_predictions(video.video, reader) as predictions,
+        open_predictions(video.source, video.video, reader) as predictions,
         open_artifact(paths.video_file(paths.FLOW, video.video), FLOW) as flow,
     ):
         check_length(paths.video_file(paths.FLOW, video.video), flow["flow"], reader)
@@ -137,13 +143,13 @@ def read_frames(
 
 
 @contextmanager
-def open_predictions(video: str, reader: FrameReader) -> Iterator[h5py.File]:
+def open_predictions(source: Source, video: str, reader: FrameReader) -> Iterator[h5py.File]:
     """The video's predictions, after checking that they fit its frames.
 
     Raises:
         BackdropError: missing, damaged, of another schema, or of other frames.
     """
-    path = paths.video_file(paths.PREDICTIONS, video)
+    path = paths.video_file(source.predictions_folder, video)
     with open_artifact(path, PREDICTIONS) as file:
         check_length(path, file["mask"], reader)
         yield file

@@ -56,15 +56,15 @@ def refined(crf: DenseCrf, soft: NDArray[np.float32], threshold: float, iteratio
 
 
 def score(
-    frame: FrameResult, truth: Mask, mask: Mask, calibration: Calibration, tolerance: float
+    frame: FrameResult, truth: Mask, mask: Mask, threshold: float, tolerance: float
 ) -> tuple[dict[str, float | None], NDArray[np.float64]]:
-    """All that PER_FRAME says of a frame with ground truth, but for the oracle's J.
+    """All that PER_FRAME says of a frame's masks and box, but for the oracle's J.
 
     Args:
         frame: what was predicted.
         truth: `(H', W')`.
         mask: `(H, W)`, after CRF.
-        calibration: what validation chose.
+        threshold: of the soft mask.
         tolerance: of F.
 
     Returns:
@@ -72,22 +72,29 @@ def score(
         `(len(THRESHOLDS),)`, for the oracle.
     """
     ours, soft = hard_at_size_of(mask, truth), at_size_of(frame.soft, truth)
-    raw = soft > calibration.threshold
-    raw_blob = at_size_of(blob(frame, calibration.blob.scale), truth) > calibration.blob.threshold
-    moving = at_size_of(frame.speed, truth) > calibration.flow_threshold_px
+    raw = soft > threshold
     values = {
         "J": region_similarity(ours, truth),
         "F": boundary_measure(ours, truth, tolerance),
         "J_no_crf": region_similarity(raw, truth),
         "F_no_crf": boundary_measure(raw, truth, tolerance),
-        "J_blob": region_similarity(
-            hard_at_size_of(refined_blob(frame, calibration), truth), truth
-        ),
-        "J_blob_no_crf": region_similarity(raw_blob, truth),
-        "J_flow_threshold": region_similarity(moving, truth),
         **_detection(frame, truth),
     }
     return values, region_similarities(soft, truth, THRESHOLDS)
+
+
+def score_controls(
+    frame: FrameResult, truth: Mask, calibration: Calibration
+) -> dict[str, float | None]:
+    """J of the controls: the blob in the frame's box, with and without CRF, and the flow."""
+    raw_blob = at_size_of(blob(frame, calibration.blob.scale), truth) > calibration.blob.threshold
+    moving = at_size_of(frame.speed, truth) > calibration.flow_threshold_px
+    refined_one = hard_at_size_of(refined_blob(frame, calibration), truth)
+    return {
+        "J_blob": region_similarity(refined_one, truth),
+        "J_blob_no_crf": region_similarity(raw_blob, truth),
+        "J_flow_threshold": region_similarity(moving, truth),
+    }
 
 
 def _detection(frame: FrameResult, truth: Mask) -> dict[str, float | None]:

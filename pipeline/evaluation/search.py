@@ -36,8 +36,8 @@ class Search:
     Attributes:
         result: the video.
         frames: those looked at, all with ground truth.
-        scales: candidates for the control's ellipse.
-        flow_thresholds: candidates, px, ascending.
+        scales: candidates for the control's ellipse; none where it is not looked for.
+        flow_thresholds: candidates, px, ascending; none likewise.
     """
 
     result: VideoResult

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.drawing.captions import resize, resize_mask, side_by_side, with_caption
-from pipeline.drawing.marks import Image, draw_detection, draw_instances, grid_of
+from pipeline.drawing.marks import Image, draw_box, draw_detection, draw_instances, grid_of
 from pipeline.drawing.masks import flow_colours, flow_key, heat, overlay, overlay_instances
 from pipeline.errors import BackdropError
 from pipeline.frames import FrameReader
@@ -89,17 +89,22 @@ def _draw_flow(path: Path, file: h5py.File, frame: int) -> Image:
 
 
 def _draw_predictions(path: Path, file: h5py.File, frame: int) -> Image:
-    """Box, dots and offset on the frame if it is next door, and the soft mask."""
-    soft, probability = file["mask"][frame], file["cell_probability"][frame]
+    """Box, dots (a student has none) and offset on the frame if it is there, and the soft mask."""
+    soft = file["mask"][frame]
     ground = _enlarged(_frame_beside(path, frame, soft.shape))
     box = file["boxes"][frame] * (ground.shape[1] / soft.shape[1])
-    cell = int(file["cell"][frame])
-    drawn = draw_detection(ground, box, cell, probability)
+    if "cell" in file:
+        cell, probability = int(file["cell"][frame]), file["cell_probability"][frame]
+        drawn = draw_detection(ground, box, cell, probability)
+        row, column = divmod(cell, grid_of(len(probability)))
+        told = f"cell {row},{column} with p {probability[cell]:.2f}"
+    else:
+        drawn = draw_box(ground, box)
+        told = f"confidence {file['confidence'][frame]:.2f}"
     if has_instances(file):
         scale = ground.shape[1] / soft.shape[1]
         drawn = draw_instances(drawn, file["instance_boxes"][frame] * scale)
-    row, column = divmod(cell, grid_of(len(probability)))
-    text = f"{path.stem}, frame {frame}: cell {row},{column} with p {probability[cell]:.2f}"
+    text = f"{path.stem}, frame {frame}: {told}"
     mask = heat(resize(soft, ground.shape[1]))
     return side_by_side([with_caption(drawn, text), with_caption(mask, "soft mask")])
 
@@ -152,12 +157,16 @@ _HDF5_PAINTERS: dict[hdf5.Schema, Callable[[Path, h5py.File, int], Image]] = {
 
 
 def _frame_beside(path: Path, frame: int, size: tuple[int, ...]) -> Image:
-    """The frame from `../frames/VIDEO.h5`; plain grey where that is not there."""
-    frames = path.parent.parent / FRAMES_FOLDER.name / path.name
-    if not frames.exists():
-        return np.full((*size, 3), 128, dtype=np.uint8)
-    with FrameReader(frames) as reader:
-        return reader.read(frame)
+    """The frame from `../frames/VIDEO.h5`, or for a student's artifact from one folder higher.
+
+    Plain grey where that is not there.
+    """
+    for folder in path.resolve().parents[1:3]:
+        frames = folder / FRAMES_FOLDER.name / path.name
+        if frames.exists():
+            with FrameReader(frames) as reader:
+                return reader.read(frame)
+    return np.full((*size, 3), 128, dtype=np.uint8)
 
 
 def _enlarged(image: NDArray[np.uint8], *, smooth: bool = True) -> Image:

@@ -14,7 +14,12 @@ from pipeline.store import hdf5, tables
 from pipeline.video.folder import folder_images
 
 HDF5_SCHEMAS = (hdf5.FRAMES, hdf5.FLOW, hdf5.PREDICTIONS, hdf5.MASKS)
-MODEL_SCHEMAS = ("backdrop.inpainter v1", "backdrop.known_background v1", "backdrop.model v1")
+MODEL_SCHEMAS = (
+    "backdrop.inpainter v1",
+    "backdrop.known_background v1",
+    "backdrop.model v1",
+    "backdrop.student v1",
+)
 TABLE_SCHEMAS = (tables.VIDEOS, tables.INDEX, tables.HOMOGRAPHIES, tables.PER_FRAME)
 MODEL_FILES = ("config.json", "model.safetensors")
 

@@ -48,6 +48,12 @@ class Calibrate(Section):
     default_threshold_crf: float = Field(
         0.2, gt=0.0, lt=1.0, description="the same for the CRF; both as the built-in data chose"
     )
+    student_threshold: float = Field(
+        0.5, gt=0.0, lt=1.0, description="default_threshold of self_train's masks"
+    )
+    student_threshold_crf: float = Field(
+        0.5, gt=0.0, lt=1.0, description="default_threshold_crf of self_train's masks"
+    )
     frames_per_video: PositiveInt = Field(10, description="validation frames looked at per video")
     crf: tuple[Crf, ...] = Field((Crf(),), min_length=1, description="settings to choose from")
     blob_scales: tuple[float, ...] = Field(

@@ -9,6 +9,7 @@ from pipeline.params.data import ExtractFrames, PrepareData, Stabilize
 from pipeline.params.flow import ComputeFlow, TrainFlow
 from pipeline.params.read import PARAMS_FILE, read_yaml, validate
 from pipeline.params.results import Calibrate, Evaluate, Predict, RefineMasks, Report
+from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute, Network, TrainInpainter, TrainModel
 
 
@@ -27,6 +28,7 @@ class Params(Section):
     predict: Predict = Predict()
     calibrate: Calibrate = Calibrate()
     refine_masks: RefineMasks = RefineMasks()
+    self_train: SelfTrain = SelfTrain()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
 

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from pipeline.drawing.chart import Series, line_chart, smoothed
 
-STAGES = ("train_inpainter_rgb", "train_inpainter_flow", "train_model")
+STAGES = ("train_inpainter_rgb", "train_inpainter_flow", "train_model", "self_train")
 MOST_POINTS = 300  # of a line: more would be less than a pixel apart
 
 

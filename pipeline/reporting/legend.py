@@ -30,9 +30,9 @@ def data_uri(image: Image) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(encode(image, '.jpg')).decode()}"
 
 
-def legend() -> list[Item]:
-    """All items, in the order of the pictures."""
-    return [
+def legend(*, student: bool) -> list[Item]:
+    """All items, in the order of the pictures; those of self-training where there is a student."""
+    items = [
         Item(_svg(_dashes(RED)), "Box", "The detector's window for the most probable cell."),
         Item(_svg(_dots(BLUE)), "Cell probabilities", "Area of a dot: the cell's probability p."),
         Item(_svg(_line(GREEN)), "Offset", "From the winning cell's centre to its box's centre."),
@@ -52,9 +52,13 @@ def legend() -> list[Item]:
             "Soft mask",
             "S's mask before any threshold, from black, 0, to pale yellow, 1.",
         ),
-        Item(_svg(_patch(ORANGE)), "CRF mask", "The result: thresholded and refined on colours."),
+        Item(_svg(_patch(ORANGE)), "CRF mask", "Thresholded and refined on colours."),
         Item(_svg(_patch(CYAN)), "Ground truth", "Only for measuring; training never sees it."),
     ]
+    if student:
+        text = "What the student, trained on such CRF masks, makes of the frame alone: the result."
+        items.insert(-1, Item(_svg(_patch(ORANGE)), "Student", text))
+    return items
 
 
 def _ramp() -> Image:

@@ -25,6 +25,7 @@ GROUPS = {
     "Boxes": {"hit": "hit: centre of the box in the true box", "mAP50": "mAP at IoU 0.5"},
     "Frames": {"frames": "frames", "empty_frames": "with an empty mask"},
 }
+WITHOUT = "without_self_train"  # the model's own masks and boxes, where a student's are the result
 BARS = (
     ("J", "mask + CRF", "accent"),
     ("J_no_crf", "mask", "accent"),
@@ -82,25 +83,27 @@ class Tile:
 
 def table(metrics: dict[str, Any]) -> list[Group]:
     """The numbers of the three splits; a metric that none of them has is left out, but for J."""
-    groups = []
-    for title, labels in GROUPS.items():
-        cells = {key: [_cell(metrics, split, key) for split in SPLITS] for key in labels}
-        rows = [
-            Row(labels[key], key in ("J", "F"), row)
-            for key, row in cells.items()
-            if key == "J" or not all(cell.none for cell in row)
+    blocks = [(title, labels, metrics) for title, labels in GROUPS.items()]
+    if WITHOUT in metrics:
+        own = [(f"{name} without self-training", GROUPS[name]) for name in ("Mask", "Boxes")]
+        blocks[1:1] = [(title, labels, metrics[WITHOUT]) for title, labels in own]
+    groups = [Group(title, _rows(labels, values)) for title, labels, values in blocks]
+    return [group for group in groups if group.rows]
+
+
+def bars(metrics: dict[str, Any]) -> list[Bar]:
+    """J of the mask on test beside the controls; nothing without ground truth."""
+    test = metrics["test"]
+    values = [(label, fill, test[key]) for key, label, fill in BARS]
+    if WITHOUT in metrics:
+        own = metrics[WITHOUT]["test"]
+        values[2:2] = [
+            (f"{label}, no self-training", "faint", own[key]) for key, label, _ in BARS[:2]
         ]
-        if rows:
-            groups.append(Group(title, rows))
-    return groups
-
-
-def bars(test: dict[str, Any]) -> list[Bar]:
-    """J of the mask beside the controls; nothing without ground truth."""
     return [
-        Bar(label, fill, f"{100 * test[key]:.1f}", f"{test[key]:.2f}")
-        for key, label, fill in BARS
-        if test[key] is not None
+        Bar(label, fill, f"{100 * value:.1f}", f"{value:.2f}")
+        for label, fill, value in values
+        if value is not None
     ]
 
 
@@ -153,6 +156,15 @@ def _tile(label: str, value: float | None, note: str) -> Tile:
     if value is None:
         return Tile(label, NO_TRUTH, "", none=True)
     return Tile(label, f"{value:.2f}", note, none=False)
+
+
+def _rows(labels: dict[str, str], metrics: dict[str, Any]) -> list[Row]:
+    cells = {key: [_cell(metrics, split, key) for split in SPLITS] for key in labels}
+    return [
+        Row(labels[key], key in ("J", "F"), row)
+        for key, row in cells.items()
+        if key == "J" or not all(cell.none for cell in row)
+    ]
 
 
 def _cell(metrics: dict[str, Any], split: str, key: str) -> Cell:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.drawing.marks import Image
 from pipeline.drawing.panel import FrameResult, Picture, draw_panel
+from pipeline.evaluation.final import sources
 from pipeline.frames import open_frames
 from pipeline.ground_truth import open_truth
 from pipeline.instances import has_instances
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
+from pipeline.store.paths import Source, video_file
 
 Inpaint = Callable[[Image, NDArray[np.floating]], Image]
 
@@ -90,14 +94,17 @@ def _read_results(
     masks: str,
     inpaint: Inpaint,
 ) -> Iterator[FrameResult]:
-    """Read the chosen frames from the video's four artifacts."""
+    """Read the chosen frames from the video's artifacts, the student's too if there is one."""
+    student = sources()[-1] is Source.STUDENT
     with (
+        ExitStack() as stack,
         open_frames(video) as frames,
-        open_artifact(paths.video_file(paths.FLOW, video), FLOW) as flow,
-        open_artifact(paths.video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
-        open_artifact(paths.video_file(paths.MASKS, video), MASKS) as refined,
+        open_artifact(video_file(paths.FLOW, video), FLOW) as flow,
+        open_artifact(video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
+        open_artifact(video_file(paths.MASKS, video), MASKS) as refined,
     ):
         truth = open_truth(masks, frames.attributes)
+        learnt = _open_student(video, stack) if student else None
         for frame in chosen:
             image = frames.read(frame)
             box = predictions["boxes"][frame]
@@ -111,8 +118,19 @@ def _read_results(
                 flow=flow["flow"][frame].astype(np.float32),
                 flow_scale_px=float(flow.attrs["scale_px"]),
                 background=inpaint(image, box),
+                student=(learnt[0][frame], learnt[1][frame] > 0) if learnt else None,
                 truth=truth.load(source_frames[frame]) if truth else None,
                 instances=(predictions["instance_boxes"][frame], refined["instance"][frame])
                 if has_instances(predictions)
                 else None,
             )
+
+
+def _open_student(video: str, stack: ExitStack) -> tuple[h5py.Dataset, h5py.Dataset]:
+    """The student's soft and refined masks, open as long as `stack` is."""
+    soft = video_file(Source.STUDENT.predictions_folder, video)
+    hard = video_file(Source.STUDENT.masks_folder, video)
+    return (
+        stack.enter_context(open_artifact(soft, PREDICTIONS))["mask"],
+        stack.enter_context(open_artifact(hard, MASKS))["mask"],
+    )

@@ -11,6 +11,7 @@ from pipeline.params.data import ExtractFrames, PrepareData, Stabilize
 from pipeline.params.flow import ComputeFlow
 from pipeline.params.read import load_section
 from pipeline.params.results import Calibrate, Evaluate, Predict, RefineMasks, Report
+from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute, Network, TrainInpainter, TrainModel
 
 
@@ -47,6 +48,7 @@ def read_run_params() -> RunParams:
         "predict": load_section(Predict, "predict"),
         "calibrate": load_section(Calibrate, "calibrate"),
         "refine_masks": load_section(RefineMasks, "refine_masks"),
+        "self_train": load_section(SelfTrain, "self_train"),
         "evaluate": load_section(Evaluate, "evaluate"),
         "report": report,
     }

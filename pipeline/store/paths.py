@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 ARTIFACTS = Path("artifacts")
@@ -16,6 +17,8 @@ MODEL = ARTIFACTS / "model"
 PREDICTIONS = ARTIFACTS / "predictions"
 CALIBRATION = ARTIFACTS / "calibrate" / "calibration.json"
 MASKS = ARTIFACTS / "masks"
+STUDENT = ARTIFACTS / "student"  # self-training: its network, and the same results as the model's
+STUDENT_NETWORK = STUDENT / "network"
 EVALUATE = ARTIFACTS / "evaluate"
 METRICS = EVALUATE / "metrics.json"
 PER_FRAME_TABLE = EVALUATE / "per_frame.parquet"
@@ -28,6 +31,32 @@ STATE = Path(".backdrop")  # ours, outside DVC: locks, checkpoints, unfinished f
 CHECKPOINTS = STATE / "checkpoints"
 LOCKS = STATE / "locks"
 UNFINISHED = STATE / "unfinished"
+
+
+class Source(StrEnum):
+    """Whose masks: the model's own, or those of the student that learnt from them."""
+
+    MODEL = "model"
+    STUDENT = "student"
+
+    @property
+    def predictions_folder(self) -> Path:
+        """Boxes and soft masks."""
+        return self._root / PREDICTIONS.name
+
+    @property
+    def calibration_file(self) -> Path:
+        """What validation chose for them."""
+        return self._root / CALIBRATION.parent.name / CALIBRATION.name
+
+    @property
+    def masks_folder(self) -> Path:
+        """Refined masks."""
+        return self._root / MASKS.name
+
+    @property
+    def _root(self) -> Path:
+        return ARTIFACTS if self is Source.MODEL else STUDENT
 
 
 def inpainter(kind: str) -> Path:

@@ -68,22 +68,14 @@ HOMOGRAPHIES = table_schema(
         "camera": pa.string(),  # verdict for the whole video: static | rotating | translating
     },
 )
-SCORES = (
-    "J",
-    "F",
-    "J_no_crf",
-    "F_no_crf",
-    "J_oracle",
-    "J_blob",
-    "J_blob_no_crf",
-    "J_flow_threshold",
-    "box_iou",
-    "hit",
-)
+CONTROLS = ("J_blob", "J_blob_no_crf", "J_flow_threshold")
+SCORES = ("J", "F", "J_no_crf", "F_no_crf", "J_oracle", *CONTROLS, "box_iou", "hit")
 """What a frame is given where it has ground truth."""
+WITHOUT_SELF_TRAIN = {name: f"{name}_without_self_train" for name in SCORES if name not in CONTROLS}
+"""Where the model's own values stand beside the student's."""
 PER_FRAME = table_schema(
     "backdrop.per_frame",
-    1,
+    2,
     {
         "video": pa.string(),
         "frame": pa.int64(),
@@ -93,7 +85,7 @@ PER_FRAME = table_schema(
         "box_jump": pa.float64(),  # px moved by the box centre since the frame before
         **{
             key: pa.float64()  # null where there is no ground truth
-            for key in SCORES
+            for key in (*SCORES, *WITHOUT_SELF_TRAIN.values())
         },
     },
 )

@@ -38,9 +38,10 @@ def test_the_metrics_have_the_agreed_names(project):
         "J", "F", "J_no_crf", "F_no_crf", "J_oracle", "J_blob", "J_blob_no_crf",
         "J_flow_threshold", "mAP50", "hit", "frames", "empty_frames",
     }  # fmt: skip
-    assert {"threshold", "val", "test", "test_unseen"} <= set(metrics)
-    assert set(metrics["val"]) == {"J", "F"}
-    assert set(metrics["test"]) == set(metrics["test_unseen"]) == wanted
+    assert {"threshold", "val", "test", "test_unseen", "without_self_train"} <= set(metrics)
+    for block in (metrics, metrics["without_self_train"]):
+        assert set(block["val"]) == {"J", "F"}
+        assert set(block["test"]) == set(block["test_unseen"]) == wanted
     assert metrics["test"]["frames"] == 6
     assert metrics["test_unseen"]["J"] is None
     assert 0 <= metrics["test"]["J"] <= 1
@@ -52,17 +53,18 @@ def test_nothing_on_disk_tells_where_or_when_it_was_made(project):
             assert str(project).encode() not in path.read_bytes(), path
 
 
-def test_killed_training_goes_on_and_ends_with_the_same_bytes(project):
+@pytest.mark.parametrize("stage", ["train_model", "self_train"])
+def test_killed_training_goes_on_and_ends_with_the_same_bytes(project, stage):
     expected = artifact_hashes(project)
-    process = start_stage(project, "train_model")
-    checkpoint = project / ".backdrop/checkpoints/train_model.pt"
+    process = start_stage(project, stage)
+    checkpoint = project / f".backdrop/checkpoints/{stage}.pt"
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     assert checkpoint.exists(), process.communicate()[0]
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert "going on from iteration" in run_stage(project, "train_model")
+    assert "going on from iteration" in run_stage(project, stage)
     assert artifact_hashes(project) == expected
     assert not checkpoint.exists()
 

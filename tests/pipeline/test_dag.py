@@ -30,6 +30,11 @@ def test_ours_runs_from_data_to_report() -> None:
     # The inpainter of frames need not wait for the flow.
     assert stages["train_inpainter@rgb"] == ("extract_frames",)
     assert "compute_flow" in stages["train_inpainter@flow"]
+    # The student learns from refined masks, and its own are calibrated and refined in turn.
+    assert "refine_masks@model" in stages["self_train"]
+    assert "self_train" in stages["calibrate@student"]
+    assert "calibrate@model" in stages["refine_masks@model"]
+    assert {"refine_masks@model", "refine_masks@student"} <= set(stages["evaluate"])
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,10 @@ from pipeline.store import paths
 
 DOCUMENT = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
 STAGES = definitions(DOCUMENT)
+OF_A_SOURCE = {
+    name: frozenset(getattr(source, name) for source in paths.Source)
+    for name in ("predictions_folder", "calibration_file", "masks_folder")
+}
 TEMPLATE = re.compile(r"\$\{[^}]*\}")
 
 
@@ -40,6 +44,14 @@ def _plain(entries: list[object]) -> list[str]:
     """DVC's entries may be mappings of a path to options; `${...}` becomes `*`."""
     names = (next(iter(e)) if isinstance(e, dict) else e for e in entries)
     return [TEMPLATE.sub("*", str(name)) for name in names]
+
+
+def _filled(entries: list[object], key: str, item: dict[str, str]) -> list[object]:
+    """The entries of a foreach stage as one of its items has them."""
+    filled = [str(entry).replace("${key}", key) for entry in entries]
+    for name, value in item.items():
+        filled = [entry.replace(f"${{item.{name}}}", value) for entry in filled]
+    return list(filled)
 
 
 def test_deps_list_every_module_that_a_stage_imports() -> None:
@@ -66,31 +78,38 @@ def test_no_stage_reads_all_params(stage: str) -> None:
         assert not list(_calls(REPOSITORY / file, "read_params")), file
 
 
-def _artifacts_named(file: Path) -> set[str]:
-    """Artifacts that a module names: constants of `pipeline.store.paths`, and `inpainter()`."""
+def _artifacts_named(file: Path) -> set[frozenset[Path]]:
+    """Artifacts that a module names: constants of `pipeline.store.paths`, and `inpainter()`.
+
+    What it asks a `Source` for may be either source's.
+    """
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "pipeline.store.paths":
             names |= {alias.name for alias in node.names}
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "paths":
+        if isinstance(node, ast.Attribute) and (
+            ast.unparse(node.value) == "paths" or node.attr in OF_A_SOURCE
+        ):
             names.add(node.attr)
     found = {getattr(paths, name) for name in names if name.isupper()}
     found |= {paths.inpainter("*")} if "inpainter" in names else set()
-    return {path.as_posix() for path in found if paths.ARTIFACTS in path.parents}
+    alone = {frozenset([path]) for path in found if paths.ARTIFACTS in path.parents}
+    return alone | {OF_A_SOURCE[name] for name in names if name in OF_A_SOURCE}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_artifacts_that_a_stage_names_are_its_deps_or_outs(stage: str) -> None:
     """Also where a helper names them: a dep too many costs little, one too few a stale cache."""
     definition = STAGES[stage]
-    declared = [p for kind in ("deps", "outs", "metrics") for p in _plain(definition.get(kind, []))]
+    entries = [p for kind in ("deps", "outs", "metrics") for p in definition.get(kind, [])]
+    items = DOCUMENT["stages"][stage].get("foreach", {"": {}}).items()
+    declared = [path for item in items for path in _plain(_filled(entries, *item))]
     declared = [path for path in declared if path != "*"]  # a bare `${...}`: the data's root
-    # A foreach stage reads one of several; any of them is declared by `${item...}`.
-    for item in DOCUMENT["stages"][stage].get("foreach", {}).values():
-        declared += item.values()
     for file in module_closure(stage_module(definition), REPOSITORY):
         for artifact in _artifacts_named(REPOSITORY / file):
-            assert any(_covers(entry, artifact) for entry in declared), f"{file}: {artifact}"
+            either = [path.as_posix() for path in artifact]
+            covered = [_covers(entry, path) for entry in declared for path in either]
+            assert any(covered), f"{file}: {' or '.join(either)}"
 
 
 def _covers(entry: str, path: str) -> bool:

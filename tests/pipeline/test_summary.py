@@ -21,9 +21,23 @@ METRICS = {
 def test_headline_says_none_for_what_cannot_be_had(tmp_path: Path) -> None:
     (tmp_path / "artifacts/evaluate").mkdir(parents=True)
     (tmp_path / "artifacts/evaluate/metrics.json").write_text(json.dumps(METRICS))
-    first, second = headline(tmp_path).splitlines()
+    first, second, third = headline(tmp_path).splitlines()
     assert first == "test J 0.612, F none"
-    assert second == f"report: {tmp_path}/artifacts/report/index.html"
+    assert second == f"masks: {tmp_path}/artifacts/masks"
+    assert third == f"report: {tmp_path}/artifacts/report/index.html"
+
+
+def test_with_a_student_headline_tells_both_and_where_its_masks_are(tmp_path: Path) -> None:
+    (tmp_path / "artifacts/evaluate").mkdir(parents=True)
+    both = METRICS | {"without_self_train": {"test": {"J": 0.5, "F": 0.4}}}
+    (tmp_path / "artifacts/evaluate/metrics.json").write_text(json.dumps(both))
+    lines = headline(tmp_path).splitlines()
+    assert lines[1] == "without self-training: test J 0.500, F 0.400"
+    assert lines[2] == f"masks: {tmp_path}/artifacts/student/masks"
+    table = metrics_table(both)
+    assert "| metric | val | test | test without self-training |" in table
+    assert "| J | 0.700 | 0.612 | 0.500 |" in table
+    assert "without_self_train" not in table
 
 
 def test_without_metrics_it_is_an_error(tmp_path: Path) -> None:

@@ -7,12 +7,23 @@ import re
 
 import numpy as np
 import pytest
-from helpers_artifacts import make_project, truth_folder, write_predictions, write_truth
+from helpers_artifacts import (
+    add_student,
+    make_project,
+    truth_folder,
+    write_predictions,
+    write_truth,
+)
 
 from models.crf import CrfSetting
 from models.segmentation_metrics import THRESHOLDS, region_similarity
 from pipeline.errors import BackdropError
-from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.evaluation.calibration import (
+    Calibration,
+    MaskChoice,
+    read_calibration,
+    read_choice,
+)
 from pipeline.evaluation.collect import predicted_videos, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined_blob
 from pipeline.evaluation.search import (
@@ -24,7 +35,9 @@ from pipeline.evaluation.search import (
     with_crf,
     without_crf,
 )
+from pipeline.self_training import NOTE
 from pipeline.store import paths
+from pipeline.store.paths import Source
 from stages import calibrate
 
 SETTINGS = (
@@ -52,7 +65,7 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     for scene in project.scenes.values():  # the subject is right above 0.62 only, dim below
         write_predictions(scene, soft=np.where(scene.truth, 170, 150).astype(np.uint8))
     project.set_params(calibrate={"crf": CRF_PARAMS, "frames_per_video": 4})
-    calibrate.main()
+    calibrate.main(Source.MODEL)
     found = read_calibration()
     assert found.source == "validation"
     assert found.val_frames == 8
@@ -62,7 +75,7 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     radius = found.blob.scale * np.sqrt(-np.log2(found.blob.threshold))
     assert radius == pytest.approx(1.0, abs=0.1)
     before = paths.CALIBRATION.read_bytes()
-    calibrate.main()
+    calibrate.main(Source.MODEL)
     assert paths.CALIBRATION.read_bytes() == before
 
 
@@ -76,7 +89,7 @@ def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplo
         }
     )
     with caplog.at_level("INFO"):
-        calibrate.main()
+        calibrate.main(Source.MODEL)
     found = read_calibration()
     assert "no validation video has ground truth" in caplog.text
     assert (found.source, found.val_frames) == ("default", 0)
@@ -87,7 +100,7 @@ def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplo
 
 def test_truth_of_the_test_split_chooses_nothing(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["train", "test", "test_unseen", "train_test"])
-    calibrate.main()
+    calibrate.main(Source.MODEL)
     assert read_calibration().source == "default"
 
 
@@ -189,7 +202,7 @@ def test_no_predictions_at_all_is_one_line(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["val"])
     paths.video_file(paths.PREDICTIONS, "clip_0").unlink()
     with pytest.raises(BackdropError, match="holds no predictions"):
-        calibrate.main()
+        calibrate.main(Source.MODEL)
 
 
 def test_another_versions_calibration_is_refused(tmp_path, monkeypatch):
@@ -199,3 +212,34 @@ def test_another_versions_calibration_is_refused(tmp_path, monkeypatch):
     paths.CALIBRATION.write_text(json.dumps(value))
     with pytest.raises(BackdropError, match=r"calibration\.json: .*blob\.scale_crf"):
         read_calibration()
+
+
+def test_the_students_masks_get_a_choice_of_their_own_without_controls(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["val"], frames=3, calibrated=True)
+    project.set_params(calibrate={"crf": CRF_PARAMS, "frames_per_video": 3})
+    scene = project.scenes["clip_0"]
+    add_student(project, soft=np.where(scene.truth, 90, 70).astype(np.uint8), refined=False)
+    before = paths.CALIBRATION.read_bytes()
+    calibrate.main(Source.STUDENT)
+    found = read_choice(Source.STUDENT)
+    assert type(found) is MaskChoice
+    assert found.threshold in (0.3, 0.35)  # 70/255 = 0.275 < t < 90/255 = 0.353
+    assert found.source == "validation"
+    assert paths.CALIBRATION.read_bytes() == before
+
+
+def test_without_a_student_a_note_is_all_that_is_left(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["val"])
+    calibrate.main(Source.STUDENT)
+    folder = Source.STUDENT.calibration_file.parent
+    assert [path.name for path in folder.iterdir()] == [NOTE]
+    assert not paths.CALIBRATION.exists()
+
+
+def test_the_students_defaults_are_its_own(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["test"], truth=False)
+    project.set_params(calibrate={"student_threshold": 0.45, "student_threshold_crf": 0.3})
+    add_student(project, refined=False)
+    calibrate.main(Source.STUDENT)
+    found = read_choice(Source.STUDENT)
+    assert (found.source, found.threshold, found.threshold_crf) == ("default", 0.45, 0.3)

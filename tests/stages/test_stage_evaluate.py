@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from helpers_artifacts import (
     CALIBRATION,
+    add_student,
     make_project,
     truth_folder,
     write_masks,
@@ -45,7 +46,9 @@ TEST_KEYS = {
 def evaluate_one(name="clip_0"):
     """One video's scores, in this process."""
     (video,) = [video for video in predicted_videos() if video.video == name]
-    return evaluate.evaluate_video(read_calibration(), Evaluate(), video, lambda count: None)
+    calibration = read_calibration()
+    scoring = evaluate.Scoring(calibration, calibration, Evaluate())
+    return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 
 @pytest.fixture
@@ -218,3 +221,32 @@ def test_a_missing_calibration_is_named(project):
     paths.CALIBRATION.unlink()
     with pytest.raises(BackdropError, match=r"calibration\.json: is missing"):
         evaluate.main()
+
+
+def test_with_a_student_its_masks_are_the_result_and_the_models_stand_beside(project):
+    evaluate.main()
+    before = project.metrics()
+    alone = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
+    assert alone["J_without_self_train"].isna().all()
+    assert "without_self_train" not in before
+    add_student(project, shift=2)
+    evaluate.main()
+    metrics = project.metrics()
+    blocks = {name: before[name] for name in ("val", "test", "test_unseen")}
+    assert metrics["without_self_train"] == blocks
+    assert set(metrics["test"]) == TEST_KEYS
+    scene = project.scenes["clip_2"]
+    shifted = np.roll(scene.truth, 2, axis=2)
+    expected = [
+        region_similarity(hard_at_size_of(mask, truth), truth)
+        for mask, truth in zip(shifted, scene.source_truth, strict=True)
+    ]
+    assert metrics["test"]["J"] == pytest.approx(np.mean(expected), abs=1e-6)
+    assert metrics["health"]["confidence"] == pytest.approx(0.95)
+    for name in ("J_blob", "J_blob_no_crf", "J_flow_threshold"):  # in D's box, in both
+        assert metrics["test"][name] == before["test"][name]
+    rows = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
+    assert rows["J_without_self_train"].equals(alone["J"])
+    assert rows["box_iou_without_self_train"].equals(alone["box_iou"])
+    assert (rows["J"] < alone["J"])[rows["split"] != "train"].all()
+    assert "J_without_self_train" in pd.read_csv(paths.PER_VIDEO_CSV).columns

@@ -208,3 +208,27 @@ def test_dvc_knows_the_pages_template() -> None:
     root = Path(stages.report.__file__).parents[1]
     deps = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]["report"]["deps"]
     assert {"pipeline/reporting/page.html", "pipeline/reporting/style.css"} <= set(deps)
+
+
+def test_with_a_student_both_results_are_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = make_evaluated_project(tmp_path, monkeypatch, student=True)
+    _, page = write_page()
+    assert "Mask without self-training" in page.text
+    for value in ("0.640", "0.710", "0.345", "0.456", "0.234"):
+        assert value in page.text
+    mask = decode(page.pictures["Student, frame 4 of clip_0"]).mean(axis=(0, 2))
+    x, _, w, _ = project.scenes["clip_0"].boxes[4] * 80 / 64
+    assert abs(np.average(np.arange(80), weights=mask) - (x + w / 2 + 4 * 80 / 64)) < 2
+    for kind in ("Soft mask", "CRF mask", "Student, CRF mask", "Ground truth"):
+        assert f"{kind}, frame 4 of clip_0" in page.pictures
+
+
+def test_without_a_student_nothing_of_it_is_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    _, page = write_page()
+    assert "Student" not in page.text
+    assert "without self-training" not in page.text

@@ -9,7 +9,7 @@ from helpers_artifacts import CALIBRATION
 from models.crf import CrfSetting, refine
 from pipeline.evaluation.calibration import Calibration
 from pipeline.evaluation.collect import FrameResult
-from pipeline.evaluation.scores import hard_at_size_of, score
+from pipeline.evaluation.scores import hard_at_size_of, score, score_controls
 
 
 def calibration(**changed):
@@ -36,7 +36,8 @@ def frame(**changed):
 def test_a_perfect_prediction_is_perfect_at_three_times_the_size():
     one = frame()
     half_speed = calibration(flow_threshold_px=1.0)
-    values, curve = score(one, one.truth, one.soft > 0.5, half_speed, 0.008)
+    values, curve = score(one, one.truth, one.soft > 0.5, half_speed.threshold, 0.008)
+    values |= score_controls(one, one.truth, half_speed)
     for name in ("J", "J_no_crf", "J_flow_threshold"):
         assert values[name] > 0.97, name  # bilinear growing rounds the corners
     assert values["F"] == 1.0
@@ -51,7 +52,7 @@ def test_the_blob_is_an_ellipse_in_the_box_with_its_own_choices():
     choice = calibration(
         blob={**CALIBRATION["blob"], "scale": 0.7, "threshold": 0.4, "scale_crf": 1.2}
     )
-    values, _ = score(one, one.truth, one.soft > 0.5, choice, 0.008)
+    values = score_controls(one, one.truth, choice)
     x, y = np.arange(32) + 0.5, np.arange(24)[:, None] + 0.5
     soft = np.exp2(-(((x - 14) / (0.7 * 6)) ** 2) - ((y - 12) / (0.7 * 6)) ** 2)
     small = soft > 0.4
@@ -66,7 +67,7 @@ def test_the_blob_is_an_ellipse_in_the_box_with_its_own_choices():
 def test_a_frame_without_a_subject_has_no_box_to_hit():
     one = frame()
     nothing = np.zeros((72, 96), bool)
-    values, _ = score(one, nothing, np.zeros((24, 32), bool), calibration(), 0.008)
+    values, _ = score(one, nothing, np.zeros((24, 32), bool), 0.5, 0.008)
     assert values["J"] == 1.0  # both empty
     assert values["J_no_crf"] == 0.0
     assert values["hit"] is None

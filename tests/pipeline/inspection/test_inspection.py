@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers_artifacts import Project, make_project
+from helpers_artifacts import Project, add_student, make_project
 from helpers_report import make_evaluated_project
 from safetensors.numpy import save_file
 
@@ -23,6 +23,7 @@ from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import Schema, create
 from pipeline.store.images import write_png
+from pipeline.store.paths import Source
 
 CLIP = "clip_0"
 SCALE = 480 / 64  # frames are drawn 480 px wide
@@ -153,6 +154,16 @@ def test_predictions_are_drawn_on_the_frame_next_door(project: Project) -> None:
         heat(scene.soft[3])[24, round(cx / SCALE)], abs=12
     )
     assert soft[5, 5].max() < 20
+
+
+def test_a_students_predictions_are_drawn_on_the_models_frames(project: Project) -> None:
+    add_student(project)
+    path = artifact(Source.STUDENT.predictions_folder)
+    assert "backdrop.predictions v1" in describe(path)
+    drawn = draw_frame(path, 3)
+    columns = np.nonzero((drawn[:360, :480] == RED).all(axis=2))[1]
+    assert columns.min() == pytest.approx(project.scenes[CLIP].boxes[3, 0] * SCALE, abs=3)
+    assert not (drawn[345:355, 460:475] == 128).all()  # no plain grey
 
 
 def test_without_frames_next_door_predictions_lie_on_grey(project: Project) -> None:

@@ -49,7 +49,7 @@ def test_null_is_told_in_words() -> None:
     assert judge(metrics).tone == "unknown"
     values = [tile.value for tile in tiles(metrics)]
     assert values == ["no ground truth", "12.5%", "6.0%", "20.0%", "2.0 px", "0.65"]
-    assert bars(metrics["test"]) == []
+    assert bars(metrics) == []
     rows = [row for group in table(metrics) for row in group.rows]
     assert [row.label for row in rows] == ["J", "frames", "with an empty mask"]
     assert [cell.text for cell in rows[0].cells] == ["no ground truth"] * 3
@@ -68,9 +68,23 @@ def test_a_split_without_videos_is_told_apart_from_one_without_truth() -> None:
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:
-    lengths = {bar.label: float(bar.percent) for bar in bars(make_metrics()["test"])}
+    lengths = {bar.label: float(bar.percent) for bar in bars(make_metrics())}
     assert lengths["mask + CRF"] == pytest.approx(64)
     assert lengths["blob"] == pytest.approx(47)
+
+
+def test_self_training_stands_beside_what_it_learnt_from() -> None:
+    metrics = make_metrics() | {"without_self_train": make_metrics(J=0.51, J_no_crf=0.42)}
+    assert [group.title for group in table(metrics)][:3] == [
+        "Mask",
+        "Mask without self-training",
+        "Boxes without self-training",
+    ]
+    assert table(metrics)[1].rows[0].cells[1].text == "0.510"
+    lengths = {bar.label: float(bar.percent) for bar in bars(metrics)}
+    assert lengths["mask + CRF"] == pytest.approx(64)
+    assert lengths["mask + CRF, no self-training"] == pytest.approx(51)
+    assert lengths["mask, no self-training"] == pytest.approx(42)
 
 
 @pytest.mark.parametrize("count", [1, 3, 10])

@@ -1,0 +1,202 @@
+"""Frames of the training videos with their pseudo-masks and weights: what the student learns from.
+
+No ground truth is read. A label is a refined mask and, per pixel and per frame, the trust in it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.label_weights import (
+    area_agreement,
+    centred,
+    flow_agreement,
+    neighbour_agreement,
+    pixel_agreement,
+)
+from pipeline.errors import BackdropError
+from pipeline.frames import FrameReader, load_index, open_frames, videos_in_split
+from pipeline.params.training import Compute
+from pipeline.progress import Progress
+from pipeline.store import paths
+from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
+from pipeline.training.frames import TRAINED_ON, fit
+
+log = logging.getLogger("backdrop")
+FEWEST_MOVES = 0.1
+"""Of the flow's scale: mean speeds below say nothing."""
+MOST_WAY = 0.15
+"""Of the longest side, that a subject may move from one frame to the next."""
+CHANNELS = 5
+"""Of a frame with its label: RGB, pseudo-mask, trust in each of its pixels."""
+
+
+class Size(NamedTuple):
+    """The student's input, px."""
+
+    height: int
+    width: int
+
+
+class PseudoLabels:
+    """Frames and labels of the training videos, at the student's size; drawn by their weight.
+
+    Args:
+        size: of the student's input; other frames are brought to it, whatever their aspect.
+        threshold: of the soft masks.
+        compute: holds the memory that they may take.
+
+    Raises:
+        BackdropError: no video is in a training split.
+    """
+
+    def __init__(self, size: Size, threshold: float, compute: Compute) -> None:
+        self.size, self.threshold = size, threshold
+        self.videos = training_videos()
+        self.places: list[tuple[str, int]] = []
+        weights = []
+        with Progress("weigh masks", len(self.videos), "videos") as progress:
+            for video in self.videos:
+                weights.append(frame_weights(video))
+                self.places += [(video, number) for number in range(len(weights[-1]))]
+                progress.advance(1, video)
+        self.weights = np.concatenate(weights)
+        self.cached: NDArray[np.uint8] | None = None
+        size_mib = len(self.places) * size.height * size.width * CHANNELS / 2**20
+        if size_mib <= compute.cache_mib:
+            self.cached = self._read(range(len(self.places)))
+        else:
+            log.info("labels take %.0f MiB: read from disk as needed", size_mib)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @property
+    def usable(self) -> bool:
+        """Whether any mask is fit to learn from."""
+        return bool(self.weights.any())
+
+    def draw(self, count: int, rng: np.random.Generator, device: torch.device) -> Tensor:
+        """`count` frames in proportion to their weights, image and label as channels.
+
+        Returns:
+            (B, 5, H, W) in [0, 1], channels last: RGB, pseudo-mask, trust in each of its pixels.
+        """
+        chosen = rng.choice(len(self.places), count, p=self.weights / self.weights.sum()).tolist()
+        stack = self._read(chosen) if self.cached is None else self.cached[chosen]
+        return torch.from_numpy(stack).to(device).permute(0, 3, 1, 2).float() / 255
+
+    def _read(self, chosen: Sequence[int]) -> NDArray[np.uint8]:
+        """(B, H, W, 5) of the chosen places; a video's files are opened once for its places."""
+        stack = np.empty((len(chosen), self.size.height, self.size.width, CHANNELS), np.uint8)
+        order = sorted(range(len(chosen)), key=lambda row: chosen[row])
+        for video, rows in groupby(order, key=lambda row: self.places[chosen[row]][0]):
+            with _open(video) as files:
+                for row in rows:
+                    number = self.places[chosen[row]][1]
+                    stack[row] = self._label(files, number)
+        return stack
+
+    def _label(self, files: _Files, number: int) -> NDArray[np.uint8]:
+        hard = files.masks["mask"][number]
+        soft = centred(files.predictions["mask"][number] / np.float32(255), self.threshold)
+        trust = pixel_agreement(soft, hard > 0, *_motion(files.flow, number))
+        parts = (files.frames.read(number), hard, np.rint(255 * trust).astype(np.uint8))
+        fitted = [fit(part, self.size.height, self.size.width) for part in parts]
+        return np.dstack(fitted)
+
+
+def training_videos() -> list[str]:
+    """Names of the videos in a training split.
+
+    Raises:
+        BackdropError: there is none.
+    """
+    videos = videos_in_split(load_index(), TRAINED_ON)
+    if not videos:
+        raise BackdropError(
+            "no video is in split 'train' or 'train_test'",
+            where="params.yaml: prepare_data.splits",
+            remedy="name at least one to train on",
+        )
+    return videos
+
+
+def input_size(longest_side: int) -> Size:
+    """Size of the first training video's frames, made smaller where its longest side is larger."""
+    with open_frames(training_videos()[0]) as frames:
+        scale = min(1.0, longest_side / max(frames.height, frames.width))
+        return Size(round(frames.height * scale), round(frames.width * scale))
+
+
+def frame_weights(video: str) -> NDArray[np.float32]:
+    """(N,) trust in each frame's mask: confidence, flow, neighbours and area multiplied."""
+    with _open(video) as files:
+        masks, frames = files.masks["mask"], files.frames
+        areas = [float((masks[number] > 0).mean()) for number in range(frames.count)]
+        usual = float(np.median(areas))
+        most = MOST_WAY * max(frames.height, frames.width)
+        confidence = files.predictions["confidence"][:]
+        weights = []
+        for number, area in enumerate(areas):
+            mask = masks[number] > 0
+            near = [
+                neighbour_agreement(mask, masks[other] > 0, most)
+                for other in _beside(number, frames)
+            ]
+            weights.append(
+                float(confidence[number])
+                * flow_agreement(mask, *_motion(files.flow, number))
+                * (sum(near) / len(near) if near else 1.0)
+                * area_agreement(area, usual)
+            )
+    return np.array(weights, np.float32)
+
+
+def _motion(flow: h5py.File, number: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
+    """Speed `(H, W)` px, where it holds, and the speed below which nothing moves."""
+    speed = np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1)
+    valid = flow["valid"][number].astype(bool) & bool(flow["ok"][number])
+    return speed, valid, FEWEST_MOVES * float(flow.attrs["scale_px"])
+
+
+def _beside(number: int, frames: FrameReader) -> list[int]:
+    """The frames before and after, as far as they belong to the same shot."""
+    beside = []
+    if number > 0 and number not in frames.cuts:
+        beside.append(number - 1)
+    if number + 1 < frames.count and number + 1 not in frames.cuts:
+        beside.append(number + 1)
+    return beside
+
+
+@dataclass(frozen=True)
+class _Files:
+    """A video's open artifacts."""
+
+    frames: FrameReader
+    masks: h5py.File
+    predictions: h5py.File
+    flow: h5py.File
+
+
+@contextmanager
+def _open(video: str) -> Iterator[_Files]:
+    with (
+        open_frames(video) as frames,
+        open_artifact(paths.video_file(paths.MASKS, video), MASKS) as masks,
+        open_artifact(paths.video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
+        open_artifact(paths.video_file(paths.FLOW, video), FLOW) as flow,
+    ):
+        yield _Files(frames, masks, predictions, flow)

@@ -1,0 +1,120 @@
+"""Self-training, beyond the paper: a student learns from the refined masks, and predicts anew.
+
+    python -m stages.self_train
+
+Reads frames, flow, predictions and masks of the training videos; no ground truth. Writes the
+student to `artifacts/student/network` and its boxes and soft masks of every video to
+`artifacts/student/predictions`, which `calibrate` and `refine_masks` then treat like the model's.
+With `self_train.enabled: false` a note takes their place.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from torch import Tensor
+
+from models.student import Student
+from pipeline.device import place, set_up
+from pipeline.encoder_weights import AUTO, pretrained
+from pipeline.evaluation.calibration import read_choice
+from pipeline.fingerprint import fingerprint
+from pipeline.networks import save_network
+from pipeline.params.read import load_section
+from pipeline.params.self_train import SelfTrain
+from pipeline.params.training import Compute
+from pipeline.self_training import switch_off, switch_on
+from pipeline.stage import run_stage
+from pipeline.store.paths import (
+    CURVES,
+    FLOW,
+    FRAMES,
+    INDEX_TABLE,
+    MASKS,
+    PREDICTIONS,
+    STUDENT_NETWORK,
+    Source,
+    video_file,
+)
+from pipeline.student_predictions import Settings, predict_all
+from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.loop import Training, iteration_rng, train
+from pipeline.training.pseudo_labels import PseudoLabels, input_size
+from pipeline.training.student_step import student_loss
+
+log = logging.getLogger("backdrop")
+STAGE = "self_train"
+OUTS = (STUDENT_NETWORK, Source.STUDENT.predictions_folder, CURVES / STAGE)
+BATCH = 1  # purpose of randomness, see `iteration_rng`
+
+
+def main() -> None:
+    """Train the student and let it predict, or note that it is off."""
+    params = load_section(SelfTrain, "self_train")
+    compute = load_section(Compute, "compute")
+    if not params.enabled:
+        log.info("self_train: off; the masks of refine_masks are the result")
+        switch_all_off()
+        return
+    threshold = read_choice(Source.MODEL).threshold
+    labels = PseudoLabels(input_size(params.longest_side), threshold, compute)
+    if not labels.usable:  # a collapsed model: the report shall say so, not this stage
+        log.warning("self_train: no training frame has a mask to learn from; it stays off")
+        switch_all_off()
+        return
+    for folder in OUTS:
+        switch_on(folder)
+    train_student(params, compute, labels)
+    predict_all(Settings(compute, params.batch_size))
+
+
+def switch_all_off() -> None:
+    """A note in place of all that this stage writes."""
+    for folder in OUTS:
+        switch_off(folder)
+
+
+def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> None:
+    """Train and write `artifacts/student/network`."""
+    device = set_up(compute)
+    student = Student(params.channels, params.encoder == "imagenet")
+    if params.encoder == "imagenet":
+        start = pretrained("imagenet", AUTO, "self_train.encoder")
+        student.encoder.load_state_dict(start.state_dict())
+    place(student, device)
+    log.info("self_train: %d frames, trusted %.2f on average", len(labels), labels.weights.mean())
+
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        rng = iteration_rng(compute.seed, iteration, BATCH)
+        stack = labels.draw(params.batch_size, rng, device)
+        return student_loss(student, stack, params, rng)
+
+    settings = {
+        "self_train": params.model_dump(),
+        "compute": compute.result_keys(),
+        "threshold": labels.threshold,
+    }
+    inputs = [INDEX_TABLE, *_inputs(labels.videos)]
+    checkpoint = Checkpoint(
+        STAGE, fingerprint("stages.self_train", settings, inputs), compute.resume
+    )
+    training = Training(STAGE, student, step, params.iterations, params.learning_rate)
+    train(training, compute, checkpoint)
+    config = {
+        "schema": "backdrop.student",
+        "channels": params.channels,
+        "encoder": params.encoder,
+        "size": list(labels.size),
+    }
+    save_network(STUDENT_NETWORK, student, config)
+    checkpoint.remove()
+
+
+def _inputs(videos: list[str]) -> list[Path]:
+    folders = (FRAMES, FLOW, PREDICTIONS, MASKS)
+    return [video_file(folder, video) for folder in folders for video in videos]
+
+
+if __name__ == "__main__":
+    run_stage(STAGE, main)
