@@ -31,11 +31,12 @@ def planned(
     """The experiments on top of this project's params.yaml; says what is left out, and why."""
     path = root / PARAMS_FILE
     read_params(path)  # its own mistakes come first
+    experiments = plan(tables, request, read_yaml(path))
     for table in tables.values():
         for setting in table.settings:
             if setting.checkpoint and not request.checkpoint:
                 say(f"skipped {setting.name}: needs --checkpoint FILE ({setting.row})")
-    return plan(tables, request, read_yaml(path))
+    return experiments
 
 
 def list_experiments(

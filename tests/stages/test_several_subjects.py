@@ -103,7 +103,7 @@ def test_two_squares_are_two_subjects_whose_ids_stay(scene):
 
 def test_pixels_of_the_final_mask_carry_the_ids_and_are_drawn(scene):
     predict_with(max_subjects=2)
-    refine_masks.main()
+    refine_masks.main(paths.Source.MODEL)
     path = paths.video_file(paths.MASKS, "clip_0")
     with hdf5.open_artifact(path, hdf5.MASKS) as file:
         labels = file["instance"][:]
@@ -125,6 +125,6 @@ def test_a_high_share_leaves_one_and_one_alone_writes_nothing_new(scene):
     with hdf5.open_artifact(predict_with(), hdf5.PREDICTIONS) as file:
         np.testing.assert_array_equal(file["mask"][:], alone)
         assert set(file) == {"boxes", "cell", "cell_probability", "confidence", "mask"}
-    refine_masks.main()
+    refine_masks.main(paths.Source.MODEL)
     with hdf5.open_artifact(paths.video_file(paths.MASKS, "clip_0"), hdf5.MASKS) as file:
         assert set(file) == {"mask"}

@@ -96,18 +96,22 @@ def test_run_then_results(project, monkeypatch, capsys) -> None:
 def test_queue_once_and_refuse_other_params(project, monkeypatch, capsys) -> None:
     arguments = ["--table", "ours", "--seeds", "0"]
     code, out, _ = _ablate(monkeypatch, capsys, *arguments)
-    assert (code, "queued 2" in out) == (0, True)
+    assert (code, "queued 3" in out) == (0, True)
     shown = json.loads(dvc(project, "exp", "show", "--json").stdout)
     queued = {run["name"]: run["executor"]["state"] for run in shown[1]["experiments"]}
-    assert queued == {"ours-no-flow-s0": "queued", "ours-flow-s0": "queued"}
+    assert queued == {
+        "ours-no-flow-s0": "queued",
+        "ours-flow-s0": "queued",
+        "ours-self-train-s0": "queued",
+    }
     code, out, _ = _ablate(monkeypatch, capsys, *arguments)
-    assert "2 of 2 are there already" in out
+    assert "3 of 3 are there already" in out
     other = [*arguments, "--set", "train_model.iterations=7"]
     code, _, err = _ablate(monkeypatch, capsys, *other)
     assert code == 1
     assert "is there already (queued), with another train_model.iterations" in err
     code, out, _ = _ablate(monkeypatch, capsys, *other, "--label", "short")
-    assert (code, "queued 2" in out) == (0, True)
+    assert (code, "queued 3" in out) == (0, True)
 
 
 def test_mistakes_are_one_line(project, tmp_path_factory, monkeypatch, capsys) -> None:
