@@ -22,8 +22,8 @@ def mask_to_box(soft: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
         `(4,)` x, y, width, height in px, x, y the top-left corner, and the components' mean soft
         value, 0..1.
 
-    >>> mask_to_box(np.array([[0.0, 0.9, 0.7, 0.0]], np.float32))
-    (array([1., 0., 2., 1.], dtype=float32), 0.800000011920929)
+    >>> mask_to_box(np.array([[0.0, 1.0, 0.75, 0.0]], np.float32))
+    (array([1., 0., 2., 1.], dtype=float32), 0.875)
     """
     highest = float(soft.max())
     if highest <= 0:

@@ -73,36 +73,44 @@ class VideoScores:
     health: VideoHealth
 
 
+@dataclass(frozen=True)
+class SourceScores:
+    """One source's rows of PER_FRAME, each video's health, and the threshold chosen for it."""
+
+    rows: list[dict[str, Any]]
+    health: list[VideoHealth]
+    threshold: float
+
+
 def main() -> None:
     """Score the model's masks, then the student's if there is one, which then are the result."""
     params = load_section(Evaluate, "evaluate")
     calibration = read_calibration()
-    rows: list[dict[str, Any]] = []
-    for source in sources():
-        model_rows, choice = rows, read_choice(source)
-        rows, health = score_all(source, Scoring(calibration, choice, params))
-    if source is Source.STUDENT:
-        rows = beside_model(rows, model_rows)
+    results = [score_all(source, calibration, params) for source in sources()]
+    model, final = results[0], results[-1]
+    rows = final.rows if final is model else beside_model(final.rows, model.rows)
     table = as_table(rows)
-    metrics: dict[str, Any] = {"threshold": choice.threshold, **split_blocks(table)}
-    if source is Source.STUDENT:
-        metrics["without_self_train"] = split_blocks(as_table(model_rows))
-    metrics["health"] = _rounded(assess(health, params))
+    metrics: dict[str, Any] = {"threshold": final.threshold, **split_blocks(table)}
+    if final is not model:
+        metrics["without_self_train"] = split_blocks(as_table(model.rows))
+    metrics["health"] = _rounded(assess(final.health, params))
     write_table(paths.PER_FRAME_TABLE, rows, PER_FRAME)
     write_bytes(paths.PER_VIDEO_CSV, per_video(table).encode())
     write_json(paths.METRICS, metrics)
     _tell(metrics)
 
 
-def score_all(source: Source, scoring: Scoring) -> tuple[list[dict[str, Any]], list[VideoHealth]]:
-    """Rows of PER_FRAME, the oracle's J among them, and the health of each video."""
+def score_all(source: Source, calibration: Calibration, params: Evaluate) -> SourceScores:
+    """Score all videos of one source."""
+    scoring = Scoring(calibration, read_choice(source), params)
     videos = predicted_videos(source=source)
     with Progress(f"evaluate {source}", sum(video.size for video in videos), "frames") as progress:
         found = run_jobs(videos, partial(evaluate_video, scoring), progress)
     results = [found[video.video] for video in videos]
     rows = [row for result in results for row in result.rows]
     fill_oracle(rows, [curve for result in results for curve in result.curves])
-    return rows, [result.health for result in results]
+    health = [result.health for result in results]
+    return SourceScores(rows, health, scoring.choice.threshold)
 
 
 def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> VideoScores:
