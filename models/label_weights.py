@@ -94,16 +94,6 @@ def pixel_agreement(
     return np.asarray(trust, np.float32)
 
 
-def centred(soft: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """The soft mask with its odds over the threshold's: what was `threshold` becomes a half.
-
-    >>> centred(np.array([0.2, 0.0, 1.0], np.float32), 0.2).tolist()
-    [0.5, 0.0, 1.0]
-    """
-    subject = soft * (1 - threshold)
-    return np.asarray(subject / (subject + (1 - soft) * threshold), np.float32)
-
-
 def _centroid(mask: Mask) -> NDArray[np.float64]:
     """Mean x and y of the pixels, px."""
     rows, columns = np.nonzero(mask)

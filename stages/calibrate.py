@@ -47,6 +47,7 @@ log = logging.getLogger("backdrop")
 FLOW_STEPS = tuple(round(0.1 * step, 1) for step in range(1, 21))
 """Thresholds on residual flow tried, in units of the videos' median flow scale."""
 DEFAULT_FLOW_STEP = 0.5
+DEFAULT_BLOB_THRESHOLD = 0.5
 
 
 def main(source: Source) -> None:
@@ -95,14 +96,13 @@ def default_choice(source: Source, params: Calibrate, iterations: int) -> MaskCh
 def with_default_controls(choice: MaskChoice, params: Calibrate) -> Calibration:
     """The same with controls of which nothing was chosen."""
     scale = params.blob_scales[len(params.blob_scales) // 2]
-    threshold = choice.threshold
     return Calibration(
         **dict(choice),
         blob=BlobChoice(
             scale=scale,
-            threshold=threshold,
+            threshold=DEFAULT_BLOB_THRESHOLD,
             scale_crf=scale,
-            threshold_crf=threshold,
+            threshold_crf=DEFAULT_BLOB_THRESHOLD,
             crf=params.crf[0],
         ),
         flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(predicted_videos()),
@@ -129,8 +129,8 @@ def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) ->
     with Progress("calibrate without CRF", frames, "frames") as progress:
         results = run_jobs(searches, without_crf, progress)
     J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*results.values(), strict=True))
-    J_crf, J_blob_crf = _search_crf(searches, params, iterations)
     (best,) = _argmax(J)
+    J_crf, J_blob_crf = _search_crf(searches, params, iterations, THRESHOLDS[best])
     setting, crf_threshold = _argmax(J_crf)
     log.info("calibrate: validation J %.3f, with CRF %.3f", J.max(), J_crf.max())
     choice = MaskChoice(
@@ -173,7 +173,7 @@ def flow_scale(videos: Sequence[VideoResult]) -> float:
 
 
 def _search_crf(
-    searches: Sequence[Search], params: Calibrate, iterations: int
+    searches: Sequence[Search], params: Calibrate, iterations: int, threshold: float
 ) -> tuple[Scores, Scores]:
     """J of the CRF's settings and thresholds `(C, T)`, and of the control's `(C, S, U)`."""
     per_video = max(1, BLOB_CRF_FRAMES // len(searches))
@@ -183,6 +183,7 @@ def _search_crf(
             frozenset(search.frames[place] for place in spread(search.size, per_video)),
             tuple(crf_setting(crf) for crf in params.crf),
             iterations,
+            threshold,
         )
         for search in searches
     ]

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from models.crf import refine
+from models.soft_mask import centred
 from pipeline.evaluation.calibration import MaskChoice, crf_setting, read_choice
 from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
@@ -86,7 +87,7 @@ def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
             )
         for number in range(reader.count):
             foreground = refine(
-                soft_mask(predictions, number),
+                centred(soft_mask(predictions, number), job.data.choice.threshold),
                 reader.read(number),
                 job.data.choice.threshold_crf,
                 setting,

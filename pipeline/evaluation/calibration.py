@@ -30,7 +30,8 @@ class MaskChoice(Section):
     """What was chosen for the masks; all that the student's `calibration.json` holds.
 
     `source` is `default` where no validation frame has ground truth; `val_frames` were looked at.
-    `threshold` cuts the raw soft mask; to the CRF, `threshold_crf` is even.
+    `threshold` cuts the raw soft mask. The CRF gets the mask centred on it, its odds over the
+    threshold's, and to the CRF `threshold_crf` of that is even.
     `iterations` of the CRF are those that everything was chosen with.
     """
 

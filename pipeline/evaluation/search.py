@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.crf import CrfSetting, DenseCrf
 from models.segmentation_metrics import THRESHOLDS, region_similarities, region_similarity
+from models.soft_mask import centred
 from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import FrameResult, VideoResult, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined
@@ -58,12 +59,16 @@ class Search:
 
 @dataclass(frozen=True)
 class CrfSearch:
-    """The second pass: CRF settings, each with its own thresholds."""
+    """The second pass: CRF settings, each with its own thresholds.
+
+    Masks come centred on `threshold`, which the first pass chose; the control's do not need it.
+    """
 
     search: Search
     blob_frames: frozenset[int]
     settings: tuple[CrfSetting, ...]
     iterations: int
+    threshold: float
 
     @property
     def video(self) -> str:
@@ -119,7 +124,8 @@ def with_crf(job: CrfSearch, advance: Advance) -> tuple[Scores, Scores]:
     control: list[Scores] = []
     for frame, truth in _frames(job.search):
         fields = [DenseCrf(frame.image, setting) for setting in job.settings]
-        masks.append([_js(crf, [frame.soft], CRF_THRESHOLDS, job, truth)[0] for crf in fields])
+        soft = centred(frame.soft, job.threshold)
+        masks.append([_js(crf, [soft], CRF_THRESHOLDS, job, truth)[0] for crf in fields])
         if frame.number in job.blob_frames:
             blobs = [blob(frame, scale) for scale in job.search.scales]
             control.append(

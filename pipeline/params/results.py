@@ -43,10 +43,10 @@ class Calibrate(Section):
     """What validation frames choose: the threshold, the CRF's setting, and the blob control."""
 
     default_threshold: float = Field(
-        0.35, gt=0.0, lt=1.0, description="where there is no validation ground truth"
+        0.1, gt=0.0, lt=1.0, description="where there is no validation ground truth"
     )
     default_threshold_crf: float = Field(
-        0.2, gt=0.0, lt=1.0, description="the same for the CRF; both as the built-in data chose"
+        0.2, gt=0.0, lt=1.0, description="even to the CRF; both as the built-in data chose"
     )
     student_threshold: float = Field(
         0.5, gt=0.0, lt=1.0, description="default_threshold of self_train's masks"

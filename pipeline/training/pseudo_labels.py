@@ -20,11 +20,11 @@ from torch import Tensor
 
 from models.label_weights import (
     area_agreement,
-    centred,
     flow_agreement,
     neighbour_agreement,
     pixel_agreement,
 )
+from models.soft_mask import centred
 from pipeline.errors import BackdropError
 from pipeline.frames import FrameReader, load_index, open_frames, videos_in_split
 from pipeline.params.training import Compute

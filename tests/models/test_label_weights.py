@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from models.label_weights import (
     FLOW_DOUBT,
     area_agreement,
-    centred,
     flow_agreement,
     neighbour_agreement,
     pixel_agreement,
@@ -84,12 +83,3 @@ def test_pixels_lose_trust_where_the_flow_contradicts_and_only_where_it_is_valid
     assert (trust[~post] == 1.0).all()
     other = pixel_agreement(MASK.astype(np.float32), MASK, np.full_like(speed, 3), ALL, 0.1)
     assert other[0, 0] == pytest.approx(1 - FLOW_DOUBT)  # moves like the mask, and outside
-
-
-@given(st.floats(0.02, 0.98), st.floats(0.02, 0.98))
-def test_centring_moves_the_threshold_to_a_half_and_keeps_the_order(value, threshold):
-    below, at, above = centred(np.array([value / 2, threshold, 0.99], np.float32), threshold)
-    assert at == pytest.approx(0.5, abs=1e-4)
-    odds = value / 2 / (1 - value / 2) * (1 - threshold) / threshold
-    assert below == pytest.approx(odds / (1 + odds), rel=1e-3)
-    assert above > at

@@ -129,7 +129,7 @@ def test_first_pass_is_the_mean_j_of_every_candidate(tmp_path, monkeypatch):
 def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["val"], frames=2)
     job = search()
-    J, control = with_crf(CrfSearch(job, frozenset({1}), SETTINGS, 4), advance)
+    J, control = with_crf(CrfSearch(job, frozenset({1}), SETTINGS, 4, 0.5), advance)
     assert J.shape == (2, len(CRF_THRESHOLDS))
     assert J[0].max() > J[1].max()  # smoothing alone eats a thin subject
     assert control.shape == (2, 3, len(BLOB_CRF_THRESHOLDS))

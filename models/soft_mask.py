@@ -1,0 +1,16 @@
+"""Soft masks and their threshold."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def centred(soft: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """The soft mask with its odds over the threshold's: what was `threshold` becomes a half.
+
+    >>> centred(np.array([0.2, 0.0, 1.0], np.float32), 0.2).tolist()
+    [0.5, 0.0, 1.0]
+    """
+    subject = soft * (1 - threshold)
+    return np.asarray(subject / (subject + (1 - soft) * threshold), np.float32)
