@@ -7,7 +7,7 @@ student and teacher, MoCo's query encoder (v1, v2) or base encoder (v3), instanc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -75,6 +75,11 @@ def fit(
         else:
             faults.append(f"{theirs[name]} is missing")
     if faults:
-        more = [f"{len(faults) - MOST_NAMED} more"] if len(faults) > MOST_NAMED else []
-        raise ValueError(", ".join(faults[:MOST_NAMED] + more))
+        raise ValueError(some_of(faults))
     return fitted
+
+
+def some_of(faults: Sequence[str]) -> str:
+    """One line that names three faults at most, and how many more there are."""
+    more = [f"{len(faults) - MOST_NAMED} more"] if len(faults) > MOST_NAMED else []
+    return ", ".join([*faults[:MOST_NAMED], *more])

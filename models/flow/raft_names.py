@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 
 from torch import Tensor
 
-MOST_NAMED = 3  # keys in an error
+from models.published_weights import some_of
+
 RULES = tuple(
     (re.compile(pattern), original)
     for pattern, original in (
@@ -75,8 +76,7 @@ def fit(
         else:
             faults.append(f"{theirs[name]} is missing")
     if faults:
-        more = [f"{len(faults) - MOST_NAMED} more"] if len(faults) > MOST_NAMED else []
-        raise ValueError(", ".join(faults[:MOST_NAMED] + more))
+        raise ValueError(some_of(faults))
     return fitted
 
 

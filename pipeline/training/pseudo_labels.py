@@ -25,13 +25,12 @@ from models.label_weights import (
     pixel_agreement,
 )
 from models.soft_mask import centred
-from pipeline.errors import BackdropError
-from pipeline.frames import FrameReader, load_index, open_frames, videos_in_split
+from pipeline.frames import FrameReader, load_index, open_frames
 from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
-from pipeline.training.frames import TRAINED_ON, fit
+from pipeline.training.frames import fit, training_videos
 
 log = logging.getLogger("backdrop")
 FEWEST_MOVES = 0.1
@@ -63,7 +62,7 @@ class PseudoLabels:
 
     def __init__(self, size: Size, threshold: float, compute: Compute) -> None:
         self.size, self.threshold = size, threshold
-        self.videos = training_videos()
+        self.videos = training_videos(load_index())
         self.places: list[tuple[str, int]] = []
         weights = []
         with Progress("weigh masks", len(self.videos), "videos") as progress:
@@ -117,25 +116,9 @@ class PseudoLabels:
         return np.dstack(fitted)
 
 
-def training_videos() -> list[str]:
-    """Names of the videos in a training split.
-
-    Raises:
-        BackdropError: there is none.
-    """
-    videos = videos_in_split(load_index(), TRAINED_ON)
-    if not videos:
-        raise BackdropError(
-            "no video is in split 'train' or 'train_test'",
-            where="params.yaml: prepare_data.splits",
-            remedy="name at least one to train on",
-        )
-    return videos
-
-
 def input_size(longest_side: int) -> Size:
     """Size of the first training video's frames, made smaller where its longest side is larger."""
-    with open_frames(training_videos()[0]) as frames:
+    with open_frames(training_videos(load_index())[0]) as frames:
         scale = min(1.0, longest_side / max(frames.height, frames.width))
         return Size(round(frames.height * scale), round(frames.width * scale))
 
