@@ -44,6 +44,13 @@ class ComputeFlow(Section):
         le=255.0,
         description="grey levels; flow where the stabilised frames differ less is drift, set to 0",
     )
+    change_margin: float = Field(
+        0.05,
+        ge=0.0,
+        le=1.0,
+        description="share of the longest side; DIS sees what changed and so much around it; "
+        "1: whole frames",
+    )
     scale_percentile: float = Field(
         98.0, ge=50.0, le=100.0, description="flow magnitude (over a video) at 0.76 of full colour"
     )
