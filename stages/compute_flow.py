@@ -188,7 +188,8 @@ class FlowWriter:
         self.flow[result.target], self.valid[result.target] = result.flow, result.valid
         if result.confidence is not None:
             self.confidence[result.target] = result.confidence
-        self.magnitudes.add(cv2.magnitude(*cv2.split(result.flow))[result.valid])
+        magnitude = np.asarray(cv2.magnitude(*cv2.split(result.flow)), np.float32)
+        self.magnitudes.add(magnitude[result.valid])
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ TAIL = (
 STEPS = (Step(5, 512, 512), Step(4, 512, 256), Step(3, 256, 128), Step(2, 128, 64))
 FUSION_STEPS = (Step(1, 128, 32), Step(0, 64, 16))
 REDIRECTED = 32  # channels of the target's features that bypass the correlation
-# He's initialisation keeps the scale of the input: the std of images in [0, 1] less their mean, a
-# sixth. Costs are products of two features, so they start fifty times smaller than what bypasses
-# them, and training shrinks them further (docs/flow.md). Features of unit scale give costs of it.
+# He's initialisation keeps the scale of the input: of images in [0, 1] less their mean, about a
+# sixth. Costs, products of two features, then start ten times smaller than what bypasses them, and
+# training shrinks them until nothing is learnt (docs/flow.md). This gives both about unit scale.
 FEATURE_GAIN = 6.0
 
 

@@ -41,7 +41,7 @@ def stabilised(
     """
     shown, seen = warp_onto(source, H, mesh, target.shape[:2])
     seen_by = seen.astype(np.uint8)
-    shown = cv2.copyTo(shown, seen_by, target.copy())
+    shown = np.asarray(cv2.copyTo(shown, seen_by, target.copy()), np.uint8)
     side = 2 * BORDER_PX + 1
     valid = cv2.erode(seen_by, np.ones((side, side), np.uint8)).astype(bool)
     return shown, valid
@@ -85,13 +85,11 @@ def consistency(
     """
     height, width = valid.shape
     u, v = cv2.split(forward)
-    grid_x, grid_y = pixel_grid((height, width))[..., 0], pixel_grid((height, width))[..., 1]
-    at_x, at_y = u + grid_x, v + grid_y
+    at_x, at_y = cv2.split(pixel_grid((height, width)) + forward)
     home = cv2.remap(backward, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     home_u, home_v = cv2.split(home)
     error = (u + home_u) ** 2 + (v + home_v) ** 2
     allowed = RELATIVE * (u * u + v * v + home_u * home_u + home_v * home_v) + ABSOLUTE_PX2
     inside = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1)
-    confidence = 255 / (1 + error / allowed)
-    confidence[~(valid & inside)] = 0
+    confidence = np.where(valid & inside, 255 / (1 + error / allowed), 0)
     return np.rint(confidence).astype(np.uint8)

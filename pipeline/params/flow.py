@@ -62,7 +62,7 @@ class ComputeFlow(Section):
 class TrainFlow(Section):
     """A flow network of one's own, on pairs made from one's own videos: `backdrop train-flow`."""
 
-    variant: Literal["flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = "flownet2_cs"
+    variant: Literal["flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = "flownet2_sd"
     width: float = Field(0.25, ge=0.05, le=1.0, description="of every layer, against the published")
     iterations: PositiveInt = 20000
     batch_size: PositiveInt = 8
