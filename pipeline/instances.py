@@ -11,6 +11,7 @@ from models.boxes import boxes_to_pixels
 from models.instances import IdKeeper, label
 from models.model import Prediction
 from pipeline.frames import FrameReader
+from pipeline.store import hdf5
 
 
 class InstanceWriter:
@@ -36,7 +37,7 @@ class InstanceWriter:
         )
         shape = (subjects, self.height, self.width)
         self.mask = file.create_dataset(
-            "instance_mask", (count, *shape), np.uint8, chunks=(1, *shape), compression="lzf"
+            "instance_mask", (count, *shape), np.uint8, chunks=(1, *shape), **hdf5.PACKED
         )
 
     def write(self, first: int, prediction: Prediction) -> None:

@@ -89,7 +89,5 @@ def _datasets(file: h5py.File, reader: FrameReader) -> tuple[h5py.Dataset, ...]:
     return (
         file.create_dataset("boxes", (count, 4), np.float32),
         file.create_dataset("confidence", (count,), np.float32),
-        file.create_dataset(
-            "mask", (count, *shape), np.uint8, chunks=(1, *shape), compression="lzf"
-        ),
+        file.create_dataset("mask", (count, *shape), np.uint8, chunks=(1, *shape), **hdf5.PACKED),
     )

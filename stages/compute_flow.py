@@ -15,6 +15,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import h5py
 import numpy as np
 import pandas as pd
@@ -175,11 +176,10 @@ class FlowWriter:
         shape = (reader.count, reader.height, reader.width)
         chunk = (1, *shape[1:])
         self.flow = file.create_dataset("flow", (*shape, 2), np.float16, chunks=(*chunk, 2))
-        self.valid = file.create_dataset("valid", shape, bool, chunks=chunk, compression="lzf")
+        small = {"chunks": chunk, **hdf5.PACKED}
+        self.valid = file.create_dataset("valid", shape, bool, **small)
         if confidence:
-            self.confidence = file.create_dataset(
-                "confidence", shape, np.uint8, chunks=chunk, compression="lzf"
-            )
+            self.confidence = file.create_dataset("confidence", shape, np.uint8, **small)
         self.magnitudes = MagnitudeHistogram()
 
     def write(self, result: ResidualFlow) -> None:
@@ -187,7 +187,8 @@ class FlowWriter:
         self.flow[result.target], self.valid[result.target] = result.flow, result.valid
         if result.confidence is not None:
             self.confidence[result.target] = result.confidence
-        self.magnitudes.add(np.linalg.norm(result.flow[result.valid], axis=-1))
+        magnitude = np.asarray(cv2.magnitude(*cv2.split(result.flow)), np.float32)
+        self.magnitudes.add(magnitude[result.valid])
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ class _Writer:
         self.confidence = file.create_dataset("confidence", (count,), np.float32)
         shape = (self.height, self.width)
         self.mask = file.create_dataset(
-            "mask", (count, *shape), np.uint8, chunks=(1, *shape), compression="lzf"
+            "mask", (count, *shape), np.uint8, chunks=(1, *shape), **hdf5.PACKED
         )
 
     def write(self, first: int, prediction: Prediction) -> None:

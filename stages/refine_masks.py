@@ -78,12 +78,12 @@ def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
     ):
         size = reader.height, reader.width
         masks = file.create_dataset(
-            "mask", (reader.count, *size), np.uint8, chunks=(1, *size), compression="lzf"
+            "mask", (reader.count, *size), np.uint8, chunks=(1, *size), **hdf5.PACKED
         )
         instances = None
         if has_instances(predictions):
             instances = file.create_dataset(
-                "instance", (reader.count, *size), np.uint8, chunks=(1, *size), compression="lzf"
+                "instance", (reader.count, *size), np.uint8, chunks=(1, *size), **hdf5.PACKED
             )
         for number in range(reader.count):
             foreground = refine(

@@ -5,10 +5,13 @@ flow = estimator.estimate(targets, sources)  # target(x) ~ source(x + flow(x))
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Part = tuple[slice, slice]  # rows and columns of a frame
 
 
 class OutOfMemoryError(Exception):
@@ -27,12 +30,17 @@ class FlowEstimator(Protocol):
     batch: int
 
     def estimate(
-        self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
+        self,
+        targets: NDArray[np.uint8],
+        sources: NDArray[np.uint8],
+        parts: Sequence[Part] | None = None,
     ) -> NDArray[np.float32]:
         """Flow on the targets' grid, such that target(x) ~ source(x + flow(x)).
 
         Args:
             targets, sources: uint8 RGB (B, H, W, 3).
+            parts: where each pair's flow is wanted; elsewhere it may be zero. What looks at whole
+                frames anyway does not mind them.
 
         Returns:
             float32 (B, H, W, 2): displacement to the right and downwards, px.

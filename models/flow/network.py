@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.flow.estimator import OutOfMemoryError
+from models.flow.estimator import OutOfMemoryError, Part
 
 log = logging.getLogger("backdrop")
 
@@ -60,7 +61,10 @@ class NetworkFlow:
         self.own = threading.local()
 
     def estimate(
-        self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
+        self,
+        targets: NDArray[np.uint8],
+        sources: NDArray[np.uint8],
+        parts: Sequence[Part] | None = None,  # noqa: ARG002  (whole frames)
     ) -> NDArray[np.float32]:
         """As `FlowEstimator.estimate`.
 

@@ -38,6 +38,10 @@ TAIL = (
 STEPS = (Step(5, 512, 512), Step(4, 512, 256), Step(3, 256, 128), Step(2, 128, 64))
 FUSION_STEPS = (Step(1, 128, 32), Step(0, 64, 16))
 REDIRECTED = 32  # channels of the target's features that bypass the correlation
+# He's initialisation keeps the scale of the input: of images in [0, 1] less their mean, about a
+# sixth. Costs, products of two features, then start ten times smaller than what bypasses them, and
+# training shrinks them until nothing is learnt (docs/flow.md). This gives both about unit scale.
+FEATURE_GAIN = 6.0
 
 
 class FlowNetC(PyramidNetwork):
@@ -49,6 +53,8 @@ class FlowNetC(PyramidNetwork):
     def __init__(self, width: float = 1.0) -> None:
         super().__init__(width, STEPS, smooth=False, flow_bias=True)
         features = self.add_encoder(STEM, 3)
+        with torch.no_grad():
+            self.get_parameter("conv3.0.weight").mul_(FEATURE_GAIN)
         redirected = scaled(REDIRECTED, self.width)
         self.conv_redir = convolution(features, redirected, kernel=1)
         self.add_decoder(self.add_encoder(TAIL, redirected + DISPLACEMENTS))

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from models.warping import read_mesh, warp_onto
 from pipeline.drawing.captions import resize, resize_mask, side_by_side, with_caption
 from pipeline.drawing.marks import Image, draw_box, draw_detection, draw_instances, grid_of
 from pipeline.drawing.masks import flow_colours, flow_key, heat, overlay, overlay_instances
@@ -129,14 +130,16 @@ def _draw_pair(path: Path, row: int) -> Image:
     with FrameReader(frames) as reader:
         onto, moved = reader.read(target), reader.read(source)
     homography = np.array([[pair[f"h{i}{j}"] for j in range(3)] for i in range(3)], np.float64)
-    warped = cv2.warpPerspective(moved, homography, onto.shape[1::-1], flags=cv2.INTER_LINEAR)
-    blend = cv2.addWeighted(onto, 0.5, np.asarray(warped), 0.5, 0)
+    mesh = read_mesh(pair["mesh"])
+    warped, _ = warp_onto(moved, homography, mesh, onto.shape[:2])
+    blend = cv2.addWeighted(onto, 0.5, warped, 0.5, 0)
     state = "ok" if pair["ok"] else f"not ok: {pair['reason']}"
+    by = "" if mesh is None else " by plane and mesh"
     error = f"{pair['inliers']} inliers, {pair['error_px']:.2f} px, {state}"
     return side_by_side(
         [
             with_caption(_enlarged(onto), f"{video}, frame {target} (target)"),
-            with_caption(_enlarged(np.asarray(blend)), f"with frame {source} warped: {error}"),
+            with_caption(_enlarged(np.asarray(blend)), f"with frame {source} warped{by}: {error}"),
         ]
     )
 

@@ -1,8 +1,8 @@
 """What still moves in a pair of frames once the source is brought onto the target.
 
 shown, valid = stabilised(target, source, H, mesh)
-flow = estimator.estimate(target[None], shown[None])[0]
-flow = residual(flow, target, shown, valid, change_levels)
+weight = change_weight(target, shown, change_levels) * valid
+flow = weight[..., None] * estimator.estimate(target[None], shown[None])[0]
 """
 
 from __future__ import annotations
@@ -40,23 +40,11 @@ def stabilised(
         shown uint8 (H, W, 3); valid bool (H, W).
     """
     shown, seen = warp_onto(source, H, mesh, target.shape[:2])
-    shown = np.where(seen[..., None], shown, target)
+    seen_by = seen.astype(np.uint8)
+    shown = np.asarray(cv2.copyTo(shown, seen_by, target.copy()), np.uint8)
     side = 2 * BORDER_PX + 1
-    valid = cv2.erode(seen.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool)
+    valid = cv2.erode(seen_by, np.ones((side, side), np.uint8)).astype(bool)
     return shown, valid
-
-
-def residual(
-    flow: NDArray[np.float32],
-    target: NDArray[np.uint8],
-    shown: NDArray[np.uint8],
-    valid: NDArray[np.bool_],
-    change_levels: float,
-) -> NDArray[np.float32]:
-    """Flow (H, W, 2) px, kept where the two aligned frames differ, zero where not valid."""
-    if change_levels > 0:
-        flow = flow * change_weight(target, shown, change_levels)[..., None]
-    return np.where(valid[..., None], flow, np.float32(0))
 
 
 def change_weight(
@@ -64,14 +52,19 @@ def change_weight(
 ) -> NDArray[np.float32]:
     """How much two aligned frames (H, W, 3) differ nearby: (H, W), 0 to `levels`, 1 from twice it.
 
+    With `levels` 0, it is 1 everywhere.
+
     Where they do not differ, standing still explains the image as well as any flow, and what an
     estimator gives there is drift (a bare floor under flickering light). "Nearby" is an ellipse of
     `CHANGE_REACH` of the frame, so that the inside of a plain subject counts with its outline.
     """
+    if levels == 0:
+        return np.ones(target.shape[:2], np.float32)
     before, after = (cv2.blur(image, (3, 3)) for image in (target, warped))
     reach = int(CHANGE_REACH * max(target.shape)) | 1
     ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
-    change = cv2.dilate(cv2.absdiff(before, after).max(axis=-1), ellipse)
+    red, green, blue = cv2.split(cv2.absdiff(before, after))
+    change = cv2.dilate(cv2.max(cv2.max(red, green), blue), ellipse)
     weight = np.clip(change.astype(np.float32) / np.float32(levels) - 1, 0, 1)
     smooth: NDArray[np.float32] = cv2.blur(weight, (3, 3))
     return smooth
@@ -91,10 +84,12 @@ def consistency(
         where the flow leaves the frame.
     """
     height, width = valid.shape
+    u, v = cv2.split(forward)
     at_x, at_y = cv2.split(pixel_grid((height, width)) + forward)
     home = cv2.remap(backward, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    error = np.square(forward + home).sum(-1)
-    allowed = RELATIVE * (np.square(forward).sum(-1) + np.square(home).sum(-1)) + ABSOLUTE_PX2
+    home_u, home_v = cv2.split(home)
+    error = (u + home_u) ** 2 + (v + home_v) ** 2
+    allowed = RELATIVE * (u * u + v * v + home_u * home_u + home_v * home_v) + ABSOLUTE_PX2
     inside = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1)
     confidence = np.where(valid & inside, 255 / (1 + error / allowed), 0)
-    return np.round(confidence).astype(np.uint8)
+    return np.rint(confidence).astype(np.uint8)

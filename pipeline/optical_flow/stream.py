@@ -12,15 +12,17 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.flow.estimator import FlowEstimator
+from models.flow.estimator import FlowEstimator, Part
 from models.stabilization import Matrix
 from pipeline.frames import FrameReader
 from pipeline.optical_flow.choose import Choice
-from pipeline.optical_flow.residual import consistency, residual, stabilised
+from pipeline.optical_flow.parts import changed_part
+from pipeline.optical_flow.residual import change_weight, consistency, stabilised
 
 LEAST_RUN = 8  # pairs of a run; neighbouring pairs share a frame, which is then decoded once
 
@@ -53,6 +55,16 @@ class ResidualFlow:
     flow: NDArray[np.float32]
     valid: NDArray[np.bool_]
     confidence: NDArray[np.uint8] | None
+
+
+class _Aligned(NamedTuple):
+    """A pair's frames uint8 (H, W, 3), the source warped; valid bool and weight float32 (H, W)."""
+
+    target: NDArray[np.uint8]
+    shown: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    weight: NDArray[np.float32]
+    part: Part | None  # where flow is kept; None where nothing changed
 
 
 class FlowStream:
@@ -96,41 +108,49 @@ class FlowStream:
             index: self.reader.read(index)
             for index in sorted({i for pair in pairs for i in (pair.target, pair.source)})
         }
-        targets = np.stack([frames[pair.target] for pair in pairs])
-        warped = [
-            stabilised(frames[pair.target], frames[pair.source], pair.H, pair.mesh)
+        aligned = [
+            self._align(frames[pair.target], frames[pair.source], pair.H, pair.mesh)
             for pair in pairs
         ]
-        shown = np.stack([image for image, _ in warped])
-        estimator = self._estimator()
-        forward = estimator.estimate(targets, shown)
-        backward = estimator.estimate(shown, targets) if self.settings.confidence else None
-        return [
-            self._finish(
-                pair.target,
-                forward[place],
-                None if backward is None else backward[place],
-                (targets[place], *warped[place]),
-            )
-            for place, pair in enumerate(pairs)
-        ]
+        forward, backward = self._estimate(aligned)
+        results = []
+        for place, (pair, found) in enumerate(zip(pairs, aligned, strict=True)):
+            flow, valid = forward[place], found.valid
+            if not np.isfinite(flow).all():
+                raise ValueError(f"the flow of frame {pair.target} is not finite")
+            home = None if backward is None else consistency(flow, backward[place], valid)
+            kept = flow * found.weight[..., None]
+            results.append(ResidualFlow(pair.target, kept, valid, home))
+        return results
 
-    def _finish(
+    def _align(
         self,
-        frame: int,
-        forward: NDArray[np.float32],
-        backward: NDArray[np.float32] | None,
-        aligned: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.bool_]],
-    ) -> ResidualFlow:
-        if not np.isfinite(forward).all():
-            raise ValueError(f"the flow of frame {frame} is not finite")
-        target, shown, valid = aligned
-        return ResidualFlow(
-            frame,
-            residual(forward, target, shown, valid, self.settings.change_levels),
-            valid,
-            None if backward is None else consistency(forward, backward, valid),
-        )
+        target: NDArray[np.uint8],
+        source: NDArray[np.uint8],
+        H: Matrix,
+        mesh: NDArray[np.float32] | None,
+    ) -> _Aligned:
+        shown, valid = stabilised(target, source, H, mesh)
+        weight = change_weight(target, shown, self.settings.change_levels) * valid
+        part = changed_part(weight, self.settings.change_margin)
+        return _Aligned(target, shown, valid, weight, part)
+
+    def _estimate(
+        self, aligned: Sequence[_Aligned]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Flow forward and, for the confidence, backward (B, H, W, 2); zero where all rests."""
+        forward = np.zeros((len(aligned), *aligned[0].weight.shape, 2), np.float32)
+        backward = np.zeros_like(forward) if self.settings.confidence else None
+        changed = [place for place, found in enumerate(aligned) if found.part]
+        if changed:
+            targets = np.stack([aligned[place].target for place in changed])
+            shown = np.stack([aligned[place].shown for place in changed])
+            parts = [part for found in aligned if (part := found.part)]
+            estimator = self._estimator()
+            forward[changed] = estimator.estimate(targets, shown, parts)
+            if backward is not None:
+                backward[changed] = estimator.estimate(shown, targets, parts)
+        return forward, backward
 
     def _estimator(self) -> FlowEstimator:
         """The network that all threads share, or this thread's own DIS."""

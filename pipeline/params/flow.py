@@ -45,6 +45,13 @@ class ComputeFlow(Section):
         le=255.0,
         description="grey levels; flow where the stabilised frames differ less is drift, set to 0",
     )
+    change_margin: float = Field(
+        0.05,
+        ge=0.0,
+        le=1.0,
+        description="share of the longest side; DIS sees what changed and so much around it; "
+        "1: whole frames",
+    )
     scale_percentile: float = Field(
         98.0, ge=50.0, le=100.0, description="flow magnitude (over a video) at 0.76 of full colour"
     )
@@ -56,7 +63,7 @@ class ComputeFlow(Section):
 class TrainFlow(Section):
     """A flow network of one's own, on pairs made from one's own videos: `backdrop train-flow`."""
 
-    variant: Literal["flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = "flownet2_cs"
+    variant: Literal["flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = "flownet2_sd"
     width: float = Field(0.25, ge=0.05, le=1.0, description="of every layer, against the published")
     iterations: PositiveInt = 20000
     batch_size: PositiveInt = 8

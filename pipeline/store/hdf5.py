@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -34,6 +35,9 @@ FRAMES = Schema("backdrop.frames", 1)
 FLOW = Schema("backdrop.flow", 2)
 PREDICTIONS = Schema("backdrop.predictions", 1)
 MASKS = Schema("backdrop.masks", 1)
+
+PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
+"""For masks. Not lzf, as fast and larger: its bytes depend on what its hash table held before."""
 
 
 @contextmanager

@@ -218,7 +218,7 @@ def test_flow_that_is_not_finite_names_the_frame_and_leaves_no_artifact(monkeypa
     class Broken:
         name, batch = "broken", 1
 
-        def estimate(self, targets, sources):
+        def estimate(self, targets, sources, parts=None):
             return np.full((*targets.shape[:3], 2), np.nan, np.float32)
 
     monkeypatch.setattr(compute_flow.Choice, "make", lambda self: Broken())
@@ -227,6 +227,46 @@ def test_flow_that_is_not_finite_names_the_frame_and_leaves_no_artifact(monkeypa
     with pytest.raises(BackdropError, match=r"a\.h5: dis-medium: .* frame 0 is not finite"):
         compute_flow.main()
     assert not list(paths.FLOW.glob("*"))
+
+
+def test_dis_on_part_of_the_frame_is_as_on_the_whole_and_flow_stays_zero_around_it():
+    found = {}
+    for margin in (0.05, 1.0):
+        write_videos({"a": scene()}, params={"compute_flow": {"change_margin": margin}})
+        homographies(["a"])
+        compute_flow.main()
+        found[margin], _ = read("a")
+    part, whole = found[0.05], found[1.0]
+    assert (part["valid"] == whole["valid"]).all()
+    lengths = np.linalg.norm(whole["flow"].astype(float), axis=-1)
+    apart = np.linalg.norm(part["flow"].astype(float) - whole["flow"].astype(float), axis=-1)
+    assert lengths.max() > 2.5
+    assert apart[lengths > 0].mean() < 0.1
+    assert not apart[lengths == 0].any()
+
+
+@pytest.mark.parametrize("backward", [True, False])
+def test_pairs_without_change_are_not_estimated(monkeypatch, backward):
+    asked = []
+
+    class Counting:
+        name, batch = "counting", 1
+
+        def estimate(self, targets, sources, parts=None):
+            asked.append(len(targets))
+            return np.ones((*targets.shape[:3], 2), np.float32)
+
+    frames = np.stack([texture(*SIZE)] * COUNT)
+    frames[3:, 20:40, 30:60] = texture(20, 30, seed=4)  # something appears between two frames
+    monkeypatch.setattr(compute_flow.Choice, "make", lambda self: Counting())
+    write_videos({"a": frames}, params={"compute_flow": {"confidence": backward}})
+    homographies(["a"], step=0)
+    compute_flow.main()
+    data, _ = read("a")
+    assert sum(asked) == (2 if backward else 1)
+    assert [bool(flow.any()) for flow in data["flow"]] == [t == 2 for t in range(COUNT)]
+    if backward:  # where nothing changed, standing still is certain
+        assert (data["confidence"][[0, 1, 3]] == 255).all()
 
 
 @pytest.mark.parametrize("threads", [1, 5])

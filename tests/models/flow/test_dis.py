@@ -58,3 +58,54 @@ def test_a_batch_is_its_pairs_one_by_one():
     batch = DisFlow().estimate(targets, sources)
     alone = [estimate(*pair) for pair in zip(targets, sources, strict=True)]
     assert batch.tobytes() == np.stack(alone).tobytes()
+
+
+def moved_thing(size, row, column, right, down):
+    """A textured wall at rest and a textured thing of 24x24 px that moves over it."""
+    target = texture(*size)
+    source = target.copy()
+    thing = texture(24, 24, seed=5)
+    target[row : row + 24, column : column + 24] = thing
+    source[row + down : row + down + 24, column + right : column + right + 24] = thing
+    return target, source
+
+
+@pytest.mark.parametrize(("right", "down"), [(3, 0), (-7, 4), (8, -6)])
+def test_in_a_part_motion_is_found_as_in_the_whole_frame(right, down):
+    target, source = moved_thing((144, 192), 60, 80, right, down)
+    part = (slice(40, 104), slice(60, 124))
+    flow = DisFlow().estimate(target[None], source[None], [part])[0]
+    inside = flow[66:78, 86:98]
+    whole = estimate(target, source)[66:78, 86:98]
+    assert np.median(inside, axis=(0, 1)) == pytest.approx([right, down], abs=0.3)
+    assert np.median(np.linalg.norm(inside - whole, axis=-1)) < 0.2
+
+
+def test_a_part_keeps_the_scales_of_the_frame_and_leaves_the_rest_zero():
+    target, source = moved_thing((144, 192), 60, 80, 8, 0)
+    part = (slice(56, 88), slice(76, 138))
+    flow = DisFlow().estimate(target[None], source[None], [part])[0]
+    rows, columns = np.nonzero(np.linalg.norm(flow, axis=-1))
+    height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+    assert 32 <= height < 144
+    assert 90 <= width < 192
+    for size in ((144, 192), (height, width)):  # OpenCV's rule, by its own comment
+        assert min(int(np.log2(max(size) / 32) + 0.5), int(np.log2(min(size) / 8))) >= 2
+
+
+@pytest.mark.parametrize("size", [(8, 64), (16, 640), (33, 40), (270, 480)])
+@pytest.mark.parametrize("part", [(slice(0, 1), slice(0, 1)), (slice(5, 8), slice(30, 40))])
+def test_tiny_parts_are_survived(size, part):
+    frame = texture(*size)
+    assert np.abs(DisFlow().estimate(frame[None], frame[None], [part])).max() < 0.1
+
+
+def test_a_part_of_a_large_frame_has_the_frames_resolution_of_flow():
+    target = texture(300, 480)
+    source = shifted(target, 2.3, 0.0)
+    part = (slice(50, 250), slice(90, 390))
+    inner = (slice(100, 200), slice(150, 330))
+    dis = DisFlow()
+    apart = dis.estimate(target[None], source[None], [part])[0] - estimate(target, source)
+    assert np.linalg.norm(apart[inner], axis=-1).mean() < 0.05
+    assert dis.dis.getFinestScale() == dis.finest_scale > 0

@@ -15,6 +15,7 @@ from helpers_artifacts import Project, add_student, make_project
 from helpers_report import make_evaluated_project
 from safetensors.numpy import save_file
 
+from models.warping import MESH_SIZE
 from pipeline.drawing.colours import ORANGE, RED
 from pipeline.drawing.masks import flow_colours, heat
 from pipeline.errors import BackdropError
@@ -24,6 +25,7 @@ from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import Schema, create
 from pipeline.store.images import write_png
 from pipeline.store.paths import Source
+from pipeline.store.tables import HOMOGRAPHIES, read_table, write_table
 
 CLIP = "clip_0"
 SCALE = 480 / 64  # frames are drawn 480 px wide
@@ -188,6 +190,22 @@ def test_a_pair_is_drawn_as_target_and_blend(project: Project) -> None:
     assert blend.mean() == pytest.approx((frames[2].mean() + frames[3].mean()) / 2, abs=2)
     with pytest.raises(BackdropError, match="0 to 11"):
         draw_frame(paths.HOMOGRAPHIES_TABLE, 12)
+
+
+def test_a_pair_is_drawn_with_its_mesh(project: Project) -> None:
+    table = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
+    rows = table.to_dict("records")
+    mesh = np.zeros((*MESH_SIZE, 2), np.float32)
+    mesh[..., 0] = 8.0
+    rows[2]["mesh"] = mesh.ravel().tolist()  # px p shows the source at p + 8
+    rows[3] |= {"source": rows[2]["source"], "target": rows[2]["target"], "h02": -8.0}
+    rows[4] |= {"source": rows[2]["source"], "target": rows[2]["target"]}
+    write_table(paths.HOMOGRAPHIES_TABLE, rows, HOMOGRAPHIES)
+    meshed, shifted, still = (
+        draw_frame(paths.HOMOGRAPHIES_TABLE, row)[:360].astype(int) for row in (2, 3, 4)
+    )
+    assert np.abs(meshed - shifted).max() <= 1
+    assert np.abs(meshed - still).mean() > 1
 
 
 @pytest.mark.parametrize("folder", [paths.FRAMES, paths.FLOW, paths.PREDICTIONS, paths.MASKS])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.flow.dis import DisFlow
-from pipeline.optical_flow.residual import change_weight, consistency, residual, stabilised
+from pipeline.optical_flow.residual import change_weight, consistency, stabilised
 
 SIZE = (96, 128)
 
@@ -14,7 +14,8 @@ SIZE = (96, 128)
 def residual_flow(target, source, H, change_levels):
     shown, valid = stabilised(target, source, H, None)
     flow = DisFlow().estimate(target[None], shown[None])[0]
-    return residual(flow, target, shown, valid, change_levels), valid
+    weight = change_weight(target, shown, change_levels) * valid
+    return flow * weight[..., None], valid
 
 
 def moving_square(step, square_step):
