@@ -105,7 +105,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--sequences", nargs="+", default=SEQUENCES, metavar="NAME")
     parser.add_argument("--preset", default=PRESET)
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings"
+    )
     parser.add_argument("--jobs", type=int, default=1, choices=(1, 2), help="sequences at once")
     return parser.parse_args()
 

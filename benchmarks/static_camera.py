@@ -72,7 +72,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("project", type=Path, nargs="?", help="a project that is up to date")
     parser.add_argument("--run", type=Path, metavar="CLIP", help="make a project of it first")
     parser.add_argument("--to", type=Path, metavar="PROJECT", help="where, with --run")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings"
+    )
     asked = parser.parse_args()
     if (asked.run is None) != (asked.to is None) or (asked.project is None) != bool(asked.run):
         parser.error("give PROJECT, or --run CLIP --to PROJECT")
