@@ -21,6 +21,7 @@ from functools import partial
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -28,6 +29,7 @@ from models.inpainter import Inpainter
 from models.objectives import exact_background_objective
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
+from models.student import Student
 from pipeline.device import place
 from pipeline.networks import build_model
 from pipeline.params.preset import load_preset
@@ -37,6 +39,7 @@ from pipeline.training.compiling import compile_networks
 from pipeline.training.inpainter_step import inpainter_step
 from pipeline.training.model_step import Batch, Frozen, model_loss
 from pipeline.training.optimiser import WEIGHT_DECAY, adamw
+from pipeline.training.student_step import student_loss
 from pipeline.usable_device import choose_device
 
 
@@ -154,6 +157,21 @@ class Bench:
         networks = [model.detector, model.synthesis, rgb, flow, distance]
         return Work(loss, model, networks, size)
 
+    def student(self) -> Work:
+        params = self.params.self_train
+        network = Student(params.channels, params.encoder == "imagenet")
+        self.put(network)
+        side = min(params.longest_side, self.params.extract_frames.longest_side)
+        images = self.images(params.batch_size)
+        images = F.interpolate(images, scale_factor=side / max(images.shape[2:]))
+        label = (images[:, :2] > 0.5).float()  # a mask, and the trust in it
+        stack = torch.cat([images, label], dim=1)
+        rng = np.random.default_rng(0)
+        return Work(
+            lambda: student_loss(network, stack, params, rng)[0],
+            network, [network], params.batch_size,
+        )  # fmt: skip
+
     def works(self) -> dict[str, Callable[[], Work]]:
         sections = self.params.train_inpainter
         return {
@@ -163,6 +181,7 @@ class Bench:
             "S": self.synthesis,
             "model step": lambda: self.model_step(0.0),
             "model step, perceptual": lambda: self.model_step(2.0),
+            "student step": self.student,
         }
 
 

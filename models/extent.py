@@ -12,6 +12,8 @@ TAIL = 0.01
 """Share of the mass that may lie beyond each side of its extent."""
 FAINT = 0.3
 """Of a mask's largest value: what is fainter says nothing of the subject's extent."""
+NOTHING = 1e-6
+"""Largest value of a mask that holds nothing."""
 
 
 def extent(evidence: Tensor, margin: float = 1.0) -> Tensor:
@@ -34,19 +36,21 @@ def extent(evidence: Tensor, margin: float = 1.0) -> Tensor:
     return torch.stack([*centre, margin * (x_high - x_low), margin * (y_high - y_low)], dim=1)
 
 
-def mask_extent(mask: Tensor, least: float) -> Tensor:
+def mask_extent(mask: Tensor, least: float, before: Tensor) -> Tensor:
     """The box around a soft mask, sides not below `least`.
 
     Args:
         mask: (B, H, W) in [0, 1].
         least: share of the image.
+        before: (B, 4) the box that stays where the mask holds nothing.
 
     Returns:
-        (B, 4) `cx, cy, sx, sy`. A mask of nothing gives the whole image.
+        (B, 4) `cx, cy, sx, sy`.
     """
-    clear = mask > FAINT * mask.amax(dim=(1, 2), keepdim=True)
-    box = extent(mask * clear)
-    return torch.cat([box[:, :2], box[:, 2:].clamp(min=least)], dim=1)
+    highest = mask.amax(dim=(1, 2), keepdim=True)
+    box = extent(mask * (mask > FAINT * highest))
+    box = torch.cat([box[:, :2], box[:, 2:].clamp(min=least)], dim=1)
+    return torch.where(highest[:, 0] > NOTHING, box, before)
 
 
 def _quantile_range(mass: Tensor) -> tuple[Tensor, Tensor]:

@@ -105,14 +105,18 @@ class SegmentationModel(nn.Module):
             inpainter: fills the holes.
             limits: how many subjects.
             looks: each after the first looks again, at the box of the mask found before: D's boxes
-                are loose and at times cut a limb off. The image is the same one.
+                are loose and at times cut a limb off. The image is the same one, and so
+                is the box of an empty mask.
         """
         proposals: Proposals = self.detector(image)
         cells, found = select(proposals, limits)
         boxes = [proposals.box_at(cell) for cell in cells.unbind(dim=1)]
         background, masks = self._look(image, boxes, inpainter)
         for _ in range(looks - 1):
-            boxes = [mask_extent(mask[:, 0], self.detector.scale_min) for mask in masks]
+            boxes = [
+                mask_extent(mask[:, 0], self.detector.scale_min, box)
+                for mask, box in zip(masks, boxes, strict=True)
+            ]
             background, masks = self._look(image, boxes, inpainter)
         return Prediction(
             proposals.probability,

@@ -47,7 +47,8 @@ def draw(
         samples: J; C for `exact`.
         epsilon: of Eq. (6).
         temperature: of `gumbel_softmax`.
-        generator: source of randomness.
+        generator: source of randomness, on the CPU whatever the logits' device: a seed then draws
+            the same cells everywhere.
 
     Returns:
         cells (B, J) int64, and weights (B, J): p/q, with gradient to the logits.
@@ -61,7 +62,8 @@ def draw(
         q = proposal_distribution(p, epsilon)
     else:
         q = torch.full_like(p, 1 / p.shape[1]).detach()
-    cells = torch.multinomial(q, samples, replacement=True, generator=generator)
+    drawn = torch.multinomial(q.cpu(), samples, replacement=True, generator=generator)
+    cells = drawn.to(q.device)
     return cells, p.gather(1, cells) / q.gather(1, cells)  # Eq. (5)
 
 
@@ -86,9 +88,10 @@ def _gumbel(
     logits: Tensor, samples: int, temperature: float, generator: torch.Generator | None
 ) -> tuple[Tensor, Tensor]:
     batch, cells = logits.shape
-    uniform = torch.rand(
-        batch, samples, cells, generator=generator, device=logits.device, dtype=logits.dtype
-    )
+    # float32 also where the logits are bfloat16: 256 levels of noise would tie the cells.
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    uniform = torch.rand(batch, samples, cells, generator=generator, dtype=dtype)
+    uniform = uniform.to(logits.device)
     noise = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
     soft = F.softmax((logits[:, None] + noise) / temperature, dim=2)  # (B, J, C)
     chosen = soft.argmax(dim=2)

@@ -32,7 +32,7 @@ def set_up(compute: Compute) -> torch.device:
     device = torch.device(choose_device(compute.device, "compute.device"))
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"
     precision = "bfloat16" if in_bfloat16(compute, device) else "float32"
-    log.info("device %s, %d threads, %s", name, compute.threads, precision)
+    log.info("device %s, %d threads, training in %s", name, compute.threads, precision)
     return device
 
 

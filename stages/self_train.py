@@ -65,8 +65,10 @@ def main() -> None:
         return
     for folder in OUTS:
         switch_on(folder)
-    train_student(params, compute, labels)
+    checkpoint = train_student(params, compute, labels)
     predict_all(Settings(compute, params.batch_size))
+    # Not before: of a stage killed while it predicts, DVC deletes the trained network.
+    checkpoint.remove()
 
 
 def switch_all_off() -> None:
@@ -75,8 +77,8 @@ def switch_all_off() -> None:
         switch_off(folder)
 
 
-def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> None:
-    """Train and write `artifacts/student/network`."""
+def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> Checkpoint:
+    """Train and write `artifacts/student/network`; returns the checkpoint, still to be removed."""
     device = set_up(compute)
     student = Student(params.channels, params.encoder == "imagenet")
     if params.encoder == "imagenet":
@@ -108,7 +110,7 @@ def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> 
         "size": list(labels.size),
     }
     save_network(STUDENT_NETWORK, student, config)
-    checkpoint.remove()
+    return checkpoint
 
 
 def _inputs(videos: list[str]) -> list[Path]:

@@ -1,7 +1,6 @@
 """Tiny synthetic projects: every artifact up to the masks, written with known contents.
 
-    project = make_project(tmp_path, monkeypatch, videos=2, frames=6)
-    project.scenes["clip_0"].truth
+    make_project(tmp_path, monkeypatch, videos=2, frames=6).scenes["clip_0"].truth
 
 Each video shows a bright textured ellipse that walks over a dark textured ground.
 """

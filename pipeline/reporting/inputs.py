@@ -51,7 +51,7 @@ class VideoSummary:
         J, F: means over the frames with ground truth.
         mask_area: mean share of the frame.
         empty: frames with an empty mask.
-        confidence: mean probability of the winning cell.
+        confidence: mean over the frames.
         box_jump: median px that the box moves from one frame to the next.
     """
 

@@ -33,7 +33,7 @@ def data_uri(image: Image) -> str:
 def legend(*, student: bool) -> list[Item]:
     """All items, in the order of the pictures; those of self-training where there is a student."""
     items = [
-        Item(_svg(_dashes(RED)), "Box", "The detector's window for the most probable cell."),
+        Item(_svg(_dashes(RED)), "Box", "The window that the mask was cut from."),
         Item(_svg(_dots(BLUE)), "Cell probabilities", "Area of a dot: the cell's probability p."),
         Item(_svg(_line(GREEN)), "Offset", "From the winning cell's centre to its box's centre."),
         Item(

@@ -131,7 +131,7 @@ def known_without_truth(health: dict[str, Any]) -> list[Tile]:
         _known("Mask area", f"{health['mask_area_mean']:.1%}", "of the frame, on average"),
         _known("Area jitter", _percent(jitter), "of the area, from frame to frame"),
         _known("Box jump", f"{number(jump, 1)} px", "from frame to frame, median"),
-        _known("Confidence", number(health["confidence"]), "probability of the winning cell"),
+        _known("Confidence", number(health["confidence"]), "of 1, mean over frames"),
     ]
 
 

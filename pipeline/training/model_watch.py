@@ -100,12 +100,13 @@ class ModelWatch:
         p, box, area, bump, density, overlap = (
             torch.cat(x).cpu() for x in zip(*parts, strict=True)
         )
-        entropy, cells = torch.special.entr(p).sum(dim=1).mean(), math.log(p.shape[1])
+        entropy = torch.special.entr(p).sum(dim=1).mean()
+        most = math.log(p.shape[1]) or 1.0  # direct regression's one cell leaves nothing to decide
         of_mean = torch.special.entr(p.mean(dim=0)).sum()
         judged = self.motion.moving.flatten(1).any(dim=1)
         seen = {
-            "entropy": float(entropy) / cells,
-            "information": float(of_mean - entropy) / cells,
+            "entropy": float(entropy) / most,
+            "information": float(of_mean - entropy) / most,
             "box_side": float(box[:, 2:].mean()),
             "box_way": way(box[:, :2].double().numpy()),
             "at_limit": float(at_limit(model.detector, box).float().mean()),

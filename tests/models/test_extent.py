@@ -29,19 +29,22 @@ def test_extent_of_nothing_is_finite():
 def test_box_of_a_mask_is_that_of_its_clear_part():
     mask = torch.full((1, 96, 128), 0.1)
     mask[:, 24:72, 32:96] = 0.9
-    box = mask_extent(mask, least=0.1)[0]
+    box = mask_extent(mask, least=0.1, before=torch.zeros(1, 4))[0]
     assert torch.allclose(box, torch.tensor([0.5, 0.5, 0.5, 0.5]), atol=0.02)
 
 
 def test_box_of_a_small_mask_keeps_the_least_side_and_its_place():
     mask = torch.zeros(1, 100, 100)
     mask[:, 20:22, 70:72] = 1.0
-    assert torch.allclose(
-        mask_extent(mask, 0.1)[0], torch.tensor([0.71, 0.21, 0.1, 0.1]), atol=1e-5
-    )
+    box = mask_extent(mask, 0.1, before=torch.zeros(1, 4))[0]
+    assert torch.allclose(box, torch.tensor([0.71, 0.21, 0.1, 0.1]), atol=1e-5)
 
 
-def test_box_of_an_empty_mask_is_the_whole_image():
-    assert torch.allclose(
-        mask_extent(torch.zeros(1, 50, 50), 0.1)[0], torch.tensor([0.5, 0.5, 1.0, 1.0]), atol=0.03
-    )
+def test_an_empty_mask_leaves_the_box_and_its_neighbour_in_the_batch_does_not():
+    before = torch.tensor([[0.3, 0.4, 0.2, 0.3]]).repeat(3, 1)
+    mask = torch.zeros(3, 50, 50)
+    mask[1] = 1e-12  # S is sure of nothing
+    mask[2, 10:20, 30:40] = 1e-3  # faint, but there
+    box = mask_extent(mask, 0.1, before)
+    assert torch.equal(box[:2], before[:2])
+    assert torch.allclose(box[2], torch.tensor([0.7, 0.3, 0.2, 0.2]), atol=0.03)

@@ -172,6 +172,26 @@ def test_weights_are_p_over_q():
     assert torch.allclose(weights, (p / q).gather(1, cells))
 
 
+def test_gumbel_softmax_has_no_favourites_among_equal_cells_in_bfloat16():
+    logits = torch.zeros(1, 64, dtype=torch.bfloat16)
+    cells, _ = draw(logits, "gumbel_softmax", 6400, 0.0, 0.1, torch.Generator().manual_seed(0))
+    first_half = int((cells < 32).sum())
+    assert abs(first_half - 3200) < 4 * 40  # four standard deviations of 6400 fair coins
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("method", ["importance", "uniform", "gumbel_softmax", "exact"])
+def test_a_seed_draws_the_same_cells_on_a_gpu(method):
+    logits = torch.randn(4, 9, generator=torch.Generator().manual_seed(0))
+    drawn = [
+        draw(logits.to(device), method, 5, 0.01, 0.1, torch.Generator().manual_seed(1))
+        for device in ("cpu", "cuda")
+    ]
+    (cells, weights), (on_gpu, weights_on_gpu) = drawn
+    assert torch.equal(cells, on_gpu.cpu())
+    assert torch.allclose(weights, weights_on_gpu.cpu(), rtol=1e-5)
+
+
 def test_gumbel_softmax_draws_from_p_with_weight_one():
     logits = torch.tensor([0.0, 1.0, 2.0]).expand(DRAWS, -1).clone().requires_grad_()
     cells, weights = draw(logits, "gumbel_softmax", 1, 0.0, 0.1, torch.Generator().manual_seed(0))

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from models.detector import Detector
+from models.extent import mask_extent
 from models.inpainter import Inpainter
 from models.model import SegmentationModel
 from models.reconstruction import ReconstructionLoss, composite
@@ -50,6 +51,20 @@ def test_prediction_is_the_most_probable_cell_and_its_mask_stays_in_the_box():
         assert abs(columns.float().mean() + 0.5 - cx * 48) < sx * 48 / 2
         assert (columns + 0.5 - cx * 48).abs().max() <= sx * 48 / 2 + 2
         assert (rows + 0.5 - cy * 32).abs().max() <= sy * 32 / 2 + 2
+
+
+def test_a_second_look_is_at_the_box_of_the_mask_and_at_the_same_box_after_an_empty_one():
+    network, inpainter = model(), Inpainter(4).eval()
+    image = torch.rand(2, 3, 32, 48)
+    once = network.predict(image, inpainter)
+    twice = network.predict(image, inpainter, looks=2)
+    assert torch.equal(twice.box, mask_extent(once.mask[:, 0], 0.2, once.box))
+    assert not torch.equal(twice.box, once.box)
+    torch.nn.init.constant_(network.synthesis.mask[-1].bias, -60.0)
+    empty = network.predict(image, inpainter, looks=2)
+    assert float(empty.mask.max()) < 1e-6
+    assert torch.equal(empty.box, once.box)
+    assert torch.equal(empty.probability, once.probability)
 
 
 def test_without_the_focal_bump_the_mask_reaches_the_border():

@@ -38,6 +38,7 @@ def test_nothing_of_ours_is_on() -> None:
     """Every param that docs/method.md lists as going beyond the paper."""
     params = compose(PAPER.params)
     assert not params.self_train.enabled
+    assert params.predict.looks == 1
     model = params.train_model
     ours = (model.recolour, model.synthesis.see_background, model.warmup_iterations)
     assert (*ours, model.loss.flow_mask, model.loss.box_fit) == (False, False, 0, 0.0, 0.0)

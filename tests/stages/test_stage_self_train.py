@@ -63,6 +63,29 @@ def test_on_it_removes_the_notes_and_repeats_byte_for_byte(project):
     assert files() == first
 
 
+def test_killed_while_it_predicts_it_does_not_train_anew(project, monkeypatch, caplog):
+    compute = {"threads": 1, "checkpoint_every": 2}
+    project.set_params(self_train=TINY, compute=compute)
+    self_train.main()
+    first = files()
+    assert not list(paths.CHECKPOINTS.glob("*"))
+
+    def killed(_settings):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(self_train, "predict_all", killed)
+        with pytest.raises(KeyboardInterrupt):
+            self_train.main()
+    for folder in self_train.OUTS:  # as DVC does before it runs the stage again
+        shutil.rmtree(folder, ignore_errors=True)
+    with caplog.at_level("INFO", "backdrop"):
+        self_train.main()
+    assert "going on from iteration 2" in caplog.text
+    assert files() == first
+    assert not list(paths.CHECKPOINTS.glob("*"))
+
+
 def test_ground_truth_changes_nothing(project):
     self_train.main()
     first = load_file(STUDENT_NETWORK / "model.safetensors")

@@ -11,6 +11,7 @@ from helpers_training import tiny_frozen, tiny_model, tiny_params
 
 from pipeline.params.training import Compute, Network
 from pipeline.store.paths import FLOW, video_file
+from pipeline.training.collapse_watch import symptoms
 from pipeline.training.frames import TrainingFrames
 from pipeline.training.model_watch import (
     ModelWatch,
@@ -91,6 +92,13 @@ def test_an_undecided_detector_has_full_entropy_and_no_information(project):
     seen = watch_of(params).look(model)
     assert seen["entropy"] == pytest.approx(1.0)
     assert seen["information"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_direct_regression_has_nothing_to_decide(project):
+    params = tiny_params(proposals="direct")
+    seen = watch_of(params).look(tiny_model(params).eval())
+    assert (seen["entropy"], seen["information"]) == (0.0, 0.0)
+    assert "undecided" not in symptoms(seen, subject_moves=True)
 
 
 def test_a_look_agrees_with_the_model_frame_by_frame(project):
