@@ -1,12 +1,13 @@
 """The moving region of a clip from a static camera: a derived reference where nobody annotated.
 
-    region = moving_region(frames)
+    region = moving_region(frames, median_background(frames))
     agreement = compare(masks, region)
 
-Not ground truth. A pixel belongs to the region where it differs from the clip's temporal median,
-whatever the reason: a shadow and a reflection do, what has the background's colour does not, and a
-subject that rests in one place for half of the clip is background there, and leaves a ghost when
-it goes.
+Not ground truth. A pixel belongs to the region where it differs from the background, whatever the
+reason: a shadow and a reflection do, what has the background's colour does not. There are two
+backgrounds. In the temporal median, a subject that rests in one place for half of the clip is
+background, and leaves a ghost when it goes. `emptiest_background` looks at the emptiest frames; it
+is what preset static-camera gives the model, and tells nothing of that background's own mistakes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from models.background_estimation import estimate_background
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -48,20 +51,30 @@ class Agreement(NamedTuple):
 
 def median_background(frames: Image) -> Image:
     """Temporal median (H, W, 3) of frames (N, H, W, 3), of evenly spread ones if they are many."""
-    chosen = np.linspace(0, len(frames) - 1, min(len(frames), MEDIAN_OF)).round().astype(int)
-    return np.median(frames[chosen], axis=0).astype(np.uint8)
+    return np.median(evenly(frames), axis=0).astype(np.uint8)
 
 
-def moving_region(frames: Image) -> Mask:
-    """What differs from the median background, opened, without small components.
+def emptiest_background(frames: Image) -> Image:
+    """Of each pixel the largest group of agreeing frames, in the emptiest: (H, W, 3)."""
+    return estimate_background(evenly(frames)).image
+
+
+def evenly(frames: Image) -> Image:
+    """At most `MEDIAN_OF` of the frames, evenly spread."""
+    count = min(len(frames), MEDIAN_OF)
+    return frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
+
+
+def moving_region(frames: Image, background: Image) -> Mask:
+    """What differs from the background, opened, without small components.
 
     Args:
         frames: (N, H, W, 3) of a static camera.
+        background: (H, W, 3).
 
     Returns:
         (N, H, W); a frame without a component of `LEAST_SHARE` of it is all false.
     """
-    background = median_background(frames)
     return np.stack([_differing(frame, background) for frame in frames])
 
 

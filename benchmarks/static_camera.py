@@ -19,7 +19,14 @@ import cv2
 import numpy as np
 
 from benchmarks.contact_sheet import Image, contact_sheet, spread
-from benchmarks.moving_region import LEAST_SHARE, Agreement, compare, moving_region
+from benchmarks.moving_region import (
+    LEAST_SHARE,
+    Agreement,
+    compare,
+    emptiest_background,
+    median_background,
+    moving_region,
+)
 from benchmarks.project import SCORED_EVEN_COLLAPSED, final_masks, make_project, reproduce
 from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import predicted_videos
@@ -31,6 +38,7 @@ SHEET = "static_camera.png"
 SHOWN = 12
 HEADER = (
     "video",
+    "background",
     "frames with motion",
     "mask overlaps it",
     "region covered",
@@ -40,25 +48,34 @@ HEADER = (
 )
 
 
-def examine(video: str) -> tuple[Agreement, Image]:
-    """One video of the project in the working directory: agreement, and a contact sheet."""
+BACKGROUNDS = {"median": median_background, "emptiest": emptiest_background}
+
+
+def examine(video: str) -> tuple[dict[str, Agreement], Image]:
+    """One video of the project in the working directory.
+
+    Returns:
+        agreement by kind of background; a contact sheet with the region by the last kind.
+    """
     with open_frames(video) as reader:
         frames = reader.read_many(range(reader.count))
     masks = final_masks(video)
-    region = moving_region(frames)
+    regions = {name: moving_region(frames, of(frames)) for name, of in BACKGROUNDS.items()}
+    *_, region = regions.values()
     shown = spread(len(frames), SHOWN)
     sheet = contact_sheet(
         {number: frames[number] for number in shown},
         {number: region[number] for number in shown},
         {"ours": masks},
     )
-    return compare(masks, region), sheet
+    return {name: compare(masks, one) for name, one in regions.items()}, sheet
 
 
-def row(video: str, found: Agreement) -> str:
+def row(video: str, background: str, found: Agreement) -> str:
     """A line of the table in markdown."""
     cells = [
         video,
+        background,
         str(found.frames),
         *(f"{share:.3f}" for share in (found.overlapping, found.covered, found.inside)),
         str(found.resting_frames),
@@ -98,10 +115,12 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     print(f"| {' | '.join(HEADER)} |\n{'|---' * len(HEADER)}|")
-    for video, (agreement, _) in found.items():
-        print(row(video, agreement))
+    for video, (agreements, _) in found.items():
+        for name, agreement in agreements.items():
+            print(row(video, name, agreement))
     print(
-        "\nReference: the moving region, derived from the difference to the median background "
+        "\nReference: the moving region, derived from the difference to a background, the median "
+        "of the frames or that of the emptiest of them "
         f"(components of at least {LEAST_SHARE:.1%} of the frame); not ground truth."
     )
 

@@ -25,12 +25,12 @@ def scene(step: int = 2 * LEVELS) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 def test_the_region_is_the_square_wherever_it_is() -> None:
     frames, truth = scene()
-    assert np.array_equal(moving_region(frames), truth)
+    assert np.array_equal(moving_region(frames, median_background(frames)), truth)
 
 
 def test_what_differs_less_than_the_threshold_does_not_move() -> None:
     frames, _ = scene(step=LEVELS // 2)
-    assert not moving_region(frames).any()
+    assert not moving_region(frames, median_background(frames)).any()
 
 
 def test_specks_and_lines_are_no_subject_and_a_second_subject_is() -> None:
@@ -41,7 +41,7 @@ def test_specks_and_lines_are_no_subject_and_a_second_subject_is() -> None:
     frames[::5, 90:92, 60:120] = 255  # thinner than the opening
     frames[::4, 70:76, 10:16] = 255  # 36 px
     truth[::4, 70:76, 10:16] = True
-    assert np.array_equal(moving_region(frames), truth)
+    assert np.array_equal(moving_region(frames, median_background(frames)), truth)
 
 
 def test_median_of_many_frames_is_that_of_an_even_choice() -> None:

@@ -22,19 +22,22 @@ def test_a_table_and_a_sheet_of_a_finished_project(
     monkeypatch.setattr(sys, "argv", ["static_camera", str(tmp_path)])
     static_camera.main()
     lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
-    good, bad = lines[2], lines[3]
-    assert good[:3] == ["clip_0", "12", "1.000"]
-    # The median is not quite the empty room: in twelve frames the subject covers places for long.
-    assert float(good[3]) > 0.7
-    assert float(good[4]) > 0.7
-    assert float(bad[4]) < 0.5
+    for good, bad, background in zip(
+        lines[2:4], lines[4:6], static_camera.BACKGROUNDS, strict=True
+    ):
+        assert good[:4] == ["clip_0", background, "12", "1.000"]
+        # Neither is quite the empty room: in twelve frames the subject covers places for long.
+        assert float(good[4]) > 0.7
+        assert float(good[5]) > 0.7
+        assert float(bad[5]) < 0.5
     assert "not ground truth" in lines[-1][0]
     assert (tmp_path / static_camera.SHEET).stat().st_size > 10_000
 
 
 def test_without_resting_frames_the_cell_is_empty() -> None:
     found = Agreement(3, 1.0, 0.5, 0.25, 0, float("nan"))
-    assert static_camera.row("clip", found) == "| clip | 3 | 1.000 | 0.500 | 0.250 | 0 |  |"
+    line = "| clip | median | 3 | 1.000 | 0.500 | 0.250 | 0 |  |"
+    assert static_camera.row("clip", "median", found) == line
 
 
 @pytest.mark.parametrize(
