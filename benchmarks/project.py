@@ -150,8 +150,8 @@ def final_masks(video: str) -> NDArray[np.bool_]:
     Raises:
         BackdropError: missing, damaged or of another schema.
     """
-    student = paths.video_file(paths.ARTIFACTS / "student" / paths.MASKS.name, video)
-    own = paths.video_file(paths.MASKS, video)
+    student = paths.video_file(paths.Source.STUDENT.masks_folder, video)
+    own = paths.video_file(paths.Source.MODEL.masks_folder, video)
     with open_artifact(student if student.exists() else own, MASKS) as file:
         return np.asarray(file["mask"][:] > 0)
 

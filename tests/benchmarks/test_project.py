@@ -15,6 +15,7 @@ from helpers_motion import pan
 from benchmarks.project import copy_clone, final_masks, make_project, parse_settings, reproduce
 from pipeline.errors import BackdropError
 from pipeline.params.schema import read_params
+from pipeline.store.paths import Source, video_file
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -60,10 +61,10 @@ def test_masks_are_the_students_where_there_is_one(
     own = final_masks("clip_0")
     assert own.any()
     write_masks(project.scenes["clip_0"], 255 - 255 * own.astype("uint8"))
-    (tmp_path / "artifacts" / "masks").rename(tmp_path / "student_masks")
+    student = Source.STUDENT.masks_folder
+    student.mkdir(parents=True, exist_ok=True)
+    video_file(Source.MODEL.masks_folder, "clip_0").rename(video_file(student, "clip_0"))
     write_masks(project.scenes["clip_0"], 255 * own.astype("uint8"))
-    (tmp_path / "artifacts" / "student").mkdir()
-    (tmp_path / "student_masks").rename(tmp_path / "artifacts" / "student" / "masks")
     assert (final_masks("clip_0") == ~own).all()
 
 
