@@ -83,7 +83,7 @@ def test_run_then_results(project, monkeypatch, capsys) -> None:
     arguments = ["--table", "ours", "--seeds", "0,1"]
     code, _, err = _ablate(monkeypatch, capsys, "--run", *arguments)
     assert code == 1
-    assert "2 of 4 experiments failed: ours-no-flow-s0, ours-no-flow-s1" in err
+    assert "2 of 6 experiments failed: ours-no-flow-s0, ours-no-flow-s1" in err
     code, out, _ = _ablate(monkeypatch, capsys, "--results", "--table", "ours", "--csv", "r.csv")
     assert code == 0
     row = next(line for line in out.splitlines() if line.startswith("| w/ flow"))
