@@ -119,7 +119,13 @@ def main() -> None:
             params.iterations_on_table + params.iterations,
             params.learning_rate,
             params.optimisation,
-            Watch(params.watch.every, partial(watch.look, model), judge, params.watch.early_stop),
+            Watch(
+                params.watch.every,
+                partial(watch.look, model),
+                judge,
+                params.watch.early_stop,
+                params.iterations_on_table,
+            ),
             attempt,
         )
 

@@ -76,6 +76,6 @@ def _record(run: Run, curves: Curves, done: int) -> None:
             means["ema_distance"] = run.average.distance(run.module)
         curves.log(done, means)
         training.sums.clear()
-    if training.watch is not None and done % training.watch.every == 0:
+    if training.watch is not None and training.watch.due(done):
         seen = run.look(training.watch, done)
         curves.log(done, {f"watch/{name}": value for name, value in seen.items()})

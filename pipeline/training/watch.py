@@ -26,12 +26,19 @@ class Watch:
         judge: raises if the trail so far says that going on is in vain.
         patience: looks without a better score after which the training stops and the weights of the
             best look are kept; 0: neither.
+        after: iterations before which nobody looks: what a warm-up does not train yet is no better
+            for waiting.
     """
 
     every: int
     look: Callable[[], Look]
     judge: Callable[[Trail], None]
     patience: int = 0
+    after: int = 0
+
+    def due(self, done: int) -> bool:
+        """Whether to look after `done` iterations."""
+        return done > self.after and done % self.every == 0
 
 
 def best(trail: Trail) -> int:

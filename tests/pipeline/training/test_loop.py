@@ -199,3 +199,8 @@ def test_a_repository_without_a_commit_is_named():
     subprocess.run(["git", "init", "--quiet", "."], check=True)
     with pytest.raises(BackdropError, match=r"git repository cannot be used.*commit something"):
         train(training(), COMPUTE, checkpoint())
+
+
+def test_looks_begin_after_the_warm_up():
+    asked = Watch(3, dict, lambda trail: None, after=7)
+    assert [done for done in range(1, 13) if asked.due(done)] == [9, 12]
