@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.backbones import Stages
 from models.published_weights import fit, resnet_entries
-from models.torchvision_shim import resnet
+from models.torchvision_shim import fetch, resnet
 
 WEIGHTS = {
     "resnet18": resnet.ResNet18_Weights.IMAGENET1K_V1,
@@ -48,14 +48,5 @@ class ResNetStages(Stages):
 
 
 def download(kind: str) -> dict[str, Tensor]:
-    """torchvision's ImageNet weights, kept in torch's hub folder (`TORCH_HOME`); hash checked.
-
-    Raises:
-        ConnectionError: one line with the address.
-    """
-    weights = WEIGHTS[kind]
-    try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: another hash
-        raise ConnectionError(f"cannot fetch {weights.url} ({error})") from error
-    return state
+    """torchvision's ImageNet weights; raises as `models.torchvision_shim.fetch`."""
+    return fetch(WEIGHTS[kind])

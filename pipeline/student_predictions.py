@@ -22,7 +22,7 @@ from pipeline.pool import Advance
 from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, STUDENT_NETWORK, Source, video_file
-from pipeline.training.frames import fit
+from pipeline.training.frames import as_batch, fit
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def soft_masks(
     student: Student, images: NDArray[np.uint8], device: torch.device
 ) -> NDArray[np.float32]:
     """Soft masks (B, H, W), 0..1, of images (B, H, W, 3): the mean of image and mirrored image."""
-    batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+    batch = as_batch(images, device)
     mirrored = torch.sigmoid(student(batch.flip(3))).flip(3)
     mean = (torch.sigmoid(student(batch)) + mirrored) / 2
     return np.asarray(mean[:, 0].cpu().numpy(), np.float32)

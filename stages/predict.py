@@ -11,12 +11,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from models.boxes import boxes_to_pixels
-from models.known_background import BackgroundModel
-from models.model import Prediction, SegmentationModel
+from models.model import Prediction
 from models.selection import Limits
 from pipeline.device import place, set_up
 from pipeline.fanout import Job, fan_out
@@ -31,7 +28,7 @@ from pipeline.stage import run_stage
 from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, MODEL, PREDICTIONS, inpainter, video_file
-from pipeline.training.frames import fit
+from pipeline.training.frames import as_batch, fit
 
 log = logging.getLogger("backdrop")
 
@@ -86,23 +83,13 @@ def work(job: Job[Settings], path: Path, advance: Advance) -> None:
         for first in range(0, reader.count, params.batch_size):
             some = range(first, min(first + params.batch_size, reader.count))
             images = np.stack([fit(reader.read(i), size.height, size.width) for i in some])
-            prediction = _predict(images, model, background, device, (limits, params.looks))
+            batch = as_batch(images, device)
+            prediction = model.predict(batch, background, limits, params.looks)
             writer.write(first, prediction)
             if instances:
                 instances.write(first, prediction)
             advance(len(some))
         file.attrs["grid"] = model.detector.grid
-
-
-def _predict(
-    images: NDArray[np.uint8],
-    model: SegmentationModel,
-    background: BackgroundModel,
-    device: torch.device,
-    how: tuple[Limits, int],
-) -> Prediction:
-    batch = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-    return model.predict(batch, background, *how)
 
 
 class _Writer:

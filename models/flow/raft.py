@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.flow.raft_names import fit, without_module
-from models.torchvision_shim import raft
+from models.torchvision_shim import fetch, raft
 
 Kind = Literal["raft_small", "raft_large"]
 WEIGHTS: dict[str, Any] = {
@@ -26,10 +26,6 @@ FIRST_LAYERS = (("feature_encoder.convnormrelu.0.weight", False), ("fnet.conv1.w
 KINDS: dict[int, Kind] = {32: "raft_small", 64: "raft_large"}  # by its channels
 STRIDE = 8  # px of the image per px of the features
 MIN_PADDED = 128  # px; smaller features leave the correlation pyramid's top with a single px
-
-
-class WeightsUnavailable(Exception):  # noqa: N818
-    """Weights cannot be fetched: no network, or another file at their address."""
 
 
 class RaftNetwork(nn.Module):
@@ -140,9 +136,4 @@ def download(kind: str) -> dict[str, Tensor]:
     Raises:
         WeightsUnavailable: one line with the address.
     """
-    weights = WEIGHTS[kind]
-    try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: another hash
-        raise WeightsUnavailable(f"cannot fetch {weights.url} ({error})") from error
-    return state
+    return fetch(WEIGHTS[kind])

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from models.flow import raft
 from models.flow.network import NetworkFlow
 from models.flownet2 import weights as flownet2
+from models.torchvision_shim import WeightsUnavailable
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.choose import Choice, source_of
 from pipeline.store.atomic import write_bytes
@@ -119,7 +120,7 @@ def make_network(choice: Choice) -> NetworkFlow:
 def _download(backend: str) -> nn.Module:
     try:
         return raft.load(raft.download(backend)).eval().requires_grad_(False)
-    except raft.WeightsUnavailable as error:
+    except WeightsUnavailable as error:
         raise BackdropError(
             f"weights of '{backend}' are not there and cannot be downloaded ({error})",
             where="compute_flow.weights",

@@ -1,10 +1,14 @@
-"""Augmentations of the model's batches that keep the inpainted background true."""
+"""Augmentations of images: other colours on the subject, another light, another view."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
+Floats = NDArray[np.float64]
 GAIN = 0.25
 """Largest change of a channel's contrast and, halved, of its level."""
 
@@ -42,4 +46,42 @@ def jitter(image: Tensor, generator: torch.Generator) -> Tensor:
         (B, 3, H, W), about in [0, 1].
     """
     draws = torch.rand(2, len(image), 3, 1, 1, generator=generator).to(image.device) * 2 - 1
-    return (image - 0.5) * (1 + GAIN * draws[0]) + 0.5 + GAIN / 2 * draws[1]
+    return relight(image, GAIN * draws)
+
+
+def relight(image: Tensor, change: Tensor) -> Tensor:
+    """Change contrast and level of each channel.
+
+    Args:
+        image: (B, 3, H, W) in [0, 1].
+        change: (2, B, 3, 1, 1), of the contrast, and twice that of the level.
+
+    Returns:
+        (B, 3, H, W), about in [0, 1].
+    """
+    return (image - 0.5) * (1 + change[0]) + 0.5 + change[1] / 2
+
+
+def view(images: Tensor, turn: Floats, zoom: Floats, shift: Floats, mirror: Floats) -> Tensor:
+    """Each image as a camera would see it that turned, zoomed and moved, or in a mirror.
+
+    Args:
+        images: (B, C, H, W).
+        turn: (B,) radians. zoom: (B,), above 1 nearer. shift: (B, 2), half-images.
+        mirror: (B,), -1 mirrored, 1 not.
+
+    Returns:
+        (B, C, H, W), mirrored at the border where it shows what lies beyond.
+    """
+    aspect = images.shape[3] / images.shape[2]
+    cos, sin = np.cos(turn) / zoom, np.sin(turn) / zoom
+    theta = np.stack(
+        [
+            np.stack([mirror * cos, -sin / aspect, shift[:, 0]], axis=1),
+            np.stack([mirror * sin * aspect, cos, shift[:, 1]], axis=1),
+        ],
+        axis=1,
+    )
+    camera = torch.from_numpy(theta.astype(np.float32)).to(images.device)
+    grid = F.affine_grid(camera, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

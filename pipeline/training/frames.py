@@ -62,8 +62,7 @@ class TrainingFrames:
             images = self.cached[list(indices)]
         else:
             images = np.stack([self._read(*self.places[i]) for i in indices])
-        tensor = torch.from_numpy(images).to(device).permute(0, 3, 1, 2)  # already channels last
-        return tensor.float() / 255
+        return as_batch(images, device)
 
     def flow_ok(self) -> Tensor:
         """(N,) 1 where the frame's pair has a homography, else 0."""
@@ -103,6 +102,11 @@ def training_videos(index: pd.DataFrame) -> list[str]:
             remedy="name at least one to train on",
         )
     return videos
+
+
+def as_batch(images: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """uint8 (B, H, W, C) to (B, C, H, W) in [0, 1], channels last in memory as they were."""
+    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:

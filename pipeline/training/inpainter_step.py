@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from models.boxes import rectangle_mask
 from models.inpainter import Inpainter, hole_loss
 from pipeline.params.training import Inpainter as InpainterParams
+from pipeline.training.augment import view
 
 MAX_ROTATION = 0.1  # radians
 MAX_ZOOM = 1.25
@@ -56,19 +56,8 @@ def move_camera(images: Tensor, rng: np.random.Generator) -> Tensor:
     Args:
         images: (B, 3, H, W); what comes into view is the border's continuation.
     """
-    batch, _, height, width = images.shape
+    batch = len(images)
     angle = rng.uniform(-MAX_ROTATION, MAX_ROTATION, batch)
     zoom = rng.uniform(1.0, MAX_ZOOM, batch)
     shift = rng.uniform(-MAX_SHIFT, MAX_SHIFT, (batch, 2)) * (zoom - 1)[:, None] / (MAX_ZOOM - 1)
-    aspect = width / height
-    cos, sin = np.cos(angle) / zoom, np.sin(angle) / zoom
-    theta = np.stack(
-        [
-            np.stack([cos, -sin / aspect, 2 * shift[:, 0]], axis=1),
-            np.stack([sin * aspect, cos, 2 * shift[:, 1]], axis=1),
-        ],
-        axis=1,
-    )
-    theta_tensor = torch.from_numpy(theta.astype(np.float32)).to(images.device)
-    grid = F.affine_grid(theta_tensor, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    return view(images, angle, zoom, 2 * shift, np.ones(batch))

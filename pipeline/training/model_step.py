@@ -175,14 +175,33 @@ def _one_draw(
     with torch.no_grad():
         filled = _inpaint(frozen.rgb, batch.image, hole, batch.flipped).clamp(0, 1)
         target = recolour(batch.image, filled, generator) if params.recolour else batch.image
-    moving, flow_error = _flow_error(frozen, batch, hole, erased)
-    density = mean_in_hole(filled, batch.image, erased) / frozen.rgb_spread
-    density = density + params.loss.flow * moving
+    density, moving, flow_error = error_density(
+        frozen, batch, filled, (hole, erased), params.loss.flow
+    )
     background = torch.lerp(batch.image, filled, erased) if joint else filled
     foreground, mask = model.synthesise(target, box, background)
     reconstruction = frozen.distance(composite(foreground, mask, background, box), target)
     trust = (moving.detach() / TRUSTED).clamp(max=1)
     return _Draw(box, mask[:, 0], reconstruction, density, flow_error, trust)
+
+
+def error_density(
+    frozen: Frozen, batch: Batch, filled: Tensor, holes: tuple[Tensor, Tensor], flow_weight: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What G sums over boxes, Eq. (4): the errors of frames and of flow, each over its spread.
+
+    Args:
+        filled: (B, 3, H, W) the frames with their holes inpainted.
+        holes: (B, 1, H, W) each, as the inpainters saw it, and as it is differentiated.
+        flow_weight: of the flow's part.
+
+    Returns:
+        (B,) density, (B,) the flow's part of it unweighted, (B, H, W) the flow's error map.
+    """
+    hole, erased = holes
+    moving, flow_error = _flow_error(frozen, batch, hole, erased)
+    density = mean_in_hole(filled, batch.image, erased) / frozen.rgb_spread
+    return density + flow_weight * moving, moving, flow_error
 
 
 def _flow_error(

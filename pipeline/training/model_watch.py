@@ -27,9 +27,8 @@ from pipeline.motion_centre import SUBJECT_MOVES, motion_centre, way
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FLOW, video_file
-from pipeline.training.cell_errors import mean_in_hole
 from pipeline.training.frames import TrainingFrames
-from pipeline.training.model_step import Frozen
+from pipeline.training.model_step import Batch, Frozen, error_density
 from pipeline.training.watch import Look
 
 WATCHED = 64
@@ -123,12 +122,11 @@ class ModelWatch:
         image = self.frames.batch(numbers, device)
         seen = model.predict(image, self.frozen.rgb)
         hole = rectangle_mask(seen.box, *image.shape[2:])
-        density = mean_in_hole(seen.background, image, hole) / self.frozen.rgb_spread
-        if self.flow is not None and self.frozen.flow is not None:
-            flow_image = self.flow.batch(numbers, device)
-            filled = self.frozen.flow(flow_image, hole)
-            error = mean_in_hole(filled, flow_image, hole) / self.frozen.flow_spread
-            density = density + self.flow_weight * self.flow_ok[numbers].to(device) * error
+        flow_image = self.flow.batch(numbers, device) if self.flow else image
+        batch = Batch(image, flow_image, self.flow_ok[numbers].to(device), flipped=False)
+        density, *_ = error_density(
+            self.frozen, batch, seen.background, (hole, hole), self.flow_weight
+        )
         mask = seen.mask[:, 0]
         bump = uncrop(model.bump.expand(len(image), -1, -1, -1), seen.box, *image.shape[2:])
         overlap = soft_overlap(mask, self.motion.moving[part].to(device))

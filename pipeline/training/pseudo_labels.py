@@ -30,7 +30,7 @@ from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
-from pipeline.training.frames import fit, training_videos
+from pipeline.training.frames import as_batch, fit, training_videos
 
 log = logging.getLogger("backdrop")
 FEWEST_MOVES = 0.1
@@ -94,7 +94,7 @@ class PseudoLabels:
         """
         chosen = rng.choice(len(self.places), count, p=self.weights / self.weights.sum()).tolist()
         stack = self._read(chosen) if self.cached is None else self.cached[chosen]
-        return torch.from_numpy(stack).to(device).permute(0, 3, 1, 2).float() / 255
+        return as_batch(stack, device)
 
     def _read(self, chosen: Sequence[int]) -> NDArray[np.uint8]:
         """(B, H, W, 5) of the chosen places; a video's files are opened once for its places."""

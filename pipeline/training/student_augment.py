@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+
+from pipeline.training.augment import relight, view
 
 ROTATION = 0.15  # radians
 ZOOM = 1.4  # at most, and its inverse at least
@@ -28,21 +29,12 @@ def move(stack: Tensor, rng: np.random.Generator) -> Tensor:
     Returns:
         (B, C, H, W), mirrored at the border where it shows what lies beyond.
     """
-    batch, _, height, width = stack.shape
+    batch = len(stack)
     mirror = rng.choice([-1.0, 1.0], batch)
     angle = rng.uniform(-ROTATION, ROTATION, batch)
     zoom = np.exp(rng.uniform(-np.log(ZOOM), np.log(ZOOM), batch))
     shift = rng.uniform(-SHIFT, SHIFT, (batch, 2))
-    cos, sin, aspect = np.cos(angle) / zoom, np.sin(angle) / zoom, width / height
-    theta = np.stack(
-        [
-            np.stack([mirror * cos, -sin / aspect, shift[:, 0]], axis=1),
-            np.stack([mirror * sin * aspect, cos, shift[:, 1]], axis=1),
-        ],
-        axis=1,
-    )
-    grid = F.affine_grid(_tensor(theta, stack), list(stack.shape), align_corners=False)
-    return F.grid_sample(stack, grid, padding_mode="reflection", align_corners=False)
+    return view(stack, angle, zoom, shift, mirror)
 
 
 def paste(image: Tensor, label: Tensor, share: float, rng: np.random.Generator) -> Tensor:
@@ -99,8 +91,7 @@ def light(image: Tensor, rng: np.random.Generator) -> Tensor:
     Returns:
         (B, 3, H, W), about in [0, 1].
     """
-    draws = _tensor(rng.uniform(-LIGHT, LIGHT, (2, len(image), 3, 1, 1)), image)
-    return (image - 0.5) * (1 + draws[0]) + 0.5 + draws[1] / 2
+    return relight(image, _tensor(rng.uniform(-LIGHT, LIGHT, (2, len(image), 3, 1, 1)), image))
 
 
 def _tensor(values: NDArray[np.generic], like: Tensor) -> Tensor:

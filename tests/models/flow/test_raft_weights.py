@@ -7,8 +7,9 @@ from urllib.error import URLError
 import pytest
 import torch
 
-from models.flow.raft import RaftNetwork, WeightsUnavailable, download, identify, load
+from models.flow.raft import RaftNetwork, download, identify, load
 from models.flow.raft_names import original_name
+from models.torchvision_shim import WeightsUnavailable
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 from models.flow import raft
 from models.flow.network import NetworkFlow
 from models.flownet2.variants import FlowNet2SD
+from models.torchvision_shim import WeightsUnavailable
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.choose import available, choose_estimator
 from pipeline.optical_flow.weights import build, read_weights, save_own
@@ -100,7 +101,7 @@ def test_missing_weights_say_where_to_get_them(folder, raft_small, backend):
 
 def test_without_a_network_torchvisions_weights_are_one_line(folder, monkeypatch):
     def offline(kind):
-        raise raft.WeightsUnavailable("no network")
+        raise WeightsUnavailable("no network")
 
     monkeypatch.setattr(raft, "download", offline)
     choice = choose_estimator(settings("raft_large", folder, "cpu"))
