@@ -1,11 +1,14 @@
 """The moving region of a clip from a static camera: a derived reference where nobody annotated.
 
-    region = moving_region(frames, median_background(frames))
-    agreement = compare(masks, region)
+    differing = differing_region(frames, median_background(frames))
+    moving = moving_region(frames, differing, lag=5)
+    agreement = compare(masks, moving)
 
-Not ground truth. A pixel belongs to the region where it differs from the background, whatever the
-reason: a shadow and a reflection do, what has the background's colour does not. There are two
-backgrounds. In the temporal median, a subject that rests in one place for half of the clip is
+Not ground truth. A pixel differs from the background whatever the reason: a shadow and a reflection
+do, what has the background's colour does not. What differs need not move: light that has changed
+since, and the ghost of a background that is wrong, differ for hundreds of frames. Of the components
+that differ, those are the moving region in which something changes within `lag` frames. There are
+two backgrounds. In the temporal median, a subject that rests in one place for half of the clip is
 background, and leaves a ghost when it goes. `emptiest_background` looks at the emptiest frames; it
 is what preset static-camera gives the model, and tells nothing of that background's own mistakes.
 """
@@ -65,7 +68,7 @@ def evenly(frames: Image) -> Image:
     return frames[np.linspace(0, len(frames) - 1, count).round().astype(int)]
 
 
-def moving_region(frames: Image, background: Image) -> Mask:
+def differing_region(frames: Image, background: Image) -> Mask:
     """What differs from the background, opened, without small components.
 
     Args:
@@ -75,7 +78,29 @@ def moving_region(frames: Image, background: Image) -> Mask:
     Returns:
         (N, H, W); a frame without a component of `LEAST_SHARE` of it is all false.
     """
-    return np.stack([_differing(frame, background) for frame in frames])
+    return np.stack([_without_specks(_differing(frame, background)) for frame in frames])
+
+
+def moving_region(frames: Image, differing: Mask, lag: int) -> Mask:
+    """The components of `differing` that hold a change, opened, to one of two frames.
+
+    Args:
+        frames: (N, H, W, 3) of a static camera.
+        differing: (N, H, W), see `differing_region`.
+        lag: to the frame before and the frame after that each is compared with, frames.
+
+    Returns:
+        (N, H, W).
+    """
+    moving = np.zeros_like(differing)
+    for number, region in enumerate(differing):
+        if not region.any():
+            continue
+        others = [other for other in (number - lag, number + lag) if 0 <= other < len(frames)]
+        changed = np.any([_differing(frames[number], frames[i]) for i in others], axis=0)
+        _, labels = cv2.connectedComponents(region.astype(np.uint8), connectivity=8)
+        moving[number] = region & np.isin(labels, labels[changed & region])
+    return moving
 
 
 def compare(masks: Mask, region: Mask) -> Agreement:
@@ -101,11 +126,15 @@ def compare(masks: Mask, region: Mask) -> Agreement:
     )
 
 
-def _differing(frame: Image, background: Image) -> Mask:
-    differs = (cv2.absdiff(frame, background).max(axis=-1) > LEVELS).astype(np.uint8)
-    opened = cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((OPENING_PX, OPENING_PX), np.uint8))
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=8)
-    large = stats[:, cv2.CC_STAT_AREA] >= LEAST_SHARE * opened.size
+def _differing(frame: Image, other: Image) -> Mask:
+    differs = (cv2.absdiff(frame, other).max(axis=-1) > LEVELS).astype(np.uint8)
+    kernel = np.ones((OPENING_PX, OPENING_PX), np.uint8)
+    return np.asarray(cv2.morphologyEx(differs, cv2.MORPH_OPEN, kernel) > 0)
+
+
+def _without_specks(region: Mask) -> Mask:
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(region.astype(np.uint8), connectivity=8)
+    large = stats[:, cv2.CC_STAT_AREA] >= LEAST_SHARE * region.size
     large[0] = False  # the background's label
     return np.asarray(large[labels])
 

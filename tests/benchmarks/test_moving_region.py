@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.moving_region import LEVELS, compare, median_background, moving_region
+from benchmarks.moving_region import (
+    LEVELS,
+    compare,
+    differing_region,
+    median_background,
+    moving_region,
+)
 
 COUNT, HEIGHT, WIDTH, SIDE = 40, 48, 64, 10
 ABSENT = range(15, 25)
@@ -25,12 +31,12 @@ def scene(step: int = 2 * LEVELS) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]
 
 def test_the_region_is_the_square_wherever_it_is() -> None:
     frames, truth = scene()
-    assert np.array_equal(moving_region(frames, median_background(frames)), truth)
+    assert np.array_equal(differing_region(frames, median_background(frames)), truth)
 
 
-def test_what_differs_less_than_the_threshold_does_not_move() -> None:
+def test_what_differs_less_than_the_threshold_is_no_region() -> None:
     frames, _ = scene(step=LEVELS // 2)
-    assert not moving_region(frames, median_background(frames)).any()
+    assert not differing_region(frames, median_background(frames)).any()
 
 
 def test_specks_and_lines_are_no_subject_and_a_second_subject_is() -> None:
@@ -41,7 +47,28 @@ def test_specks_and_lines_are_no_subject_and_a_second_subject_is() -> None:
     frames[::5, 90:92, 60:120] = 255  # thinner than the opening
     frames[::4, 70:76, 10:16] = 255  # 36 px
     truth[::4, 70:76, 10:16] = True
-    assert np.array_equal(moving_region(frames, median_background(frames)), truth)
+    assert np.array_equal(differing_region(frames, median_background(frames)), truth)
+
+
+def test_what_rests_or_was_always_there_differs_but_does_not_move() -> None:
+    frames, truth = scene()
+    empty = frames[ABSENT[0]].copy()
+    frames[:, 2:8, 50:60] += 2 * LEVELS  # a bench that the background lacks
+    frames[30:] = frames[30]  # the square stops
+    truth[30:] = truth[30]
+    differing = differing_region(frames, empty)
+    assert differing[:, 2:8, 50:60].all()
+    lag = 4
+    moving = truth.copy()  # a px per frame, and the opening takes 1 and 2 px away
+    moving[30 + lag - 2 :] = False
+    assert np.array_equal(moving_region(frames, differing, lag), moving)
+
+
+def test_what_has_left_the_place_does_not_move_there() -> None:
+    frames, truth = scene()
+    differing = differing_region(frames, median_background(frames))
+    assert np.array_equal(moving_region(frames, differing, 3), truth)
+    assert not truth[ABSENT[0] : ABSENT[-1] + 1].any()
 
 
 def test_median_of_many_frames_is_that_of_an_even_choice() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -22,22 +23,21 @@ def test_a_table_and_a_sheet_of_a_finished_project(
     monkeypatch.setattr(sys, "argv", ["static_camera", str(tmp_path)])
     static_camera.main()
     lines = [line.strip("| ").split(" | ") for line in capsys.readouterr().out.splitlines()]
-    for good, bad, background in zip(
-        lines[2:4], lines[4:6], static_camera.BACKGROUNDS, strict=True
-    ):
-        assert good[:4] == ["clip_0", background, "12", "1.000"]
+    kinds = itertools.product(static_camera.BACKGROUNDS, ("moves", "differs"))
+    for good, bad, kind in zip(lines[2:6], lines[6:10], kinds, strict=True):
+        assert good[:5] == ["clip_0", *kind, "12", "1.000"]
         # Neither is quite the empty room: in twelve frames the subject covers places for long.
-        assert float(good[4]) > 0.7
         assert float(good[5]) > 0.7
-        assert float(bad[5]) < 0.5
+        assert float(good[6]) > 0.7
+        assert float(bad[6]) < 0.5
     assert "not ground truth" in lines[-1][0]
     assert (tmp_path / static_camera.SHEET).stat().st_size > 10_000
 
 
 def test_without_resting_frames_the_cell_is_empty() -> None:
     found = Agreement(3, 1.0, 0.5, 0.25, 0, float("nan"))
-    line = "| clip | median | 3 | 1.000 | 0.500 | 0.250 | 0 |  |"
-    assert static_camera.row("clip", "median", found) == line
+    line = "| clip | median | moves | 3 | 1.000 | 0.500 | 0.250 | 0 |  |"
+    assert static_camera.row("clip", "median", "moves", found) == line
 
 
 @pytest.mark.parametrize(
