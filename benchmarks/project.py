@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
+from pipeline.params.overrides import parse_overrides, put
 from pipeline.params.preset import compose
 from pipeline.params.read import PARAMS_FILE
 from pipeline.params.schema import read_params
@@ -57,7 +57,9 @@ def make_project(
     Raises:
         BackdropError: the video cannot be used, or a setting is wrong.
     """
-    layer = parse_settings(settings)
+    layer: dict[str, Any] = {}
+    for key, value in parse_overrides(settings).items():
+        put(layer, key, value)
     if not (folder / "dvc.yaml").exists():
         copy_clone(root, folder)
     # `--force`: the settings of an earlier call are changes by hand.
@@ -76,33 +78,6 @@ def make_project(
     if layer:
         path = folder / PARAMS_FILE
         write_params(compose(read_params(path).model_dump(), layer), path, force=True)
-
-
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """Nested params of `a.b=1` texts, values in YAML.
-
-    Raises:
-        BackdropError: no `=`, or no value in YAML.
-
-    >>> parse_settings(["network.width=96", "network.height=72"])
-    {'network': {'width': 96, 'height': 72}}
-    """
-    params: dict[str, Any] = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        *sections, name = key.split(".")
-        if not equals or not sections:
-            raise BackdropError(
-                "is not SECTION.KEY=VALUE", where=f"--set {setting}", remedy="see params.yaml"
-            )
-        inner = params
-        for section in sections:
-            inner = inner.setdefault(section, {})
-        try:
-            inner[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise BackdropError("has no YAML value", where=f"--set {setting}") from error
-    return params
 
 
 def reproduce(folder: Path) -> dict[str, float]:

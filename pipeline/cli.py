@@ -208,15 +208,16 @@ def ablate(
 ) -> None:
     """Queue the paper's ablations as DVC experiments, or show their results as its tables."""
     from pipeline.ablations import command
-    from pipeline.ablations.experiments import Request, parse_seeds, parse_sets
+    from pipeline.ablations.experiments import Request, parse_seeds
     from pipeline.ablations.settings import ALL, choose, read_tables
+    from pipeline.params.overrides import parse_overrides
 
     _require_project()
     tables = choose(read_tables(), table or [ALL])
     if results:
         command.show_results(Path(), tables, label, split, rev, csv, say=typer.echo)
         return
-    request = Request(parse_seeds(seeds), parse_sets(sets or []), label, checkpoint)
+    request = Request(parse_seeds(seeds), parse_overrides(sets or []), label, checkpoint)
     experiments = command.planned(Path(), tables, request, say=typer.echo)
     if dry_run:
         command.list_experiments(tables, experiments, say=typer.echo)

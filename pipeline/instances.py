@@ -15,7 +15,7 @@ from pipeline.store import hdf5
 
 
 class InstanceWriter:
-    """The datasets of several subjects; slot k holds the subject of id k, in every frame.
+    """The datasets of several subjects; slot k holds the subject of id k, up to the next cut.
 
     Args:
         file: the predictions.
@@ -24,7 +24,7 @@ class InstanceWriter:
     """
 
     def __init__(self, file: h5py.File, reader: FrameReader, subjects: int) -> None:
-        self.height, self.width = reader.height, reader.width
+        self.height, self.width, self.cuts = reader.height, reader.width, reader.cuts
         count = reader.count
         self.ids = IdKeeper(subjects)
         self.subjects = file.create_dataset("subjects", (count,), np.uint8)
@@ -49,6 +49,8 @@ class InstanceWriter:
             pixels = boxes_to_pixels(boxes[:count], self.height, self.width).numpy()
             frame = first + row
             self.subjects[frame] = count
+            if frame in self.cuts:  # who stands where somebody stood before the cut is another
+                self.ids = IdKeeper(self.boxes.shape[1])
             for place, slot in enumerate(self.ids.assign(pixels)):
                 self.boxes[frame, slot] = pixels[place]
                 self.confidence[frame, slot] = probability[row, place]

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.ablations.settings import Setting, Table
 from pipeline.errors import BackdropError
+from pipeline.params.overrides import put
 from pipeline.params.read import PARAMS_FILE, validate
 from pipeline.params.schema import Params
 
@@ -92,24 +91,6 @@ def plan(
     ]
 
 
-def parse_sets(pairs: Sequence[str]) -> dict[str, Any]:
-    """`KEY=VALUE` strings, the values read as YAML.
-
-    Raises:
-        BackdropError: a string without `=`, or a value that is no YAML.
-    """
-    sets = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise BackdropError(f"'{pair}' is not KEY=VALUE", where="--set")
-        try:
-            sets[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise BackdropError(f"the value of '{pair}' is not YAML", where="--set") from error
-    return sets
-
-
 def parse_seeds(text: str) -> tuple[int, ...]:
     """`0,1,2` as numbers; raises `BackdropError` where they are not, or one comes twice."""
     words = [word.strip() for word in text.split(",")]
@@ -149,21 +130,12 @@ def _experiment(
     name = experiment_name(setting.name, seed, request.label)
     merged = copy.deepcopy(dict(base))
     for key, value in changes.items():
-        _put(merged, key, value)
+        put(merged, key, value)
     params = validate(Params, merged, Path(f"{PARAMS_FILE} for {name}"), prefix=())
     # As the schema understands them: YAML takes 1e-3 for a word.
     values = params.model_dump(mode="json")
     changes = {key: _at(values, key) for key in changes}
     return Experiment(name, table_name, setting, seed, changes, params)
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        values = values.setdefault(section, {})
-        if not isinstance(values, dict):
-            raise BackdropError(f"{section} of {key} is a value and holds no keys", where="--set")
-    values[last] = value
 
 
 def _at(values: Any, key: str) -> Any:

@@ -12,26 +12,12 @@ from helpers_artifacts import make_project as make_synthetic_project
 from helpers_artifacts import write_masks
 from helpers_motion import pan
 
-from benchmarks.project import copy_clone, final_masks, make_project, parse_settings, reproduce
+from benchmarks.project import copy_clone, final_masks, make_project, reproduce
 from pipeline.errors import BackdropError
 from pipeline.params.schema import read_params
 from pipeline.store.paths import Source, video_file
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_settings_nest_and_are_yaml() -> None:
-    settings = ["a.b=1", "a.c.d=[1, x]", "a.c.e=null", "f.g=p=q"]
-    assert parse_settings(settings) == {
-        "a": {"b": 1, "c": {"d": [1, "x"], "e": None}},
-        "f": {"g": "p=q"},
-    }
-
-
-@pytest.mark.parametrize("setting", ["a.b", "ab=1", "a.b=[1"])
-def test_a_setting_that_is_none_is_named(setting: str) -> None:
-    with pytest.raises(BackdropError, match="--set"):
-        parse_settings([setting])
 
 
 def _git(folder: Path, *command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -99,6 +100,14 @@ def test_two_squares_are_two_subjects_whose_ids_stay(scene):
         np.testing.assert_allclose(sure.max(axis=1), file["confidence"][:])
         assert (sure.argmax(axis=1) == [0, 1, 0, 1]).all()
         np.testing.assert_array_equal(file["mask"][:], file["instance_mask"][:].max(axis=1))
+
+
+def test_ids_begin_anew_after_a_cut(scene):
+    """After it the surest of them, here the right one, has the first id again."""
+    with h5py.File(paths.video_file(paths.FRAMES, "clip_0"), "r+") as file:
+        file.attrs["cuts"] = np.array([1])
+    with hdf5.open_artifact(predict_with(max_subjects=2), hdf5.PREDICTIONS) as file:
+        assert file["instance_boxes"][:, 0, 0].round().tolist() == [8, 40, 40, 40]
 
 
 def test_pixels_of_the_final_mask_carry_the_ids_and_are_drawn(scene):

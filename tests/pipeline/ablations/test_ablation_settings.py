@@ -7,15 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ablations.experiments import (
-    Request,
-    experiment_name,
-    parse_seeds,
-    parse_sets,
-    plan,
-)
+from pipeline.ablations.experiments import Request, experiment_name, parse_seeds, plan
 from pipeline.ablations.settings import Setting, Table, choose, read_tables
 from pipeline.errors import BackdropError
+from pipeline.params.overrides import parse_overrides
 from pipeline.params.preset import compose, load_preset
 
 TABLES = read_tables()
@@ -92,7 +87,8 @@ def test_set_goes_before_common_and_after_the_settings_own() -> None:
             ),
         )
     }
-    first, second = plan(tables, Request((3,), parse_sets(["train_model.loss.flow=1e-1"])), DEMO)
+    sets = parse_overrides(["train_model.loss.flow=1e-1"])
+    first, second = plan(tables, Request((3,), sets), DEMO)
     assert first.params.train_model.loss.flow == 2.0
     assert second.params.train_model.loss.flow == 0.1
     assert second.changes == {"train_model.loss.flow": 0.1, "compute.seed": 3}
@@ -113,15 +109,15 @@ def test_a_setting_that_needs_a_checkpoint_waits_for_one() -> None:
         (["train_model.iteratons=3"], "is not a known param — did you mean 'iterations'?"),
         (["train_model.iterations=0"], "train_model.iterations: input should be greater than"),
         (["train_model.iterations.x=0"], "iterations of train_model.iterations.x is a value"),
-        (["iterations"], "--set: 'iterations' is not KEY=VALUE"),
-        (["a=["], "--set: the value of 'a=[' is not YAML"),
+        (["iterations"], "--set: 'iterations' is not SECTION.KEY=VALUE"),
+        (["a.b=["], "--set: the value of 'a.b=[' is not YAML"),
         (["compute.seed=4"], "--set: compute.seed is what --seeds sets"),
         (["train_model.detector.scale_max=0.5"], "is what table4 varies"),
     ],
 )
 def test_a_bad_set_is_one_line(sets: list[str], line: str) -> None:
     with pytest.raises(BackdropError) as caught:
-        plan(choose(TABLES, ["4"]), Request(sets=parse_sets(sets)), DEMO)
+        plan(choose(TABLES, ["4"]), Request(sets=parse_overrides(sets)), DEMO)
     assert line in str(caught.value)
 
 
