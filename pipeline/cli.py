@@ -83,8 +83,12 @@ def doctor(
     from pipeline.store.paths import RAW
 
     if not paths:
+        _require_project()
         data = read_params().prepare_data
         paths = [RAW if data.source == "recipe" else Path(data.root)]
+        if paths == [RAW] and not RAW.exists():
+            remedy = "run `dvc repro prepare_data`, or name videos of your own"
+            raise BackdropError("is not rendered yet", where=str(RAW), remedy=remedy)
     if not print_reports(examine_paths(paths)):
         raise typer.Exit(1)
 
@@ -112,7 +116,9 @@ def run() -> None:
 @app.command()
 def inspect(
     file: Annotated[Path, typer.Argument(help="Any artifact, or a video.")],
-    frame: Annotated[int | None, typer.Option(help="Frame to draw, 0-based.")] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Frame to draw, 0-based; of homographies their row.")
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="PNG file to draw it into.")] = None,
 ) -> None:
     """Describe an artifact, or draw one frame of it."""

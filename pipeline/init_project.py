@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pipeline.doctor import VideoReport, examine_paths, print_reports
 from pipeline.errors import BackdropError
 from pipeline.intake import RAW_ROOT, collect, data_name, ground_truth_folder, place
+from pipeline.params.data import NAME
 from pipeline.params.preset import Preset, compose, load_preset
 from pipeline.params.read import PARAMS_FILE
 from pipeline.params.schema import Params
@@ -30,6 +32,14 @@ def init_videos(
         BackdropError: a path without videos, two videos of one name, a video that cannot be used,
             a name that stands for other videos, or params that were changed by hand.
     """
+    # What is mistyped is told before minutes of decoding.
+    if preset is not None:
+        load_preset(preset)
+    if name is not None and not re.match(NAME, name):
+        raise BackdropError(
+            "may hold letters, digits, '_', '.' and '-', and begins with a letter or digit",
+            where=f"--name {name!r}",
+        )
     sources = collect(paths)
     reports = examine_paths([source.path for source in sources])
     if not print_reports(reports):

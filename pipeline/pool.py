@@ -9,7 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -71,11 +71,16 @@ def run_jobs(
         _single_threaded(),
         ProcessPoolExecutor(workers, context, _start_worker, (counters,)) as pool,
     ):
+        futures: dict[Future[ResultT], int] = {}
+        children: set[BaseProcess] = set()
         try:
             # Large videos first: the last worker to finish then holds the others up least.
-            order = sorted(range(len(jobs)), key=lambda i: -jobs[i].size)
-            futures = {pool.submit(_work, worker, jobs[i], i): i for i in order}
+            for index in sorted(range(len(jobs)), key=lambda i: -jobs[i].size):
+                futures[pool.submit(_work, worker, jobs[index], index)] = index
+            children = set(multiprocessing.active_children()) - others
             return _collect(futures, jobs, counters, progress)
+        except BrokenProcessPool as error:
+            raise _died(futures, jobs, counters, children) from error
         except BaseException:
             for child in set(multiprocessing.active_children()) - others:
                 _stop(child)
@@ -119,8 +124,6 @@ def _collect(
                 counters[index] = jobs[index].size
             except BackdropError as error:
                 failures[index] = error
-            except BrokenProcessPool as error:
-                raise _died(futures, jobs, counters) from error
         _show(progress, before, jobs, counters)
     if failures:
         raise _summary(failures, len(jobs))
@@ -153,16 +156,25 @@ def _summary(failures: dict[int, BackdropError], total: int) -> BackdropError:
 
 
 def _died(
-    futures: dict[Future[ResultT], int], jobs: Sequence[JobT], counters: Array[c_longlong]
+    futures: dict[Future[ResultT], int],
+    jobs: Sequence[JobT],
+    counters: Array[c_longlong],
+    children: Iterable[BaseProcess],
 ) -> BackdropError:
+    for child in children:
+        child.join(timeout=5.0)  # the pool ends the others by SIGTERM
+    # Killed without a word is what a system does that is out of memory; all else is a crash.
+    ends = {child.exitcode or 0 for child in children} - {0, -signal.SIGTERM, -signal.SIGKILL}
+    crash = ", ".join(signal.Signals(-e).name if e < 0 else f"exit code {e}" for e in sorted(ends))
+    why = f"it crashed ({crash})" if crash else "most often the system ran out of memory"
+    cure = "take that video out" if crash else "run again with BACKDROP_WORKERS=1"
     whole = {i for f, i in futures.items() if f.done() and f.exception() is None}
     started = [
         job.video for i, job in enumerate(jobs) if counters[i] != NOT_STARTED and i not in whole
     ]
     return BackdropError(
-        f"a worker process died while at work on {', '.join(started) or 'its first video'}; "
-        "most often the system ran out of memory",
-        remedy="run again with fewer processes, e.g. BACKDROP_WORKERS=1; finished videos are kept",
+        f"a worker process died while at work on {', '.join(started) or 'its first video'}; {why}",
+        remedy=f"{cure}; finished videos are kept",
     )
 
 

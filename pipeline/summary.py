@@ -23,9 +23,12 @@ def headline(root: Path = Path()) -> str:
     """
     metrics = read_json(root / METRICS)
     own = metrics.get("without_self_train")
-    lines = [f"test {_accuracy(metrics)}"]
-    if own:
-        lines.append(f"without self-training: test {_accuracy(own)}")
+    if metrics.get("test", {}).get("J") is None:
+        lines = ["no ground truth: the report shows how good the masks are"]
+    else:
+        lines = [f"test {_accuracy(metrics)}"]
+        if own:
+            lines.append(f"without self-training: test {_accuracy(own)}")
     masks = (Source.STUDENT if own else Source.MODEL).masks_folder
     return "\n".join([*lines, f"masks: {root / masks}", f"report: {root / REPORT / 'index.html'}"])
 

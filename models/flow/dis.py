@@ -22,7 +22,7 @@ PRESETS: dict[Preset, int] = {
 # The presets end at half or a quarter of the resolution, made for frames of 1,000 px. On DAVIS at
 # 128 px, going on to full resolution raises the subject's IoU from .41 to .47, for 6 ms a pair.
 FULL_SCALE_TO = 400  # px, longest side
-SHORTEST_SIDE = 32  # px, also of a part; below it OpenCV crashes on coarse scales
+SHORTEST_SIDE = 32  # px, also of a part; OpenCV crashes below it: what is smaller is padded
 WHOLE: Part = (slice(None), slice(None))
 
 
@@ -52,8 +52,7 @@ class DisFlow:
         """
         shape = targets.shape[1:3]
         flows = np.zeros((*targets.shape[:3], 2), np.float32)
-        small = max(shape) <= FULL_SCALE_TO or min(shape) < SHORTEST_SIDE
-        self.dis.setFinestScale(0 if small else self.finest_scale)
+        self.dis.setFinestScale(0 if max(shape) <= FULL_SCALE_TO else self.finest_scale)
         for place, part in enumerate(parts or [WHOLE] * len(targets)):
             seen = (place, *self._widened(part, shape))
             flows[seen] = self._pair(targets[seen], sources[seen])
@@ -73,9 +72,16 @@ class DisFlow:
         return rows, columns
 
     def _pair(self, target: NDArray[np.uint8], source: NDArray[np.uint8]) -> NDArray[np.float32]:
-        grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (target, source)]
-        guess = np.zeros((*target.shape[:2], 2), np.float32)
-        return np.asarray(self.dis.calc(grey[0], grey[1], guess), np.float32)
+        height, width = target.shape[:2]
+        below, right = (max(0, SHORTEST_SIDE - side) for side in (height, width))
+        grey = [
+            cv2.copyMakeBorder(
+                cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), 0, below, 0, right, cv2.BORDER_REPLICATE
+            )
+            for image in (target, source)
+        ]
+        flow = self.dis.calc(grey[0], grey[1], np.zeros((*grey[0].shape, 2), np.float32))
+        return np.asarray(flow[:height, :width], np.float32)
 
 
 def _at_least(span: slice, side: int, size: int) -> slice:

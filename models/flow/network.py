@@ -58,7 +58,7 @@ class NetworkFlow:
     ) -> None:
         self.name, self.network, self.device, self.half = name, network, device, half
         self.batch, self.enlarge_to = batch, enlarge_to
-        self.own = threading.local()
+        self.own, self.lock = threading.local(), threading.Lock()
 
     def estimate(
         self,
@@ -78,17 +78,21 @@ class NetworkFlow:
             try:
                 flows.append(self._estimate(targets[part], sources[part]))
             except torch.OutOfMemoryError as error:
-                self._halve(error)
+                self._halve(len(targets[part]), error)
                 continue
             done += len(flows[-1])
         return np.concatenate(flows)
 
-    def _halve(self, error: Exception) -> None:
-        if self.batch == 1:
-            raise OutOfMemoryError("one pair alone does not fit the memory of the GPU") from error
-        self.batch //= 2
-        torch.cuda.empty_cache()
-        log.warning("%s: out of memory; going on with %d pairs at once", self.name, self.batch)
+    def _halve(self, tried: int, error: Exception) -> None:
+        """After so many pairs were too many; once, where several threads tried the same number."""
+        with self.lock:
+            if tried == 1:
+                told = "one pair alone does not fit the memory of the GPU"
+                raise OutOfMemoryError(told) from error
+            torch.cuda.empty_cache()
+            if tried <= self.batch:
+                self.batch //= 2
+                log.warning("%s: out of memory; pairs at once from now: %d", self.name, self.batch)
 
     @torch.inference_mode()
     def _estimate(

@@ -48,8 +48,10 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     state = checkpoint.get("state_dict", checkpoint)
     if not isinstance(state, Mapping) or not state:
         raise ValueError("the checkpoint holds no state dict")
-    if others := [key for key, value in state.items() if not isinstance(value, Tensor)]:
-        raise ValueError(f"the checkpoint holds no state dict: {_listed(others)} no tensors")
+    others = [key for key, value in state.items() if not isinstance(value, Tensor)]
+    if others := others or [str(key) for key in state if not isinstance(key, str)]:
+        told = f"the checkpoint holds no state dict: {_listed(others)} no tensors by name"
+        raise ValueError(told)
     prefix = PARALLEL if all(key.startswith(PARALLEL) for key in state) else ""
     return {key.removeprefix(prefix): value for key, value in state.items()}
 

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.flow.dis import DisFlow
+
 SIDE = 480  # px; frames are looked at with this longest side
 KEYPOINTS = 1000
 RATIO = 0.75  # Lowe's
@@ -52,12 +54,12 @@ def shrink(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     scale = SIDE / max(image.shape)
     if scale >= 1:
         return image
-    shrunk = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return shrunk.astype(np.uint8, copy=False)
+    size = [max(1, round(scale * side)) for side in (image.shape[1], image.shape[0])]
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def measure(frame: int, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motion:
-    """Compare two shrunk frames, RGB uint8 (H, W, 3)."""
+    """Compare two frames as `shrink` gives them, RGB uint8 (H, W, 3)."""
     grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (first, second)]
     here, there = _matches(grey[0], grey[1])
     homography, fitted = _camera(here, there)
@@ -71,9 +73,8 @@ def measure(frame: int, first: NDArray[np.uint8], second: NDArray[np.uint8]) -> 
     if steady:
         homography = np.eye(3)
         (warped, valid), changed = _warp(grey[1], np.eye(3)), unmoved
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(
-        grey[0], warped, np.zeros((*warped.shape, 2), np.float32)
-    )
+    target, source = (np.stack([image] * 3, axis=-1) for image in (grey[0], warped))
+    flow = DisFlow("fast").estimate(target[None], source[None])[0]
     # Flow means nothing on a wall of one colour, hence the second condition.
     moving = (np.hypot(flow[..., 0], flow[..., 1]) > MOVING_PX) & changed
     restless = float(moving.sum() / max(int(valid.sum()), 1))

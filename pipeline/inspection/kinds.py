@@ -42,6 +42,9 @@ SUFFIXES = {
     ".csv": Kind.TEXT,
     ".tsv": Kind.TEXT,
     ".yaml": Kind.TEXT,
+    ".md": Kind.TEXT,
+    ".html": Kind.TEXT,
+    ".txt": Kind.TEXT,
 }
 
 
@@ -52,7 +55,11 @@ def kind_of(path: Path) -> Kind:
         BackdropError: nothing is there, or a folder that is neither a model nor frames.
     """
     if not path.exists():
-        raise BackdropError("is missing", where=str(path), remedy="check the path")
+        remedy = "check the path, or run `dvc repro` to make it"
+        raise BackdropError("is missing", where=str(path), remedy=remedy)
+    if path.suffix == ".safetensors":
+        remedy = f"name the folder, {path.parent}, if it is one of ours"
+        raise BackdropError("is a file of weights", where=str(path), remedy=remedy)
     if not path.is_dir():
         return SUFFIXES.get(path.suffix.lower(), Kind.VIDEO)
     if all((path / name).exists() for name in MODEL_FILES):

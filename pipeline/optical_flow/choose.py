@@ -87,6 +87,7 @@ def choose_estimator(settings: ComputeFlow, shortest_side: int = SMALLEST_SIDE) 
     backend, weights = settings.backend, Path(settings.weights)
     if backend == "dis":
         return _dis("asked for", settings)
+    _require_named(weights)
     if shortest_side < SMALLEST_SIDE:
         if backend == "auto":
             told = f"auto: frames of {shortest_side} px are too small for networks"
@@ -118,6 +119,7 @@ def choose_estimator(settings: ComputeFlow, shortest_side: int = SMALLEST_SIDE) 
 def available(settings: ComputeFlow) -> list[Choice]:
     """DIS, and a choice for every file of weights that is there, whatever `settings.backend`."""
     weights = Path(settings.weights)
+    _require_named(weights)
     choices = [_dis("runs everywhere", settings)]
     if not weight_files(weights):
         return choices
@@ -153,19 +155,22 @@ def _network(
     return Choice(backend, name, reason, path, device, settings)
 
 
+def _require_named(weights: Path) -> None:
+    """A folder may be missing, as `weights/flow` may; a file that somebody named may not."""
+    if weights.suffix in SUFFIXES and not weights.exists():
+        raise BackdropError("is missing", where=str(weights), remedy="see docs/flow.md")
+
+
 def _read_all(weights: Path) -> list[Weights]:
     from pipeline.optical_flow.weights import read_weights
 
-    files = weight_files(weights)
-    if not files and weights.suffix in SUFFIXES:
-        raise BackdropError("is missing", where=str(weights), remedy="see docs/flow.md")
-    return [read_weights(path) for path in files]
+    return [read_weights(path) for path in weight_files(weights)]
 
 
 def _best(found: list[Weights], device: str, settings: ComputeFlow) -> Choice:
     """What `auto` takes."""
     machine = "a GPU" if device == "cuda" else "a CPU"
-    published = {w.backend: w for w in found if w.width == PUBLISHED_WIDTH}
+    published = {w.backend: w for w in found if not w.own and w.width == PUBLISHED_WIDTH}
     for backend in BY_ERROR if device == "cuda" else ON_CPU:
         if backend in published:
             reason = f"auto: the best on {machine} of what is in {settings.weights}"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -41,13 +42,15 @@ class Weights:
         path: of the file. backend: as in `compute_flow.backend`.
         width: of a FlowNet2's layers, 1 for the published.
         state: parameters by name.
-        beats_dis: of one trained by `backdrop train-flow`: whether it did so on held-out pairs.
+        own: whether `backdrop train-flow` trained it.
+        beats_dis: whether it then did so on held-out pairs.
     """
 
     path: Path
     backend: str
     width: float
     state: Mapping[str, Tensor]
+    own: bool = False
     beats_dis: bool = False
 
 
@@ -66,7 +69,10 @@ def read_weights(path: Path) -> Weights:
     found = flownet2.identify(state)
     if found is None:
         raise BackdropError(flownet2.difference(state), where=str(path), remedy=GIVE_ANOTHER)
-    return Weights(path, found[0], found[1], state, _beats_dis(path))
+    own = _own(path)
+    errors = own.get("held_out_epe", {})
+    beats_dis = bool(errors) and errors["own"] < errors["dis-medium"]
+    return Weights(path, *found, state, bool(own), beats_dis)
 
 
 def _parameters(path: Path, checkpoint: object) -> dict[str, Tensor]:
@@ -139,10 +145,14 @@ def save_own(path: Path, network: nn.Module, errors: Mapping[str, float]) -> Non
     write_bytes(path, save(state, metadata={METADATA: told}))
 
 
-def _beats_dis(path: Path) -> bool:
+def _own(path: Path) -> dict[str, Any]:
+    """What `save_own` noted in a file; nothing in anybody else's."""
     if path.suffix != ".safetensors":
-        return False
+        return {}
     with safe_open(path, framework="pt") as file:
-        told = json.loads((file.metadata() or {}).get(METADATA, "{}"))
-    errors = told.get("held_out_epe", {})
-    return bool(errors) and errors["own"] < errors["dis-medium"]
+        told = (file.metadata() or {}).get(METADATA, "")
+    try:
+        noted = json.loads(told)
+    except ValueError:
+        return {}
+    return noted if isinstance(noted, dict) and noted.get("schema") == SCHEMA else {}

@@ -8,13 +8,15 @@ from pydantic import Field
 
 from pipeline.params.base import PositiveInt, Probability, Section
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Of a data set: it becomes a folder's."""
 Split = Literal["train", "val", "test", "test_unseen", "train_test"]
 
 
 class PrepareData(Section):
     """Where the videos are and which split each belongs to."""
 
-    name: str = Field("builtin", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="data set")
+    name: str = Field("builtin", pattern=NAME, description="data set")
     source: Literal["recipe", "videos"] = Field(
         "videos", description="recipe: render the built-in clips; videos: files in root"
     )

@@ -95,6 +95,6 @@ def _explain(error: OSError, target: Path) -> BackdropError:
     return BackdropError(
         f"cannot be written ({error.strerror or error})",
         where=str(target),
-        remedy="free disk space or make the folder writable, then run `dvc repro` again; "
+        remedy="free disk space or make the folder writable, then run the same again; "
         "what was there is unchanged",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from torch import Tensor
 from pipeline.errors import BackdropError
 
 PICKLED = b"\x80"  # first byte of a bare pickle
+DAMAGE = (
+    *(RuntimeError, EOFError, OSError, KeyError, ValueError),
+    *(struct.error, IndexError, AttributeError, TypeError),  # of an old file that ends early
+)
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -39,14 +44,16 @@ def _read_torch(path: Path) -> Any:
             warnings.simplefilter("ignore")  # of pickle protocols; what fails is told below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if path.read_bytes()[:1] == PICKLED or "Unsupported global" in str(error):
-            raise BackdropError(
-                "is a pickle that would run code when loaded, and is not opened",
-                where=str(path),
-                remedy="save its state_dict alone, or get the file from its publisher",
-            ) from error
-        raise _damaged(path) from error
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
+        certain = "unsupported global" in str(error).lower()
+        if not certain and path.read_bytes()[:1] != PICKLED:
+            raise _damaged(path) from error
+        raise BackdropError(
+            f"is {'' if certain else 'damaged, or '}a pickle that would run code when loaded, "
+            "and is not opened",
+            where=str(path),
+            remedy="save its state_dict alone, or get the file from its publisher",
+        ) from error
+    except DAMAGE as error:
         raise _damaged(path) from error
 
 

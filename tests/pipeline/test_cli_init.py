@@ -90,6 +90,28 @@ def test_many_paths_after_one_option(
     assert read_params().extract_frames.longest_side == 160
 
 
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [(("--preset", "static"), "did you mean 'static-camera'"), (("--name", "my mice"), "letters")],
+)
+def test_what_is_mistyped_is_told_before_a_video_is_read(
+    project: Path,
+    clips: Path,
+    option: tuple[str, str],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("pipeline.init_project.examine_paths", lambda _: pytest.fail("read"))
+    monkeypatch.setattr("sys.argv", ["backdrop", "init", "--videos", str(clips), *option])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not (project / "params.yaml").exists()
+
+
 def test_a_broken_video_leaves_everything_as_it_was(
     project: Path,
     clips: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from helpers_video import cut_file, numbered, texture, walker, write_pictures, write_video
@@ -116,3 +117,16 @@ def test_real_sequences(test_data: Path, name, camera, least):
     assert report.camera == camera
     assert report.subject is not None
     assert report.subject.travel > least
+
+
+@pytest.mark.parametrize("size", [(60, 80), (144, 192), (600, 800)])
+def test_a_subject_is_seen_whatever_the_size_of_the_frames(tmp_path, size):
+    frames = [cv2.resize(frame, size[::-1]) for frame in walker(40)]
+    report = examine(write_video(tmp_path / "a.mp4", frames, fps=10))
+    assert report.subject is not None
+    assert report.subject.travel == pytest.approx(0.7, abs=0.15)
+
+
+def test_a_ribbon_of_a_video_is_no_crash(tmp_path):
+    frames = [texture(32, 640, 1)] * 8
+    assert examine(write_video(tmp_path / "a.mp4", frames)).usable

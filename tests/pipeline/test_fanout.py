@@ -42,6 +42,9 @@ def work(job: Job[str], path: Path, advance) -> dict[str, object]:
     if job.data == "killed":
         time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGKILL)
+    if job.data == "crashed":
+        time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGSEGV)
     with create(path, MASKS) as file:
         file.attrs["video"] = job.video
         advance(3)
@@ -116,9 +119,12 @@ def test_a_file_cut_short_is_done_again():
     assert is_complete(OUT / "a.h5", MASKS)
 
 
-def test_a_worker_that_dies_is_told_in_words():
-    with pytest.raises(BackdropError, match=r"a worker process died while at work on .*b.*memory"):
-        run([*jobs("a"), *jobs("b", kind="killed")])
+@pytest.mark.parametrize(
+    ("kind", "told"), [("killed", "ran out of memory"), ("crashed", r"it crashed \(SIGSEGV\)")]
+)
+def test_a_worker_that_dies_is_told_in_words(kind, told):
+    with pytest.raises(BackdropError, match=rf"a worker process died while .* on .*b.*{told}"):
+        run([*jobs("a"), *jobs("b", kind=kind)])
     run(jobs("a", "b"))
     assert calls("a") == 1
     assert made() == ["a.h5", "b.h5"]

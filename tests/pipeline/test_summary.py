@@ -27,6 +27,17 @@ def test_headline_says_none_for_what_cannot_be_had(tmp_path: Path) -> None:
     assert third == f"report: {tmp_path}/artifacts/report/index.html"
 
 
+def test_without_ground_truth_the_headline_sends_to_the_report(tmp_path: Path) -> None:
+    (tmp_path / "artifacts/evaluate").mkdir(parents=True)
+    nothing: dict[str, object] = {"test": {"J": None, "F": None}}
+    both = nothing | {"without_self_train": nothing}
+    (tmp_path / "artifacts/evaluate/metrics.json").write_text(json.dumps(both))
+    lines = headline(tmp_path).splitlines()
+    assert lines[0].startswith("no ground truth")
+    assert len(lines) == 3
+    assert lines[1] == f"masks: {tmp_path}/artifacts/student/masks"
+
+
 def test_with_a_student_headline_tells_both_and_where_its_masks_are(tmp_path: Path) -> None:
     (tmp_path / "artifacts/evaluate").mkdir(parents=True)
     both = METRICS | {"without_self_train": {"test": {"J": 0.5, "F": 0.4}}}

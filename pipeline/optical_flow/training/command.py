@@ -38,6 +38,7 @@ log = logging.getLogger("backdrop")
 STAGE = "train_flow"
 TRAINING, HELD_OUT_PAIRS = 1, 2  # purposes of randomness
 COMPARED_ON = 100  # held-out pairs
+WRITTEN_AS = ".safetensors"
 
 
 def train_flow(to: Path, force: bool) -> dict[str, float]:
@@ -48,8 +49,11 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
         DIS and zero flow; empty where all videos are trained on.
 
     Raises:
-        BackdropError: `to` is there and `force` is not set; no videos; the loss diverged.
+        BackdropError: `to` is there and `force` is not set, or is no .safetensors; no videos; the
+            loss diverged.
     """
+    if to.suffix != WRITTEN_AS:
+        raise BackdropError(f"is not a {WRITTEN_AS} name", where=f"--to {to}")
     if to.exists() and not force:
         raise BackdropError(
             "is there already", where=str(to), remedy="give another file (--to), or --force"
@@ -72,8 +76,10 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     checkpoint = Checkpoint(STAGE, told, compute.resume)
     options = params.optimisation
     training = Training(STAGE, network, step, params.iterations, params.learning_rate, options)
-    train(training, compute, checkpoint)
-    pairs.close()
+    try:
+        train(training, compute, checkpoint)
+    finally:
+        pairs.close()
     own = NetworkFlow("own", network, device, batch=params.batch_size)
     errors = compare({"own": own, "dis-medium": DisFlow()}, params, compute.seed)
     save_own(to, network, errors)

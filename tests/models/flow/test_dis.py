@@ -40,10 +40,15 @@ def test_flow_leads_from_the_target_into_the_source():
     assert np.abs(source.astype(int) - target)[8:-8, 8:-8].mean() > 2 * error
 
 
-@pytest.mark.parametrize("size", [(8, 64), (64, 8), (16, 640), (8, 1024), (40, 64)])
-def test_narrow_frames_are_survived(size):
+@pytest.mark.parametrize(
+    "size", [(8, 64), (64, 8), (16, 640), (8, 1024), (40, 64), (8, 8), (10, 10), (1, 500)]
+)
+@pytest.mark.parametrize("preset", ["fast", "medium"])
+def test_narrow_frames_are_survived(size, preset):
     frame = texture(*size)
-    assert np.abs(estimate(frame, frame)).max() < 0.1
+    flow = estimate(frame, frame, preset)
+    assert flow.shape == (*size, 2)
+    assert np.abs(flow).max() < 0.1
 
 
 def test_flow_repeats_exactly():

@@ -12,7 +12,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.flow.metrics import endpoint_error
 from models.flow.raft import identify, load
+from pipeline.optical_flow.benchmark_pairs import find_pairs, load_pair
 
 RADIUS, LEVELS, HIDDEN, CONTEXT = 3, 4, 96, 64
 
@@ -180,3 +182,21 @@ def test_the_reference_samples_as_grid_sample():
     grid = torch.stack([2 * x / 6 - 1, 2 * y / 4 - 1], dim=-1)[:, None]
     expected = F.grid_sample(volume[:, None], grid, align_corners=True)[:, 0, 0]
     np.testing.assert_allclose(bilinear(volume, x, y), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_endpoint_error_on_whole_pairs_is_the_originals(state, test_data):
+    """The issue's bound is 2 %."""
+    errors = []
+    with torch.inference_mode():
+        for pair in find_pairs(test_data / "flow"):
+            target, source, truth, _ = load_pair(pair)
+            images = [torch.from_numpy(x).permute(2, 0, 1)[None].float() for x in (target, source)]
+            flows = ReferenceRaftSmall(state).flow(*images), load(state)(*(x / 255 for x in images))
+            found = [flow[0].permute(1, 2, 0).numpy() for flow in flows]
+            assert np.abs(found[0] - found[1]).max() < 0.01
+            errors.append([endpoint_error(flow, truth).mean() for flow in found])
+    original, ours = np.mean(errors, axis=0)
+    print(f"original {original:.6f} px, ours {ours:.6f} px")
+    assert original == pytest.approx(ours, rel=1e-4)
+    assert 1.2 < ours < 1.5

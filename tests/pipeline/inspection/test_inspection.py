@@ -221,6 +221,16 @@ def test_what_has_no_frames_says_what_has(project: Project, model: Path) -> None
             draw_frame(path, 0)
 
 
+def test_a_file_of_weights_sends_to_its_folder(model: Path) -> None:
+    with pytest.raises(BackdropError, match=rf"is a file of weights — name the folder, {model}"):
+        describe(model / "model.safetensors")
+
+
+def test_a_page_is_text(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<h1>Report</h1>\n")
+    assert "<h1>Report</h1>" in describe(tmp_path / "index.html")
+
+
 def test_a_missing_path(tmp_path: Path) -> None:
     with pytest.raises(BackdropError, match=r"nothing.h5: is missing"):
         describe(tmp_path / "nothing.h5")

@@ -1,4 +1,8 @@
+import io
+import os
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from safetensors.torch import save_file
 
 from models.flow import raft
 from models.flow.network import NetworkFlow
+from models.flownet2 import VARIANTS
 from models.flownet2.variants import FlowNet2SD
 from models.torchvision_shim import WeightsUnavailable
 from pipeline.errors import BackdropError
@@ -79,6 +84,31 @@ def test_ones_own_network_is_taken_only_if_it_beat_dis(folder):
     assert "beat DIS" in taken.reason
 
 
+def test_ones_own_network_of_full_width_is_not_taken_for_the_published_one(folder, monkeypatch):
+    monkeypatch.setattr("pipeline.usable_device.choose_device", lambda *_: "cuda")
+    monkeypatch.setattr("pipeline.optical_flow.choose.PUBLISHED_WIDTH", 0.0625)
+    torch.manual_seed(0)
+    network = VARIANTS["flownet2_cs"](0.0625)
+    save_own(folder / "own.safetensors", network, WORSE)
+    assert choose_estimator(settings("auto", folder)).backend == "dis"
+    torch.save(network.state_dict(), folder / "published.pth")
+    assert choose_estimator(settings("auto", folder)).weights == folder / "published.pth"
+
+
+@pytest.mark.parametrize("note", ["", "{", "[]", "{}", '{"held_out_epe": {}}'])
+def test_the_notes_of_others_in_a_file_are_not_ours(folder, note):
+    path = folder / "theirs.safetensors"
+    save_file(FlowNet2SD(width=0.05).state_dict(), path, metadata={"backdrop": note})
+    assert not read_weights(path).own
+
+
+def test_a_named_file_that_is_missing_is_told_whatever_the_backend(folder):
+    missing = folder / "raft.pth"
+    for choose in (choose_estimator, available):
+        with pytest.raises(BackdropError, match=r"raft\.pth: is missing"):
+            choose(settings("auto", missing))
+
+
 def test_a_saved_network_gives_the_flow_it_gave(folder):
     torch.manual_seed(0)
     network = FlowNet2SD(width=0.05).eval()
@@ -126,21 +156,55 @@ def test_all_that_can_run_is_listed(folder, raft_small):
 
 
 class Code:
+    """A pickle of it calls a function when it is loaded."""
+
+    def __init__(self, function, argument):
+        self.call = (function, (argument,))
+
     def __reduce__(self):
-        return (print, ("this must never be printed",))
+        return self.call
+
+
+CODE = {
+    "print": Code(print, "this must never be printed"),
+    "system": Code(os.system, "echo this must never be printed"),
+}
+
+
+@pytest.mark.parametrize("code", CODE.values(), ids=CODE)
+@pytest.mark.parametrize("form", ["bare", "bare, old", "zip", "before zip"])
+def test_code_is_never_run(tmp_path, capfd, code, form):
+    path = tmp_path / "code.pth"
+    if form.startswith("bare"):
+        path.write_bytes(pickle.dumps({"state_dict": code}, protocol=2 if "old" in form else 4))
+    else:
+        torch.save({"a": code}, path, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(BackdropError, match=r"code\.pth: is .*pickle that would run code"):
+        read_weights(path)
+    assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_file_cut_anywhere_is_one_line(tmp_path, old):
+    whole = io.BytesIO()
+    state = {f"conv{i}.weight": torch.ones(3, 3) for i in range(4)}
+    torch.save(state, whole, _use_new_zipfile_serialization=not old)
+    path = tmp_path / "cut.pth"
+    for length in range(0, len(whole.getvalue()) - 1, 7):
+        path.write_bytes(whole.getvalue()[:length])
+        with pytest.raises(BackdropError, match=r"cut\.pth: is (damaged|a pickle)"):
+            read_weights(path)
 
 
 def bad_files(folder):
     whole = folder / "whole.pth"
     torch.save({"conv1.0.weight": torch.zeros(3)}, whole)
     (folder / "cut.pth").write_bytes(whole.read_bytes()[:300])
-    with (folder / "code.pth").open("wb") as file:
-        pickle.dump(Code(), file)
-    torch.save({"a": Code()}, folder / "code_in_zip.pth")
     (folder / "text.pth").write_text("404: not found")
     (folder / "empty.pth").write_bytes(b"")
     save_file({"x": torch.zeros(2)}, folder / "other.safetensors")
     (folder / "cut.safetensors").write_bytes((folder / "other.safetensors").read_bytes()[:9])
+    torch.save({0: torch.zeros(2)}, folder / "numbered.pth")
     torch.save({"state_dict": {}}, folder / "nothing.pth")
     torch.save([1, 2, 3], folder / "list.pth")
 
@@ -150,8 +214,7 @@ def bad_files(folder):
     [
         ("whole.pth", "not the weights of a FlowNet2"),
         ("cut.pth", "damaged or cut short"),
-        ("code.pth", "would run code"),
-        ("code_in_zip.pth", "would run code"),
+        ("numbered.pth", "holds no state dict"),
         ("text.pth", "damaged or cut short"),
         ("empty.pth", "damaged or cut short"),
         ("other.safetensors", "not the weights of a FlowNet2; .*unexpected: x"),
@@ -200,8 +263,26 @@ def test_out_of_memory_halves_the_batch_says_so_and_goes_on(caplog):
     expected = (frames.astype(np.float32) - frames[::-1])[..., :2] / 255
     assert np.allclose(flow, expected, atol=1e-6)
     assert network.seen == [2, 2, 2, 1]
-    assert "going on with 4 pairs" in caplog.text
-    assert "going on with 2 pairs" in caplog.text
+    assert "pairs at once from now: 4" in caplog.text
+    assert "pairs at once from now: 2" in caplog.text
+
+
+def test_threads_that_run_out_together_halve_once(caplog):
+    frames = np.stack([texture(64, 64)] * 8)
+    together = threading.Barrier(4)
+
+    class Crowded(Hungry):
+        def forward(self, target, source):
+            if len(target) == 8:
+                together.wait(timeout=30)
+            return super().forward(target, source)
+
+    estimator = NetworkFlow("crowded", Crowded(4), torch.device("cpu"), batch=8)
+    with ThreadPoolExecutor(4) as pool:
+        flows = list(pool.map(lambda _: estimator.estimate(frames, frames), range(4)))
+    assert [len(flow) for flow in flows] == [8] * 4
+    assert estimator.batch == 4
+    assert len(caplog.records) == 1
 
 
 def test_one_pair_too_large_is_told():
