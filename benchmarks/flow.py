@@ -27,7 +27,9 @@ import h5py
 import numpy as np
 import torch
 
+from benchmarks.gpu_time import TimedNetwork
 from models.alignment import align, look
+from models.flow.network import NetworkFlow
 from models.keypoints import KeypointDetector
 from models.stabilization import HomographySettings
 from pipeline.flow_image import MagnitudeHistogram
@@ -40,7 +42,7 @@ from pipeline.pool import worker_count
 from pipeline.store import hdf5
 from pipeline.video.decode import iter_frames
 from pipeline.video.resize import Framing, plan
-from stages.compute_flow import FlowWriter
+from stages.compute_flow import FlowWriter, threads_for
 
 TURNS = 3
 
@@ -78,6 +80,8 @@ def main() -> None:
         turns = [(timed(loop_way), timed(our_way)) for _ in range(arguments.turns)]
         loops, ours = zip(*turns, strict=True)
         tell_difference(loops_flow, our_flow)
+        if choice.device == "cuda":
+            print(f"the GPU computes for {gpu_share(our_way, choice):.0%} of our time")
     loop, own = min(loops), min(ours)
     for name, runs in (("plain loop", loops), ("ours", ours)):
         each = ", ".join(f"{took.wall:.2f}" for took in runs)
@@ -188,8 +192,18 @@ def stage_way(out: Path, cache: Path, pairs: list[StabilisedPair], choice: Choic
     torch.set_num_threads(1)
     with FrameReader(cache) as reader, hdf5.create(out, hdf5.FLOW) as file:
         writer = FlowWriter(file, reader, choice.settings.confidence)
-        for result in FlowStream(reader, choice, worker_count()).flows(pairs):
+        for result in FlowStream(reader, choice, threads_for(choice, 1)).flows(pairs):
             writer.write(result)
+
+
+def gpu_share(our_way: Callable[[], None], choice: Choice) -> float:
+    """Of one more run's time, that of the network on the GPU."""
+    estimator = choice.make()  # the process's only one, so the one that the run takes
+    if not isinstance(estimator, NetworkFlow):
+        raise TypeError(f"{estimator.name} is no network")
+    estimator.network = watched = TimedNetwork(estimator.network)
+    wall = timed(our_way).wall
+    return watched.seconds() / wall
 
 
 def tell_difference(loops: Path, ours: Path) -> None:

@@ -102,7 +102,7 @@ def _jobs(choice: Choice, index: pd.DataFrame) -> list[Job[Pairs]]:
     table = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
     by_video = {str(video): rows for video, rows in table.groupby("video", sort=False)}
     videos = {str(name): len(rows) for name, rows in index.groupby("video", sort=False)}
-    threads = _threads(choice, len(videos))
+    threads = threads_for(choice, len(videos))
     jobs = []
     for video, count in videos.items():
         pairs = _pairs(video, count, by_video.get(video, table[:0]), (choice, threads))
@@ -111,7 +111,7 @@ def _jobs(choice: Choice, index: pd.DataFrame) -> list[Job[Pairs]]:
     return jobs
 
 
-def _threads(choice: Choice, videos: int) -> int:
+def threads_for(choice: Choice, videos: int) -> int:
     """Threads at work on a video: enough for all cores where videos are few, two where many."""
     if choice.device == "cuda":  # one process feeds the GPU
         return min(4, worker_count())
