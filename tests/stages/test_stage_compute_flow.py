@@ -275,6 +275,6 @@ def test_bytes_do_not_depend_on_the_number_of_threads(monkeypatch, threads):
     homographies(["a"])
     compute_flow.main()
     first = paths.video_file(paths.FLOW, "a").read_bytes()
-    monkeypatch.setattr(compute_flow, "_threads", lambda choice, videos: threads)
+    monkeypatch.setattr(compute_flow, "threads_for", lambda choice, videos: threads)
     compute_flow.main()
     assert paths.video_file(paths.FLOW, "a").read_bytes() == first
