@@ -127,6 +127,7 @@ class Detector(nn.Module):
         boxes = self.decode(raw)
         centre = boxes[..., :2].detach()
         outside = ((centre < 0) | (centre > 1)).any(dim=2)
+        outside &= ~outside.all(dim=1, keepdim=True)  # some cell must be left to draw
         return Proposals(logits.masked_fill(outside, float("-inf")), boxes)
 
     def decode(self, raw: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Symbols: p probabilities of cells, b boxes, S synthesis, I inpainter; `weights` 
 | term | formula | gradient to | never to |
 |---|---|---|---|
 | foreground O, Eq. (3, 5) | p/q * L(F, I) | b, S | p, I |
-| background G, Eq. (4), of frames and of flow | -p/q * L(I(I, b), I) / a(b) | p | b, S, I |
+| background G, Eq. (4), frames and flow | -p/q * L(I(I, b), I) / a(b) | p | b, S, I |
 | probability prior (3.4) | -sum p^2 | p | b, S, I |
 | mask prior L_v, Eq. (7) | abs(mean(T^-1(S)) - lambda) + lambda | S; b by its area | p, I |
 | flow objective (ours) | p/q * mean((1 - T^-1(S))^2 E_f) | b, S | p, I |
@@ -14,7 +14,8 @@ Symbols: p probabilities of cells, b boxes, S synthesis, I inpainter; `weights` 
 That is the paper's *disentangled* training, in which the hole of I(I, b) is a constant. `joint`
 lets every gradient flow: O also to p, G also to b through the hole's edges and area, and O to b
 through the hole that its background has. What is filled into a hole stays constant: the inpainter
-sees a discrete one. With direct regression there is no p, and G trains b as in `joint`.
+sees a discrete one. Of L, G takes the pixel part alone. It trains b as in `joint` also where nothing else would, in `background_only`,
+and with direct regression, which has no p.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ def foreground_objective(weights: Tensor, loss: Tensor, to_probability: bool) ->
 def background_objective(weights: Tensor, error_density: Tensor) -> Tensor:
     """G: minus the inpainting error per area over the drawn boxes. Eq. (4) through Eq. (5).
 
-    The other draws' mean is taken from the error and given back outside the weights: value and
-    gradient stay those of the plain estimate in expectation, with far less variance.
+    The other draws' mean is taken from the error and given back outside the weights: where weights
+    are p/q, value and gradient stay those of the plain estimate in expectation, with far less
+    variance.
 
     Args:
         weights: (B, J) p/q, with gradient to p.

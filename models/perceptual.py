@@ -1,4 +1,4 @@
-"""Perceptual features for L (3.4): an ImageNet network's, scaled so that every map counts alike."""
+"""Perceptual features for L (3.4): an ImageNet network's."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from models.backbones import Stages
 
 class PerceptualFeatures(nn.Module):
     """Frozen maps at a half, a quarter and an eighth of the resolution.
-
-    Each is divided by its own standard deviation over the batch's pixels: the distance is in
-    standardised units, as the pixel loss is, and the paper's 1:2 keeps its meaning.
 
     Args:
         stages: a trained network's.
@@ -24,7 +21,7 @@ class PerceptualFeatures(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """(B, 3, H, W) standardised to three maps."""
         maps: list[Tensor] = self.stages(image)
-        return [x / x.detach().std(dim=(0, 2, 3), keepdim=True).clamp(min=1e-3) for x in maps]
+        return maps
 
     def train(self, mode: bool = True) -> PerceptualFeatures:
         """Stay in evaluation mode: the batch norms keep ImageNet's statistics."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from models.layers import standardise
@@ -21,8 +22,15 @@ def composite(foreground: Tensor, mask: Tensor, background: Tensor, boxes: Tenso
     return uncrop(foreground, boxes, height, width) * mask + background * (1 - mask)
 
 
+LEAST_VARIANCE = 1e-6
+"""Of a map of features; of an image of one colour nothing is to be seen."""
+
+
 class ReconstructionLoss(nn.Module):
     """L = pixel * L2 + perceptual * L2 of features, both per image, in standardised units (3.4).
+
+    Each map of features is measured in standard deviations of the wanted image's map, so that maps
+    count alike and the paper's 1:2 keeps its meaning.
 
     Args:
         pixel, perceptual: weights, 1 and 2 in the paper.
@@ -40,6 +48,12 @@ class ReconstructionLoss(nn.Module):
         if self.features is not None and self.perceptual > 0:
             pairs = zip(self.features(ours), self.features(theirs), strict=True)
             for mine, wanted in pairs:
-                distance = (mine - wanted).square().mean(dim=(1, 2, 3))
-                loss = loss + self.perceptual * distance
+                loss = loss + self.perceptual * _relative_distance(mine, wanted.detach())
         return loss
+
+
+def _relative_distance(mine: Tensor, wanted: Tensor) -> Tensor:
+    """Mean square of the difference over the wanted map's variance: (B, C, h, w) to (B,)."""
+    variance = wanted.var(dim=(2, 3), correction=0).mean(dim=1)
+    error: Tensor = (mine - wanted).square().mean(dim=(1, 2, 3))
+    return error / torch.clamp(variance, min=LEAST_VARIANCE)

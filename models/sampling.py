@@ -1,7 +1,8 @@
 """Monte Carlo estimate of an expectation over cells (3.3): draws, and their weights.
 
 Every method returns cells and weights whose product with a per-cell loss, averaged over draws, has
-the expectation `sum_c p_c L_c` — and whose derivative has the expectation `sum_c dp_c L_c`.
+the expectation `sum_c p_c L_c` — and, but for Gumbel-softmax, whose derivative has the expectation
+`sum_c dp_c L_c`.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def draw(
     Args:
         logits: (B, C).
         method: `importance` q of Eq. (6); `uniform` q = 1/C; `gumbel_softmax` the straight-through
-            estimator of Jang et al. 2017 (biased gradient; the paper's alternative); `exact` every
+            estimator of Jang et al. 2017 (biased gradient; the paper's alternative), of which the
+            drawn cell's part alone is kept: the other cells' losses are not computed; `exact` every
             cell once, with weights that make the mean over them the sum of Eq. (2).
         samples: J; C for `exact`.
         epsilon: of Eq. (6).
@@ -52,6 +54,9 @@ def draw(
 
     Returns:
         cells (B, J) int64, and weights (B, J): p/q, with gradient to the logits.
+
+    Raises:
+        FloatingPointError: a probability is not a number.
     """
     p = logits.softmax(dim=1)
     if method == "exact":
@@ -62,7 +67,10 @@ def draw(
         q = proposal_distribution(p, epsilon)
     else:
         q = torch.full_like(p, 1 / p.shape[1]).detach()
-    drawn = torch.multinomial(q.cpu(), samples, replacement=True, generator=generator)
+    drawn_by = q.cpu()
+    if not torch.isfinite(drawn_by).all():
+        raise FloatingPointError("the cells' probabilities became nan")
+    drawn = torch.multinomial(drawn_by, samples, replacement=True, generator=generator)
     cells = drawn.to(q.device)
     return cells, p.gather(1, cells) / q.gather(1, cells)  # Eq. (5)
 

@@ -31,6 +31,8 @@ def planned(
     """The experiments on top of this project's params.yaml; says what is left out, and why."""
     path = root / PARAMS_FILE
     read_params(path)  # its own mistakes come first
+    if request.checkpoint and not request.checkpoint.is_file():
+        raise BackdropError("is missing", where=f"--checkpoint {request.checkpoint}")
     experiments = plan(tables, request, read_yaml(path))
     for table in tables.values():
         for setting in table.settings:

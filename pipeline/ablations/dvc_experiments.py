@@ -18,6 +18,7 @@ from dvc.scm import SCMError
 from pydantic import ValidationError
 
 from pipeline.ablations.experiments import Experiment
+from pipeline.encoder_weights import given_files
 from pipeline.errors import BackdropError
 from pipeline.params.read import PARAMS_FILE
 from pipeline.params.schema import Params
@@ -164,7 +165,11 @@ def untracked(root: Path, params: Params) -> list[str]:
         nothing of it, else its files: DVC copies no folder onto one that is there.
     """
     paths: list[str] = []
-    for given in (params.prepare_data.root, params.compute_flow.weights):
+    read = [params.prepare_data.root, params.compute_flow.weights]
+    read += [str(path) for path in given_files(params.train_model)]
+    if params.train_inpainter.rgb.background == "image":
+        read.append(params.train_inpainter.rgb.background_images)
+    for given in read:
         if Path(given).is_absolute() or not (root / given).exists():
             continue  # an absolute path is the same one from everywhere
         if _git(root, "ls-files", "--", given):

@@ -128,7 +128,9 @@ class LossParams(Section):
         "imagenet", description="of the perceptual features"
     )
     perceptual_encoder_weights: str = Field("auto", description="auto: ImageNet's | a file")
-    flow: NonNegative = Field(1.0, description="of the flow background objective; 0: without flow")
+    flow: NonNegative = Field(
+        1.0, description="of the flow background objective; 0: without flow, also in the next two"
+    )
     flow_mask: NonNegative = Field(
         0.25, description="of the flow objective on masks, ours; 0 as in the paper"
     )

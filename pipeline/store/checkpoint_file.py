@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import struct
 import warnings
@@ -15,6 +16,8 @@ from torch import Tensor
 from pipeline.errors import BackdropError
 
 PICKLED = b"\x80"  # first byte of a bare pickle
+HARMLESS: list[Any] = [argparse.Namespace]
+"""What published checkpoints hold beside tensors (DINO's their command line), and runs no code."""
 DAMAGE = (
     *(RuntimeError, EOFError, OSError, KeyError, ValueError),
     *(struct.error, IndexError, AttributeError, TypeError),  # of an old file that ends early
@@ -40,7 +43,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
             warnings.simplefilter("ignore")  # of pickle protocols; what fails is told below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -14,7 +14,7 @@ GAIN = 0.25
 
 
 def recolour(image: Tensor, background: Tensor, generator: torch.Generator) -> Tensor:
-    """x' = B + Q (x - B), Q a random rotation of colour space, one per image.
+    """x' = B + Q (x - B), Q a random orthogonal map of colour space, one per image.
 
     Only what differs from the inpainted background changes its colour: the subject gets new
     clothes, the place stays. S then learns what differs, not what the training subjects wear.

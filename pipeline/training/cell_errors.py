@@ -17,11 +17,11 @@ from models.known_background import BackgroundModel
 from models.layers import standardise
 
 HOLES_PER_PASS = 2
-"""Cells half a grid apart have disjoint holes and share a pass."""
+"""Cells half a grid apart share a pass: their holes are disjoint up to half an image's height."""
 
 
 def mean_in_hole(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
-    """L(I(I, b), I) / a(b) of Eq. (4), one value per image.
+    """L(I(I, b), I) / a(b) of Eq. (4), one value per image; of L its pixel part alone.
 
     Outside the hole `filled` is the image itself, so that the image-wide mean over the hole's share
     of the pixels is the mean inside the hole.

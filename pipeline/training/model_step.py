@@ -170,8 +170,9 @@ def _one_draw(
     size = batch.image.shape[2:]
     hole = rectangle_mask(box, *size)
     joint = params.objective == "joint"
-    # Direct regression leaves G nothing but the box to train; a grid leaves it p.
-    erased = rectangle_with_gradient(box, *size) if joint or params.proposals == "direct" else hole
+    # Alone, G must place the box too; direct regression leaves it nothing else to train.
+    to_box = params.objective in ("joint", "background_only") or params.proposals == "direct"
+    erased = rectangle_with_gradient(box, *size) if to_box else hole
     with torch.no_grad():
         filled = _inpaint(frozen.rgb, batch.image, hole, batch.flipped).clamp(0, 1)
         target = recolour(batch.image, filled, generator) if params.recolour else batch.image
@@ -223,12 +224,13 @@ def _terms(
 ) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = {}
     exact = params.sampling.method == "exact"
+    even = params.sampling.method in ("exact", "uniform")
     if params.objective != "background_only":
         to_probability = params.objective in ("joint", "foreground_only")
         terms["foreground"] = foreground_objective(weights, draws.reconstruction, to_probability)
         priors = mask_prior(draws.mask, params.loss.mask_prior, params.loss.mask_prior_lambda)
-        # Where cells are drawn, likely ones come often; where each comes once, p is their weight.
-        terms["mask_prior"] = (weights.detach() * priors if exact else priors).mean()
+        # Where cells are drawn by p, likely ones come often; elsewhere p is their weight.
+        terms["mask_prior"] = (weights.detach() * priors if even else priors).mean()
         terms["flow_mask"] = flow_objective(weights, draws.mask, draws.flow_error)
         # Squared, so that the faint errors of a large background weigh nothing.
         extents = extent(draws.flow_error.flatten(0, 1).square(), MARGIN).view_as(draws.box)

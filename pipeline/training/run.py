@@ -71,7 +71,7 @@ class Run:
         """One step of the optimizer; returns the loss and adds the terms to the training's sums.
 
         Raises:
-            BackdropError: the loss is no longer finite.
+            BackdropError: the loss, or what a step draws from, is no longer finite.
         """
         training, options = self.training, self.training.optimisation
         rate = learning_rate_at(
@@ -80,8 +80,11 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         device = next(self.module.parameters()).device
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            loss, terms = training.step(iteration)
+        try:
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                loss, terms = training.step(iteration)
+        except FloatingPointError as error:
+            raise self._diverged(str(error), iteration) from error
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.module.parameters(), options.clip_norm)
@@ -91,15 +94,18 @@ class Run:
         told = torch.stack([v.detach().float() for v in (loss, norm, *terms.values())])
         value, grad_norm, *values = told.tolist()  # one wait for the device, not one per term
         if not math.isfinite(value):
-            raise BackdropError(
-                f"the loss became {value} at iteration {iteration}",
-                where=training.stage,
-                remedy="lower its learning_rate in params.yaml",
-            )
+            raise self._diverged(f"the loss became {value}", iteration)
         named = dict(zip(terms, values, strict=True))
         for name, term in {**named, "grad_norm": grad_norm, "learning_rate": rate}.items():
             training.sums[name] = training.sums.get(name, 0.0) + term
         return float(value)
+
+    def _diverged(self, what: str, iteration: int) -> BackdropError:
+        return BackdropError(
+            f"{what} at iteration {iteration}",
+            where=self.training.stage,
+            remedy="lower its learning_rate in params.yaml",
+        )
 
     def look(self, watch: Watch, done: int) -> Look:
         """Look at the network after `done` iterations; the weights of the best look are kept.

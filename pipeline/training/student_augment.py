@@ -58,9 +58,9 @@ def paste(image: Tensor, label: Tensor, share: float, rng: np.random.Generator) 
 def dye(image: Tensor, mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     """x' = m + d + g Q (x - m) inside the mask: other colours on the same subject.
 
-    Q is a random rotation of colour space, m the subject's mean colour, d a random change of it
-    and g of its contrast. The place stays as it is, so that a student cannot know a subject by what
-    the few training subjects wear.
+    Q is a random orthogonal map of colour space, m the subject's mean colour, d a random change of
+    it and g of its contrast. The place stays as it is, so that a student cannot know a subject by
+    what the few training subjects wear.
 
     Args:
         image: (B, 3, H, W) in [0, 1].

@@ -45,6 +45,14 @@ def test_boxes_whose_centre_left_the_image_have_no_probability():
     assert torch.isclose(proposals.probability.sum(), torch.tensor(1.0))
 
 
+def test_where_all_centres_left_the_image_a_cell_can_still_be_drawn():
+    network = Detector(4, 8, 0.2, 2.0, 3.0, 1.0)
+    network.box_head[-1].bias.data[:2] = 10.0  # 3 widths away
+    proposals = network(torch.rand(1, 3, 32, 48))
+    assert (proposals.boxes[0, :, 0] > 1).all()
+    assert torch.isclose(proposals.probability.sum(), torch.tensor(1.0))
+
+
 def test_box_at_picks_each_images_own_cell():
     boxes = torch.arange(2 * 3 * 4, dtype=torch.float32).view(2, 3, 4)
     proposals = Proposals(torch.zeros(2, 3), boxes)

@@ -18,10 +18,27 @@ def test_features_are_frozen_and_stay_in_evaluation_mode(features):
     features.train()
     assert not any(module.training for module in features.modules())
     assert not any(p.requires_grad for p in features.parameters())
-    maps = features(torch.randn(4, 3, 32, 32))
-    for x in maps:
-        deviation = x.std(dim=(0, 2, 3))
-        assert torch.allclose(deviation[deviation > 0.5], torch.ones(()), atol=1e-3)
+    assert [x.shape[2] for x in features(torch.randn(4, 3, 32, 32))] == [16, 8, 4]
+
+
+def test_the_distance_is_each_images_own(features):
+    torch.manual_seed(0)
+    loss = ReconstructionLoss(0.0, 2.0, features)
+    ours, theirs = torch.rand(2, 3, 3, 32, 32) * torch.tensor([1.0, 0.5, 0.1])[:, None, None, None]
+    alone = torch.cat([loss(ours[i : i + 1], theirs[i : i + 1]) for i in range(3)])
+    assert torch.allclose(loss(ours, theirs), alone, rtol=1e-4)
+
+
+def test_its_gradient_is_the_change_of_its_value(features):
+    """Against central differences: towards the target, and along the contrast."""
+    torch.manual_seed(0)
+    loss = ReconstructionLoss(0.0, 1.0, features.double())
+    theirs = nn.functional.avg_pool2d(torch.rand(1, 3, 32, 32), 5, 1, 2).double()
+    ours = (theirs + 0.1 * torch.rand_like(theirs)).requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(ours, theirs).sum(), ours)
+    for way in (theirs - ours.detach(), ours.detach() - ours.detach().mean()):
+        ahead, behind = (loss(ours + step * way, theirs).item() for step in (1e-4, -1e-4))
+        assert (gradient * way).sum().item() == pytest.approx((ahead - behind) / 2e-4, rel=1e-3)
 
 
 def test_perceptual_loss_sees_structure_that_pixels_weigh_alike(features):

@@ -217,3 +217,8 @@ def test_objectives_route_gradients_as_the_table_says():
     background_objective(weights, density).backward()
     others = (density.sum(dim=1, keepdim=True) - density) / 2
     assert torch.allclose(weights.grad, -(density - others) / 6, atol=1e-6)
+
+
+def test_probabilities_that_are_no_numbers_are_told():
+    with pytest.raises(FloatingPointError, match="became nan"):
+        draw(torch.full((2, CELLS), torch.nan), "importance", 1, 0.01, 1.0)

@@ -143,3 +143,32 @@ def test_copies_are_what_git_does_not_hold(project) -> None:
     params = read_params(project / "params.yaml")
     assert untracked(project, params) == ["data/raw/own", "weights/flow/raft.pth"]
     assert untracked(project, Params()) == ["weights/flow/raft.pth"]
+
+
+def test_encoders_and_backgrounds_that_git_does_not_hold_go_with_it(project) -> None:
+    for path in ("weights/encoder/a.pth", "weights/encoder/b.pth", "data/backgrounds/room.png"):
+        (project / path).parent.mkdir(parents=True, exist_ok=True)
+        (project / path).write_bytes(b"")
+    params = Params.model_validate(
+        {
+            "train_model": {
+                "encoder": "resnet50",
+                "encoder_weights": "weights/encoder/a.pth",
+                "loss": {"perceptual": 2.0, "perceptual_encoder_weights": "weights/encoder/b.pth"},
+            },
+            "train_inpainter": {"rgb": {"background": "image"}},
+        }
+    )
+    assert untracked(project, params) == [
+        "weights/encoder/a.pth",
+        "weights/encoder/b.pth",
+        "data/backgrounds",
+    ]
+
+
+def test_a_checkpoint_that_is_missing_is_told_before_anything_is_queued(
+    project, monkeypatch, capsys
+) -> None:
+    told = _ablate(monkeypatch, capsys, "--dry-run", "--checkpoint", "dino.pth")
+    assert told[0] == 1
+    assert "--checkpoint dino.pth: is missing" in told[2]

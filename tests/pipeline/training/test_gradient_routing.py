@@ -41,7 +41,7 @@ ROUTES = {
     ),
     "background only": (
         {"objective": "background_only"},
-        {"background": {P}, "probability_prior": {P}},
+        {"background": {P, B}, "probability_prior": {P}},
     ),
     "foreground only": (
         {"objective": "foreground_only"},

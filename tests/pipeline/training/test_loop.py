@@ -175,6 +175,15 @@ def test_a_loss_that_is_not_finite_stops_with_a_line():
         train(training(broken_at=4), COMPUTE, checkpoint())
 
 
+def test_a_step_that_cannot_draw_any_more_is_told_like_a_loss_that_diverged():
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        raise FloatingPointError("the cells' probabilities became nan")
+
+    broken = Training("train_toy", nn.Linear(1, 1), step, 20, 0.05)
+    with pytest.raises(BackdropError, match=r"^train_toy: .* nan at iteration 0 . lower its lear"):
+        train(broken, COMPUTE, checkpoint())
+
+
 def test_checkpoint_holds_no_code(tmp_path: Path):
     checkpoint().save({"iteration": 1})
     state = torch.load(checkpoint().path, weights_only=True)

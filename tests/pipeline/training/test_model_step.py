@@ -24,7 +24,7 @@ WAYS = {
     ),
     "background_only": (
         {"objective": "background_only"},
-        {"detector.logit_head", "detector.trunk"},
+        D_AND_S - {"synthesis"},
     ),
     "foreground_only": ({"objective": "foreground_only"}, D_AND_S),
     "direct": ({"proposals": "direct"}, D_AND_S - {"detector.logit_head"}),
