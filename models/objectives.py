@@ -14,8 +14,8 @@ Symbols: p probabilities of cells, b boxes, S synthesis, I inpainter; `weights` 
 That is the paper's *disentangled* training, in which the hole of I(I, b) is a constant. `joint`
 lets every gradient flow: O also to p, G also to b through the hole's edges and area, and O to b
 through the hole that its background has. What is filled into a hole stays constant: the inpainter
-sees a discrete one. Of L, G takes the pixel part alone. It trains b as in `joint` also where nothing else would, in `background_only`,
-and with direct regression, which has no p.
+sees a discrete one. Of L, G takes the pixel part alone. It trains b as in `joint` also where
+nothing else would: in `background_only`, and with direct regression, which has no p.
 """
 
 from __future__ import annotations
