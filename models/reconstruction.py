@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from models.layers import standardise
 from models.spatial_transformer import uncrop
+
+LEAST_VARIANCE = 1e-6
+"""Of a map of features; of an image of one colour nothing is to be seen."""
 
 
 def composite(foreground: Tensor, mask: Tensor, background: Tensor, boxes: Tensor) -> Tensor:
@@ -20,10 +22,6 @@ def composite(foreground: Tensor, mask: Tensor, background: Tensor, boxes: Tenso
     """
     height, width = background.shape[2:]
     return uncrop(foreground, boxes, height, width) * mask + background * (1 - mask)
-
-
-LEAST_VARIANCE = 1e-6
-"""Of a map of features; of an image of one colour nothing is to be seen."""
 
 
 class ReconstructionLoss(nn.Module):
@@ -55,5 +53,5 @@ class ReconstructionLoss(nn.Module):
 def _relative_distance(mine: Tensor, wanted: Tensor) -> Tensor:
     """Mean square of the difference over the wanted map's variance: (B, C, h, w) to (B,)."""
     variance = wanted.var(dim=(2, 3), correction=0).mean(dim=1)
-    error: Tensor = (mine - wanted).square().mean(dim=(1, 2, 3))
-    return error / torch.clamp(variance, min=LEAST_VARIANCE)
+    error = (mine - wanted).square().mean(dim=(1, 2, 3))
+    return error / variance.clamp(min=LEAST_VARIANCE)

@@ -48,10 +48,10 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     state = checkpoint.get("state_dict", checkpoint)
     if not isinstance(state, Mapping) or not state:
         raise ValueError("the checkpoint holds no state dict")
-    others = [key for key, value in state.items() if not isinstance(value, Tensor)]
-    if others := others or [str(key) for key in state if not isinstance(key, str)]:
-        told = f"the checkpoint holds no state dict: {_listed(others)} no tensors by name"
-        raise ValueError(told)
+    if others := [key for key, value in state.items() if not isinstance(value, Tensor)]:
+        raise ValueError(f"the checkpoint holds no state dict: {_listed(others)} no tensors")
+    if others := [key for key in state if not isinstance(key, str)]:
+        raise ValueError(f"the checkpoint holds no state dict: {_listed(others)} no names")
     prefix = PARALLEL if all(key.startswith(PARALLEL) for key in state) else ""
     return {key.removeprefix(prefix): value for key, value in state.items()}
 
@@ -111,7 +111,7 @@ def _width(state: Mapping[str, Tensor]) -> float:
     return max(1, widest[0].shape[0]) / 1024 if widest and widest[0].dim() else 1.0
 
 
-def _listed(keys: Iterable[str]) -> str:
-    keys = list(keys)
-    more = f" and {len(keys) - NAMED} more" if len(keys) > NAMED else ""
-    return ", ".join(keys[:NAMED]) + more
+def _listed(keys: Iterable[object]) -> str:
+    names = [str(key) for key in keys]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
