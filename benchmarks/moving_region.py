@@ -93,11 +93,10 @@ def moving_region(frames: Image, differing: Mask, lag: int) -> Mask:
         (N, H, W).
     """
     moving = np.zeros_like(differing)
+    changes = [_differing(*pair) for pair in zip(frames, frames[lag:], strict=False)]
     for number, region in enumerate(differing):
-        if not region.any():
-            continue
-        others = [other for other in (number - lag, number + lag) if 0 <= other < len(frames)]
-        changed = np.any([_differing(frames[number], frames[i]) for i in others], axis=0)
+        ends = [start for start in (number - lag, number) if 0 <= start < len(changes)]
+        changed = np.any([changes[start] for start in ends], axis=0)
         _, labels = cv2.connectedComponents(region.astype(np.uint8), connectivity=8)
         moving[number] = region & np.isin(labels, labels[changed & region])
     return moving
