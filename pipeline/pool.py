@@ -80,6 +80,8 @@ def run_jobs(
             children = set(multiprocessing.active_children()) - others
             return _collect(futures, jobs, counters, progress)
         except BrokenProcessPool as error:
+            # The pool's own thread collects the exit codes; asked beside it, they may be lost.
+            pool.shutdown(wait=True)
             raise _died(futures, jobs, counters, children) from error
         except BaseException:
             for child in set(multiprocessing.active_children()) - others:
@@ -161,9 +163,7 @@ def _died(
     counters: Array[c_longlong],
     children: Iterable[BaseProcess],
 ) -> BackdropError:
-    for child in children:
-        child.join(timeout=5.0)  # the pool ends the others by SIGTERM
-    # Killed without a word is what a system does that is out of memory; all else is a crash.
+    # SIGTERM is how the pool ends the others, SIGKILL what a system does that is out of memory.
     ends = {child.exitcode or 0 for child in children} - {0, -signal.SIGTERM, -signal.SIGKILL}
     crash = ", ".join(signal.Signals(-e).name if e < 0 else f"exit code {e}" for e in sorted(ends))
     why = f"it crashed ({crash})" if crash else "most often the system ran out of memory"
