@@ -12,7 +12,7 @@ from models.detector import Detector, Proposals
 from models.direct_detector import DirectDetector
 from models.extent import mask_extent
 from models.known_background import BackgroundModel
-from models.selection import Limits, select
+from models.selection import Limits, apart, select
 from models.spatial_transformer import crop, focal_bump, uncrop
 from models.synthesis import Synthesis
 
@@ -27,7 +27,7 @@ class Prediction:
     Attributes:
         probability: (B, C) of the cells.
         cells: (B, K) of the subjects.
-        found: (B, K) bool, false where an image has fewer than K.
+        found: (B, K) bool, false where an image has fewer than K; those found come first.
         boxes: (B, K, 4) `cx, cy, sx, sy` as shares of the image.
         masks: (B, K, H, W) soft masks in [0, 1]; 0 where not found.
         background: (B, 3, H, W) the image with the box's hole inpainted, or the known background.
@@ -118,12 +118,16 @@ class SegmentationModel(nn.Module):
                 for mask, box in zip(masks, boxes, strict=True)
             ]
             background, masks = self._look(image, boxes, inpainter)
+        fitted = torch.stack(boxes, dim=1)
+        found = apart(fitted, found, limits.overlap)
+        row = torch.arange(len(image), device=image.device)[:, None]
+        order = row, (~found).to(torch.uint8).argsort(dim=1, stable=True)  # those found come first
         return Prediction(
             proposals.probability,
-            cells,
-            found,
-            torch.stack(boxes, dim=1),
-            torch.cat(masks, dim=1) * found[:, :, None, None],
+            cells[order],
+            found[order],
+            fitted[order],
+            (torch.cat(masks, dim=1) * found[:, :, None, None])[order],
             background,
         )
 

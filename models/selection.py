@@ -54,6 +54,25 @@ def select(proposals: Proposals, limits: Limits) -> tuple[Tensor, Tensor]:
     return torch.stack(chosen, dim=1), torch.stack(found, dim=1)
 
 
+def apart(boxes: Tensor, found: Tensor, overlap: float) -> Tensor:
+    """Which subjects are still others than those before them, once their boxes were fitted.
+
+    Args:
+        boxes: (B, K, 4), by falling probability.
+        found: (B, K) bool.
+        overlap: of `Limits`.
+
+    Returns:
+        (B, K) bool; the first subject always stays.
+    """
+    kept = [found[:, 0]]
+    for place in range(1, boxes.shape[1]):
+        alike = same_subject(boxes[:, :place], boxes[:, place, None], overlap)
+        taken = (alike & torch.stack(kept, dim=1)).any(dim=1)
+        kept.append(found[:, place] & ~taken)
+    return torch.stack(kept, dim=1)
+
+
 def same_subject(boxes: Tensor, taken: Tensor, overlap: float) -> Tensor:
     """Whether boxes (..., 4) mean what `taken` (..., 4) does: by IoU, or a centre in the other."""
     distance = (boxes[..., :2] - taken[..., :2]).abs()

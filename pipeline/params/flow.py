@@ -63,11 +63,11 @@ class ComputeFlow(Section):
 class TrainFlow(Section):
     """A flow network of one's own, on pairs made from one's own videos: `backdrop train-flow`."""
 
-    variant: Literal["flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = "flownet2_sd"
+    variant: Literal["flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = "flownet2_s"
     width: float = Field(0.25, ge=0.05, le=1.0, description="of every layer, against the published")
     iterations: PositiveInt = 20000
     batch_size: PositiveInt = 8
-    learning_rate: LearningRate = 1e-3
+    learning_rate: LearningRate = 5e-4
     crop_height: int = Field(192, ge=64, multiple_of=64, description="px of a pair")
     crop_width: int = Field(256, ge=64, multiple_of=64, description="px of a pair")
     longest_side: int = Field(384, ge=64, le=4096, description="px of the frames cut from")

@@ -17,7 +17,7 @@ from models.known_background import BackgroundModel
 from models.layers import standardise
 
 HOLES_PER_PASS = 2
-"""Cells half a grid apart share a pass: their holes are disjoint up to half an image's height."""
+"""Cells half a grid apart share a pass, as long as no two holes of a pass overlap."""
 
 
 def mean_in_hole(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
@@ -55,9 +55,8 @@ def cell_errors(inpainter: BackgroundModel, image: Tensor, boxes: Tensor) -> Ten
     """
     batch, _, height, width = image.shape
     holes = rectangle_mask(boxes, height, width)  # (C, 1, H, W)
-    cells = len(boxes)
-    errors = image.new_zeros(batch, cells)
-    stride = cells // HOLES_PER_PASS
+    errors = image.new_zeros(batch, len(boxes))
+    stride = _stride(holes)
     for first in range(stride):
         together = holes[first::stride]
         joint = together.amax(dim=0, keepdim=True).expand(batch, -1, -1, -1)
@@ -66,6 +65,13 @@ def cell_errors(inpainter: BackgroundModel, image: Tensor, boxes: Tensor) -> Ten
         inside = torch.einsum("bohw,cohw->bc", error, together) / pixels
         errors[:, first::stride] = inside
     return errors
+
+
+def _stride(holes: Tensor) -> int:
+    """From a cell to the next one of its pass; in a joint hole each would look harder to fill."""
+    stride = max(1, len(holes) // HOLES_PER_PASS)
+    most = torch.stack([holes[first::stride].sum(dim=0).amax() for first in range(stride)]).amax()
+    return stride if most <= 1 else len(holes)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def _record(run: Run, curves: Curves, done: int) -> None:
     training = run.training
     every = max(1, training.iterations // CURVE_POINTS)
     if done % every == 0:
-        means = {name: total / every for name, total in training.sums.items()}
+        means = {name: total / count for name, (total, count) in training.sums.items()}
         if run.average is not None:
             means["ema_distance"] = run.average.distance(run.module)
         curves.log(done, means)

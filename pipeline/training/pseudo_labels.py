@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -127,16 +128,16 @@ def frame_weights(video: str) -> NDArray[np.float32]:
     """(N,) trust in each frame's mask: confidence, flow, neighbours and area multiplied."""
     with _open(video) as files:
         masks, frames = files.masks["mask"], files.frames
-        areas = [float((masks[number] > 0).mean()) for number in range(frames.count)]
+        mask_of = lru_cache(maxsize=3)(lambda number: masks[number] > 0)  # a frame and its two
+        areas = [float(mask_of(number).mean()) for number in range(frames.count)]
         usual = float(np.median(areas))
         most = MOST_WAY * max(frames.height, frames.width)
         confidence = files.predictions["confidence"][:]
         weights = []
         for number, area in enumerate(areas):
-            mask = masks[number] > 0
+            mask = mask_of(number)
             near = [
-                neighbour_agreement(mask, masks[other] > 0, most)
-                for other in _beside(number, frames)
+                neighbour_agreement(mask, mask_of(other), most) for other in _beside(number, frames)
             ]
             weights.append(
                 float(confidence[number])

@@ -34,7 +34,8 @@ class Training:
         optimisation: schedule, clipping, averaging.
         watch: looks at the network every so often; None: nobody does.
         attempt: counts restarts, see `pipeline.training.restarts`.
-        sums: of the terms since the last point of the curves.
+        sums: of each term since the last point of the curves, and of how many iterations: the
+            model's terms begin where the warm-up ends.
     """
 
     stage: str
@@ -45,7 +46,7 @@ class Training:
     optimisation: Optimisation = field(default_factory=Optimisation)
     watch: Watch | None = None
     attempt: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 class Run:
@@ -97,7 +98,8 @@ class Run:
             raise self._diverged(f"the loss became {value}", iteration)
         named = dict(zip(terms, values, strict=True))
         for name, term in {**named, "grad_norm": grad_norm, "learning_rate": rate}.items():
-            training.sums[name] = training.sums.get(name, 0.0) + term
+            total, count = training.sums.get(name, (0.0, 0))
+            training.sums[name] = total + term, count + 1
         return float(value)
 
     def _diverged(self, what: str, iteration: int) -> BackdropError:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.boxes import box_iou
 from models.detector import Proposals
-from models.selection import Limits, select
+from models.selection import Limits, apart, select
 
 
 def proposals(seed: int, cells: int = 16, images: int = 3) -> Proposals:
@@ -84,3 +84,23 @@ def test_box_iou_of_known_boxes():
     one, half = torch.tensor([0.5, 0.5, 0.4, 0.4]), torch.tensor([0.6, 0.5, 0.2, 0.4])
     assert torch.allclose(box_iou(one, half), torch.tensor(0.5))
     assert box_iou(one, torch.tensor([0.9, 0.5, 0.2, 0.2])) == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), subjects=st.integers(1, 5), overlap=st.floats(0.0, 0.6))
+def test_fitted_boxes_keep_no_two_of_one_subject(seed, subjects, overlap):
+    generator = torch.Generator().manual_seed(seed)
+    boxes = 0.1 + 0.5 * torch.rand(8, subjects, 4, generator=generator)
+    found = torch.rand(8, subjects, generator=generator) < 0.8
+    found[:, 0] = True
+    kept = apart(boxes, found, overlap)
+    for image in range(8):
+        expected: list[int] = []
+        for place, box in enumerate(boxes[image].tolist()):
+            others = [boxes[image, k].tolist() for k in expected]
+            clash = any(
+                plain_iou(box, o) > overlap or within(box, o) or within(o, box) for o in others
+            )
+            if found[image, place] and not clash:
+                expected.append(place)
+        assert kept[image].nonzero()[:, 0].tolist() == expected

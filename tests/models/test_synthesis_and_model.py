@@ -8,6 +8,7 @@ from models.extent import mask_extent
 from models.inpainter import Inpainter
 from models.model import SegmentationModel
 from models.reconstruction import ReconstructionLoss, composite
+from models.selection import Limits
 from models.spatial_transformer import uncrop
 from models.synthesis import Synthesis
 
@@ -65,6 +66,22 @@ def test_a_second_look_is_at_the_box_of_the_mask_and_at_the_same_box_after_an_em
     assert float(empty.mask.max()) < 1e-6
     assert torch.equal(empty.box, once.box)
     assert torch.equal(empty.probability, once.probability)
+
+
+def test_subjects_whose_fitted_boxes_coincide_are_one(monkeypatch):
+    network, inpainter = model(), Inpainter(4).eval()
+    limits = Limits(subjects=3, share=1e-6)
+    image = torch.rand(2, 3, 32, 48)
+    once = network.predict(image, inpainter, limits)
+    first, other, far = (torch.tensor([[x, 0.5, 0.2, 0.4]] * 2) for x in (0.2, 0.22, 0.8))
+    fitted = iter([first, other, far])
+    monkeypatch.setattr("models.model.mask_extent", lambda *_: next(fitted))
+    twice = network.predict(image, inpainter, limits, looks=2)
+    assert once.found.tolist() == [[True, True, True]] * 2
+    assert twice.found.tolist() == [[True, True, False]] * 2
+    assert torch.equal(twice.boxes[:, :2], torch.stack([first, far], dim=1))
+    assert torch.equal(twice.cells, once.cells[:, [0, 2, 1]])
+    assert twice.masks.amax(dim=(2, 3)).gt(0).tolist() == twice.found.tolist()
 
 
 def test_without_the_focal_bump_the_mask_reaches_the_border():

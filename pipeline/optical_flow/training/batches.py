@@ -20,7 +20,7 @@ from pipeline.params.flow import TrainFlow
 from pipeline.training.loop import iteration_rng
 
 AHEAD = 2  # batches
-EASY = 0.25  # share of the full motion at the start
+EASY_PX = 8.0  # scale of the motion at the start; of 2 px nothing is learnt (docs/flow.md)
 RAMP = 0.4  # of the training until the motion is full
 
 
@@ -61,7 +61,7 @@ class PairBatches:
     def _begin(self, iteration: int) -> list[Future[Pair]]:
         params = self.params
         generators = iteration_rng(self.seed, iteration, self.purpose).spawn(params.batch_size)
-        motion = params.motion_px * curriculum(iteration, params.iterations)
+        motion = curriculum(iteration, params.iterations, params.motion_px)
         return [
             self.pool.submit(
                 synthesise, self.textures, rng, params.crop_height, params.crop_width, motion
@@ -70,9 +70,10 @@ class PairBatches:
         ]
 
 
-def curriculum(iteration: int, iterations: int) -> float:
-    """Share of the full motion: small displacements first, as they are learnt first."""
-    return min(1.0, EASY + (1 - EASY) * iteration / (RAMP * iterations))
+def curriculum(iteration: int, iterations: int, motion_px: float) -> float:
+    """Scale of an iteration's motion, px: it grows to `motion_px`, large motion being harder."""
+    start = min(EASY_PX, motion_px)
+    return start + (motion_px - start) * min(1.0, iteration / (RAMP * iterations))
 
 
 def to_tensors(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:

@@ -144,7 +144,9 @@ def test_tensors_keep_axes_and_ranges():
 
 
 def test_the_curriculum_rises_to_full_motion():
-    values = [curriculum(i, 100) for i in range(100)]
-    assert values[0] == 0.25
+    values = [curriculum(i, 100, 24.0) for i in range(100)]
+    assert values[0] == 8.0
     assert values == sorted(values)
-    assert values[40:] == [1.0] * 60
+    assert values[20] == 16.0
+    assert values[40:] == [24.0] * 60
+    assert {curriculum(i, 100, 3.0) for i in range(100)} == {3.0}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.boxes import cell_centres, rectangle_mask
+from models.boxes import initial_boxes, rectangle_mask
 from models.inpainter import Inpainter
 from models.layers import standardise
 from pipeline.training.cell_errors import cell_errors, error_scale, mean_in_hole
@@ -28,12 +28,26 @@ class Mean(Inpainter):
         return torch.full_like(image, 0.5)
 
 
-def test_table_equals_one_cell_at_a_time():
+class JointMean(Inpainter):
+    """Fills with a grey that tells how much is missing: two holes in a pass would show."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+
+    def fill(self, image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+        return hole.mean(dim=(1, 2, 3), keepdim=True).expand_as(image)
+
+
+@pytest.mark.parametrize(
+    ("grid", "side", "inpainter"),
+    [(4, 0.3, Mean()), (4, 0.6, JointMean()), (3, 0.5, JointMean()), (1, 0.3, Mean())],
+)
+def test_table_equals_one_cell_at_a_time(grid, side, inpainter):
     image = torch.rand(2, 3, 24, 32)
-    boxes = torch.cat([cell_centres(4), torch.full((16, 2), 0.3)], dim=1)
-    inpainter = Mean().eval()
+    boxes = initial_boxes(grid, side)
+    inpainter = inpainter.eval()
     table = cell_errors(inpainter, image, boxes)
-    for cell in range(16):
+    for cell in range(len(boxes)):
         hole = rectangle_mask(boxes[cell : cell + 1], 24, 32).expand(2, -1, -1, -1)
         single = mean_in_hole(inpainter(image, hole), image, hole)
         assert torch.allclose(table[:, cell], single, rtol=1e-4)

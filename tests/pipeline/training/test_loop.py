@@ -132,6 +132,20 @@ def test_curves_hold_rate_gradient_and_looks():
     ]
 
 
+def test_a_term_is_averaged_over_the_iterations_that_had_it():
+    run = training()
+    plain = run.step
+
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        loss, terms = plain(iteration)
+        return loss, {**terms, "late": torch.tensor(6.0)} if iteration >= 205 else terms
+
+    run.step, run.iterations = step, 1000  # a point of the curves every 10 iterations
+    train(run, COMPUTE, checkpoint())
+    late = (CURVES / "train_toy" / "plots" / "metrics" / "late.tsv").read_text().splitlines()
+    assert [line.split("\t") for line in late[1:3]] == [["210", "6.0"], ["220", "6.0"]]
+
+
 def test_the_gradient_is_clipped_to_the_norm_asked_for():
     run = training()
     run.optimisation, run.iterations = Optimisation(clip_norm=0.01), 1
