@@ -46,7 +46,8 @@ def average_precision(
     """Area under the interpolated precision-recall curve, in 0..1 (PASCAL VOC 2010 and later).
 
     Precision at a recall is the best precision at that recall or beyond; every recall counts.
-    Among equal confidences the earlier detection ranks first.
+    Detections of equal confidence count together: no threshold tells them apart, so the order in
+    which they are given says nothing.
 
     Args:
         confidence: `(N,)`, of each detection.
@@ -58,8 +59,9 @@ def average_precision(
     """
     if positives < 1:
         raise ValueError("average precision needs at least one ground-truth object")
-    found = np.cumsum(correct[np.argsort(-confidence, kind="stable")])
-    precision = found / np.arange(1, len(found) + 1)
+    levels, level = np.unique(-confidence, return_inverse=True)  # the surest first
+    found = np.cumsum(np.bincount(level, correct, len(levels)))
+    precision = found / np.cumsum(np.bincount(level, minlength=len(levels)))
     best_from_here = np.maximum.accumulate(precision[::-1])[::-1]
     gained = np.diff(found, prepend=0) / positives  # recall rises at true positives only
     return float((best_from_here * gained).sum())

@@ -28,7 +28,7 @@ def mask_to_box(soft: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
     highest = float(soft.max())
     if highest <= 0:
         return np.array([0, 0, soft.shape[1], soft.shape[0]], np.float32), 0.0
-    inside = soft > min(EVEN, highest / 2)
+    inside = soft > (EVEN if highest > EVEN else highest / 2)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA]
     main = 1 + np.flatnonzero(areas >= MAIN * areas.max())

@@ -79,7 +79,7 @@ def plan(
 
     Raises:
         BackdropError: an unknown key (with a suggestion), a value out of range, a `--set` that
-            every setting overrules, a label that cannot be.
+            every setting overrules, a label that cannot be, a param at 0 that a setting stands for.
     """
     _check(tables, request)
     return [
@@ -134,6 +134,12 @@ def _experiment(
     params = validate(Params, merged, Path(f"{PARAMS_FILE} for {name}"), prefix=())
     # As the schema understands them: YAML takes 1e-3 for a word.
     values = params.model_dump(mode="json")
+    if setting.stands_for and not _at(values, setting.stands_for):
+        raise BackdropError(
+            f"is 0, and {setting.name} is about it ({setting.row})",
+            where=f"{PARAMS_FILE}: {setting.stands_for}",
+            remedy=f"give it a value, there or by --set {setting.stands_for}=VALUE",
+        )
     changes = {key: _at(values, key) for key in changes}
     return Experiment(name, table_name, setting, seed, changes, params)
 

@@ -27,6 +27,7 @@ class Setting(Section):
     row: str = Field(description="as the paper calls it")
     params: dict[str, Any] = Field(description="value by dotted name")
     paper: dict[str, Probability] = Field({}, description="metric: what the paper prints")
+    stands_for: str | None = Field(None, description="a param that must not be 0 then")
     checkpoint: str | None = Field(None, description="the param that takes a file of weights")
 
 

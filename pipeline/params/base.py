@@ -13,6 +13,6 @@ LearningRate = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class Section(BaseModel):
-    """A section of `params.yaml`; an unknown key is an error."""
+    """A section of `params.yaml`: an unknown key, or a number that is not finite, is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from pipeline.params.base import NonNegative, PositiveInt, Probability, Section
@@ -56,7 +58,7 @@ class Calibrate(Section):
     )
     frames_per_video: PositiveInt = Field(10, description="validation frames looked at per video")
     crf: tuple[Crf, ...] = Field((Crf(),), min_length=1, description="settings to choose from")
-    blob_scales: tuple[float, ...] = Field(
+    blob_scales: tuple[Annotated[float, Field(gt=0.0, le=2.0)], ...] = Field(
         (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1, description="ellipse axes over box sides"
     )
 

@@ -88,7 +88,9 @@ class ErrorScale:
 
 
 def error_scale(table: Tensor) -> ErrorScale:
-    """Scale and contrast of a table (B, C)."""
+    """Scale and contrast of a table (B, C); of an empty one 1 and 0, for nothing stands out."""
+    if not len(table):
+        return ErrorScale(1.0, 0.0)
     spread = float(table.std(dim=1).mean().clamp(min=1e-6))
     median = table.median(dim=1).values.clamp(min=1e-6)
     contrast = float((table.amax(dim=1) / median).median())

@@ -14,6 +14,7 @@ from torch import Tensor
 from models.boxes import rectangle_mask, rectangle_with_gradient
 from models.detector import Proposals
 from models.extent import extent
+from models.inpainter import Inpainter
 from models.known_background import BackgroundModel
 from models.model import SegmentationModel
 from models.objectives import (
@@ -169,7 +170,6 @@ def _one_draw(
     box = proposals.box_at(cells)
     size = batch.image.shape[2:]
     hole = rectangle_mask(box, *size)
-    joint = params.objective == "joint"
     # Alone, G must place the box too; direct regression leaves it nothing else to train.
     to_box = params.objective in ("joint", "background_only") or params.proposals == "direct"
     erased = rectangle_with_gradient(box, *size) if to_box else hole
@@ -179,7 +179,9 @@ def _one_draw(
     density, moving, flow_error = error_density(
         frozen, batch, filled, (hole, erased), params.loss.flow
     )
-    background = torch.lerp(batch.image, filled, erased) if joint else filled
+    # A known background stands behind the whole frame, whatever the hole.
+    through_hole = params.objective == "joint" and isinstance(frozen.rgb, Inpainter)
+    background = torch.lerp(batch.image, filled, erased) if through_hole else filled
     foreground, mask = model.synthesise(target, box, background)
     reconstruction = frozen.distance(composite(foreground, mask, background, box), target)
     trust = (moving.detach() / TRUSTED).clamp(max=1)

@@ -72,7 +72,7 @@ class Run:
         """One step of the optimizer; returns the loss and adds the terms to the training's sums.
 
         Raises:
-            BackdropError: the loss, or what a step draws from, is no longer finite.
+            BackdropError: the loss, its gradient, or what a step draws from, is no longer finite.
         """
         training, options = self.training, self.training.optimisation
         rate = learning_rate_at(
@@ -94,8 +94,9 @@ class Run:
             self.average.update(self.module, iteration)
         told = torch.stack([v.detach().float() for v in (loss, norm, *terms.values())])
         value, grad_norm, *values = told.tolist()  # one wait for the device, not one per term
-        if not math.isfinite(value):
-            raise self._diverged(f"the loss became {value}", iteration)
+        for what, number in (("loss", value), ("gradient's norm", grad_norm)):
+            if not math.isfinite(number):
+                raise self._diverged(f"the {what} became {number}", iteration)
         named = dict(zip(terms, values, strict=True))
         for name, term in {**named, "grad_norm": grad_norm, "learning_rate": rate}.items():
             total, count = training.sums.get(name, (0.0, 0))

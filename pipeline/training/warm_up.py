@@ -63,9 +63,9 @@ def build_table(
     if flow is not None:
         network, images, ok = flow
         moving = _errors("inpaint all cells (flow)", network, images, chosen, boxes, device)
-        flow_scale = error_scale(moving)
-        usable = ok[torch.from_numpy(chosen)].to(device)[:, None]
-        density = density + params.loss.flow * usable * moving / flow_scale.spread
+        usable = ok[torch.from_numpy(chosen)].to(device)
+        flow_scale = error_scale(moving[usable > 0])
+        density = density + params.loss.flow * usable[:, None] * moving / flow_scale.spread
     table = ErrorTable(chosen, density, rgb_scale, flow_scale)
     _judge(table)
     return table

@@ -54,13 +54,11 @@ def test_hit_asks_for_the_centre(box, expected):
 
 
 def slow_average_precision(confidence, correct, positives):
-    """VOC 2010 devkit: recall steps, precision made monotonously decreasing from the right."""
-    ranked = sorted(range(len(confidence)), key=lambda i: (-confidence[i], i))
+    """VOC 2010: a point per threshold, precision made monotonously decreasing from the right."""
     points = [(0.0, 0.0)]
-    true = 0
-    for seen, i in enumerate(ranked, start=1):
-        true += bool(correct[i])
-        points.append((true / positives, true / seen))
+    for threshold in sorted(set(confidence), reverse=True):
+        kept = correct[confidence >= threshold]
+        points.append((kept.sum() / positives, kept.mean()))
     area = 0.0
     for number in range(1, len(points)):
         step = points[number][0] - points[number - 1][0]
@@ -82,6 +80,13 @@ def test_average_precision_is_pascals(detections, missed):
     else:
         expected = slow_average_precision(confidence, correct, positives)
         assert average_precision(confidence, correct, positives) == pytest.approx(expected)
+
+
+def test_detections_of_one_confidence_have_one_precision_whatever_their_order():
+    """Direct regression gives every box 1: half of them right is half, and not what comes first."""
+    correct = np.array([True, False, True, False])
+    for order in ([0, 2, 1, 3], [1, 3, 0, 2]):
+        assert average_precision(np.ones(4), correct[order], 4) == pytest.approx(0.5 * 0.5)
 
 
 def test_average_precision_by_hand():

@@ -37,6 +37,15 @@ def test_specks_do_not_count_but_a_subject_in_two_parts_does():
     assert confidence == pytest.approx((60 * 0.9 + 24 * 0.7) / 84)
 
 
+def test_a_halo_around_a_sure_subject_is_no_part_of_it():
+    """With a clear part, a half decides: 0.48 is above half of the largest, and still unlikely."""
+    soft = rectangle(0.48)
+    soft[7:13, 9:13] = 0.9
+    box, confidence = mask_to_box(soft)
+    assert box.tolist() == list(mask_box(soft > 0.5)) == [9, 7, 4, 6]
+    assert confidence == pytest.approx(0.9)
+
+
 def test_a_faint_mask_gives_a_box_of_low_confidence():
     box, confidence = mask_to_box(rectangle(0.2))
     assert box.tolist() == [8, 5, 6, 10]

@@ -44,6 +44,15 @@ def params(tmp_path):
             "train_inpainter: {rgb: {hole_min: 0.6}}",
             "train_inpainter.rgb: hole_min must not exceed hole_max",
         ),
+        (
+            "calibrate: {blob_scales: [0.5, 0]}",
+            "calibrate.blob_scales.1: input should be greater than 0 (found 0)",
+        ),
+        ("calibrate: {blob_scales: [.nan]}", "calibrate.blob_scales.0: input should be"),
+        (
+            "train_model: {loss: {flow: .inf}}",
+            "train_model.loss.flow: input should be a finite number (found inf)",
+        ),
         ("extract_frames: {store: tiff}", "extract_frames.store: input should be 'raw' or 'jpeg'"),
         ("- a list", "must be a mapping of sections"),
         ("stabilize: {gap: 1", "is not valid YAML"),

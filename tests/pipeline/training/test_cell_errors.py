@@ -58,3 +58,8 @@ def test_scale_and_contrast_of_a_known_table():
     scale = error_scale(table)
     assert scale.contrast == pytest.approx(9.0)
     assert scale.spread == pytest.approx(6.0)  # deviations 4 and 8
+
+
+def test_the_scale_of_no_frames_changes_nothing_and_shows_nothing():
+    scale = error_scale(torch.zeros(0, 16))
+    assert (scale.spread, scale.contrast) == (1.0, 0.0)

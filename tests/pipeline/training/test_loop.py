@@ -189,6 +189,18 @@ def test_a_loss_that_is_not_finite_stops_with_a_line():
         train(training(broken_at=4), COMPUTE, checkpoint())
 
 
+def test_a_gradient_that_is_not_finite_stops_even_the_last_iteration():
+    """sqrt at 0: the loss is 0, its slope infinite; what it would leave is weights that are NaN."""
+
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        loss = toy.weight.sum() * 0 if iteration < 19 else (toy.weight.sum() * 0).sqrt()
+        return loss, {}
+
+    toy = nn.Linear(1, 1)
+    with pytest.raises(BackdropError, match=r"^train_toy: the gradient's norm became nan"):
+        train(Training("train_toy", toy, step, 20, 0.05), COMPUTE, checkpoint())
+
+
 def test_a_step_that_cannot_draw_any_more_is_told_like_a_loss_that_diverged():
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         raise FloatingPointError("the cells' probabilities became nan")

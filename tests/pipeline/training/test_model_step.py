@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from helpers_training import tiny_batch, tiny_frozen, tiny_model, tiny_params
 
+from models.known_background import KnownBackground
 from pipeline.encoder_weights import start_encoders
 from pipeline.training.augment import GAIN, jitter, recolour
+from pipeline.training.cell_errors import mean_in_hole
 from pipeline.training.model_step import model_loss, model_terms
 
 MODULES = ("detector.logit_head", "detector.box_head", "detector.trunk", "synthesis")
@@ -85,6 +89,22 @@ def test_mean_of_sampled_objectives_is_the_exact_one(monkeypatch):
     many = torch.stack([estimate(drawn, seed) for seed in range(40)])
     error = many.std(dim=0) / len(many) ** 0.5
     assert ((many.mean(dim=0) - expected).abs() <= 6 * error + 1e-6).all()
+
+
+def test_what_a_box_leaves_out_costs_the_joint_objective_too_where_the_background_is_known():
+    """3.1: B holds everywhere. S paints nothing in small boxes: F is B, and O is |B - I|."""
+    params = tiny_params(objective="joint", recolour=False)
+    model, batch = tiny_model(params), tiny_batch()
+    model.synthesis.offset.data.fill_(1e4)  # logits of -80,000: the mask is exactly empty
+    known = KnownBackground(1, 32, 48)
+    known.backgrounds.fill_(0.5)
+    frozen = dataclasses.replace(tiny_frozen(params), rgb=known)
+    seed = torch.Generator().manual_seed(0)
+    _, terms = model_loss(model, frozen, batch, params, seed)
+    whole = torch.ones(4, 1, 32, 48)
+    behind = known(batch.image, 0 * whole)
+    error = mean_in_hole(behind, batch.image, whole).mean()
+    assert terms["foreground"] == pytest.approx(params.loss.pixel * float(error), rel=0.05)
 
 
 def test_a_pair_without_homography_adds_no_flow_error():
