@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 20  # px around the plot: room for the labels
+DIGIT = 7  # px of a label's character, about
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def line_chart(
         f'<svg class="chart" viewBox="0 0 {width} {height}" role="img">',
         f"<title>{escape(title)}</title>",
         *(_y_tick(value, y_axis, width) for value in ticks(y_low, y_high, 4)),
-        *(_x_tick(value, x_axis, height) for value in ticks(x_low, x_high, 5)),
+        *(_x_tick(value, x_axis, size) for value in ticks(x_low, x_high, 5)),
         *(line for s in series for line in _lines(s, x_axis, y_axis)),
         "</svg>",
     ]
@@ -130,6 +131,11 @@ def _y_tick(value: float, axis: _Axis, width: int) -> str:
     )
 
 
-def _x_tick(value: float, axis: _Axis, height: int) -> str:
-    x = f"{axis.px(value):.1f}"
-    return f'<text class="tick" x="{x}" y="{height - 5}" text-anchor="middle">{value:g}</text>'
+def _x_tick(value: float, axis: _Axis, size: tuple[int, int]) -> str:
+    width, height = size
+    text, x = f"{value:g}", axis.px(value)
+    if x + len(text) * DIGIT / 2 <= width:
+        place = f'x="{x:.1f}" text-anchor="middle"'
+    else:  # the picture's edge would cut it
+        place = f'x="{width}" text-anchor="end"'
+    return f'<text class="tick" {place} y="{height - 5}">{text}</text>'

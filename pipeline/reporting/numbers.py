@@ -17,12 +17,12 @@ GROUPS = {
         "F_no_crf": "F without CRF",
         "J_oracle": "J at the best threshold (oracle)",
     },
+    "Boxes": {"hit": "hit: centre of the box in the true box", "mAP50": "mAP at IoU 0.5"},
     "Controls": {
         "J_blob": "J of the blob",
         "J_blob_no_crf": "J of the blob without CRF",
         "J_flow_threshold": "J of the flow threshold",
     },
-    "Boxes": {"hit": "hit: centre of the box in the true box", "mAP50": "mAP at IoU 0.5"},
     "Frames": {"frames": "frames", "empty_frames": "with an empty mask"},
 }
 WITHOUT = "without_self_train"  # the model's own masks and boxes, where a student's are the result
@@ -83,10 +83,11 @@ class Tile:
 
 def table(metrics: dict[str, Any]) -> list[Group]:
     """The numbers of the three splits; a metric that none of them has is left out, but for J."""
-    blocks = [(title, labels, metrics) for title, labels in GROUPS.items()]
-    if WITHOUT in metrics:
-        own = [(f"{name} without self-training", GROUPS[name]) for name in ("Mask", "Boxes")]
-        blocks[1:1] = [(title, labels, metrics[WITHOUT]) for title, labels in own]
+    blocks = []
+    for title, labels in GROUPS.items():
+        blocks.append((title, labels, metrics))
+        if WITHOUT in metrics and title in ("Mask", "Boxes"):
+            blocks.append((f"{title} without self-training", labels, metrics[WITHOUT]))
     groups = [Group(title, _rows(labels, values)) for title, labels, values in blocks]
     return [group for group in groups if group.rows]
 

@@ -48,6 +48,15 @@ def test_a_constant_line_and_a_single_point_can_be_drawn() -> None:
     assert "circle" in line_chart([Series([3], [5.0])], title="t")
 
 
+@pytest.mark.parametrize("last", [1.0, 4000.0, 2e7])
+def test_the_label_at_the_right_edge_is_not_cut(last: float) -> None:
+    """A digit is about 0.6 of its 11 px wide; the picture ends at 340."""
+    svg = ET.fromstring(line_chart([Series([0, last], [0.0, 1.0])], title="t"))
+    label = [text for text in svg.iter() if text.text == f"{last:g}"][-1]
+    reach = {"middle": 0.5, "end": 0.0}[label.attrib["text-anchor"]]
+    assert float(label.attrib["x"]) + reach * 0.6 * 11 * len(label.text) <= 340
+
+
 def test_nothing_to_draw_is_an_error() -> None:
     with pytest.raises(ValueError, match="finite"):
         line_chart([Series([0, 1], [math.nan, math.nan])], title="t")

@@ -75,9 +75,10 @@ def test_bars_are_as_long_as_their_numbers() -> None:
 
 def test_self_training_stands_beside_what_it_learnt_from() -> None:
     metrics = make_metrics() | {"without_self_train": make_metrics(J=0.51, J_no_crf=0.42)}
-    assert [group.title for group in table(metrics)][:3] == [
+    assert [group.title for group in table(metrics)][:4] == [
         "Mask",
         "Mask without self-training",
+        "Boxes",
         "Boxes without self-training",
     ]
     assert table(metrics)[1].rows[0].cells[1].text == "0.510"
