@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -12,7 +12,6 @@ from pipeline.errors import BackdropError
 
 app = typer.Typer(
     help="Unlabelled videos of one moving subject in; boxes, masks and a report out.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -22,12 +21,20 @@ BUILT_IN = "demo"  # the preset that needs no videos
 
 
 def main() -> None:
-    """Entry point: a user's mistake is one line on stderr and exit code 1."""
+    """Entry point: a mistake is one line on stderr; exit code 1, or 2 if it is in the command."""
     try:
-        app()
+        ended = app(sys.argv[1:] or ["--help"], prog_name="backdrop", standalone_mode=False)
+    except typer.TyperException as error:
+        remedy = "`backdrop COMMAND --help` says what it takes"
+        _fail(BackdropError(error.format_message(), where="command line", remedy=remedy), 2)
     except BackdropError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(error, 1)
+    sys.exit(ended)
+
+
+def _fail(error: BackdropError, code: int) -> NoReturn:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(code)
 
 
 @app.command()

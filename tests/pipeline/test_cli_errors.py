@@ -73,11 +73,36 @@ def test_outside_a_clone(
     assert "no dvc.yaml here — run this in the folder of your clone" in capsys.readouterr().err
 
 
-def test_an_unknown_option_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["init", "--vdieos"], "--vdieos"),
+        (["evl-flow"], "Did you mean 'eval-flow'?"),
+        (["inspect"], "Missing argument"),
+        (["inspect", "a.h5", "--frame", "first"], "'--frame': Input should be a valid integer"),
+        (["ablate", "--tabel", "3"], "--table"),
+    ],
+)
+def test_a_mistyped_command_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    line: str,
 ) -> None:
-    assert _run(monkeypatch, "init", "--vdieos") == 2
-    assert "--vdieos" in capsys.readouterr().err
+    assert _run(monkeypatch, *arguments) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("error: command line: ")
+    assert line in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["ablate", "-h"]])
+def test_help_is_no_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert _run(monkeypatch, *arguments) == 0
+    assert "Usage: backdrop" in capsys.readouterr().out
 
 
 def test_help_imports_nothing_heavy() -> None:
