@@ -71,7 +71,8 @@ class EdgeMotionMeter:
     def add(self, grey: NDArray[np.uint8], new_shot: bool) -> None:
         """Take the next frame, uint8 (H, W)."""
         scale = min(1.0, THUMBNAIL / max(grey.shape))
-        thumbnail = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        down, across = (max(scale, 1 / length) for length in grey.shape)  # a strip keeps a px
+        thumbnail = cv2.resize(grey, None, fx=across, fy=down, interpolation=cv2.INTER_AREA)
         small = np.asarray(cv2.GaussianBlur(thumbnail, (0, 0), 1.0), np.float32)
         if self.first is None or self.last is None or new_shot:
             self.first = small

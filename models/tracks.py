@@ -25,6 +25,7 @@ STEPS, STEP_PX = 20, 0.01
 RETURN_PX = 0.5  # a point that is followed there and back and ends further away is lost
 MIN_CORNER = 1e-5  # of cv2.cornerMinEigenVal: where it is lower, noise moves the corner
 MARGIN_PX = 4  # to the source's edge
+LINE_PX = 0.1  # tracks that are on average no further from one line lie on it
 
 Points = NDArray[np.float32]  # (K, 2) x and y in px, pixel centres at integers
 
@@ -48,7 +49,7 @@ class Tracks:
 
 def corners(grey: NDArray[np.uint8]) -> Points:
     """The best corner of every cell of a grey frame (H, W) that has one: float32 (K, 2)."""
-    side = max(1, max(grey.shape) // CELLS)
+    side = max(1, min(max(grey.shape) // CELLS, *grey.shape))  # a strip has one row of cells
     rows, columns = (length // side for length in grey.shape)
     strength = cv2.cornerMinEigenVal(grey, 5)[: rows * side, : columns * side]
     cells = strength.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(rows, columns, -1)
@@ -71,7 +72,8 @@ def follow(
         guess: (K, 2), about where they are in the source; those beyond its edge are left out.
 
     Returns:
-        The points from where the way back led to the point again.
+        The points from where the way back led to the point again. None where all of these lie on
+        one line: they would leave a homography free to turn the frame about it.
     """
     height, width = source.shape
     inside = (guess >= MARGIN_PX) & (guess < np.array([width, height]) - MARGIN_PX)
@@ -83,7 +85,17 @@ def follow(
     returned, found_again = _lucas_kanade(source, target, ends, points + (ends - start))
     near = np.linalg.norm(returned - points, axis=1) <= RETURN_PX
     good = found & found_again & near
+    if _on_a_line(points[good]):
+        good[:] = False
     return Tracks(points[good], ends[good], len(points))
+
+
+def _on_a_line(points: Points) -> bool:
+    """True if the points (K, 2) are within `LINE_PX` of a line, root mean square."""
+    if len(points) < 3:
+        return True
+    away = np.linalg.svd(points - points.mean(0), compute_uv=False)[1]
+    return bool(away <= LINE_PX * np.sqrt(len(points)))
 
 
 def _lucas_kanade(

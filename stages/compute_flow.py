@@ -39,6 +39,12 @@ from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table
 
 log = logging.getLogger("backdrop")
 
+LESS_MEMORY = (
+    "set compute_flow.device: cpu or the backend 'dis'; or lower extract_frames.longest_side, and "
+    "compute_flow.enlarge_to where frames are smaller"
+)
+FINITE = "on a GPU set compute_flow.half: false; elsewhere take other weights or the backend 'dis'"
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -137,7 +143,11 @@ def _pairs(video: str, count: int, rows: pd.DataFrame, how: tuple[Choice, int]) 
 
 
 def work(job: Job[Pairs], path: Path, advance: Advance) -> None:
-    """Write one video's flow; in a worker process. Some tens of frames are in memory at a time."""
+    """Write one video's flow; in a worker process.
+
+    In memory are at most two runs of pairs a thread (see `FlowStream.flows`): with two threads 32
+    pairs, with eight 128.
+    """
     pairs, settings = job.data, job.data.choice.settings
     frames = paths.video_file(paths.FRAMES, job.video)
     with FrameReader(frames) as reader, hdf5.create(path, hdf5.FLOW) as file:
@@ -157,8 +167,7 @@ def work(job: Job[Pairs], path: Path, advance: Advance) -> None:
             raise BackdropError(
                 f"{pairs.choice.name}: {error}",
                 where=str(frames),
-                remedy="set compute_flow.half: false, compute_flow.device: cpu, or the backend "
-                "'dis'; or lower extract_frames.longest_side",
+                remedy=LESS_MEMORY if isinstance(error, OutOfMemoryError) else FINITE,
             ) from error
         advance(int((~pairs.ok).sum()))
         file.create_dataset("ok", data=pairs.ok)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 import numpy as np
@@ -31,10 +31,48 @@ class FlowNetwork(Protocol):
         """
 
 
+class Turns:
+    """Who is at work on a device: any number of threads together, or one of them alone."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.working = self.claims = 0  # threads at work; those that want or have it alone
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Beside other threads; waits while one wants the device alone."""
+        with self.changed:
+            self.changed.wait_for(lambda: not self.claims)
+            self.working += 1
+        try:
+            yield
+        finally:
+            self._leave()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits for all that are at work; nobody begins before this thread is through."""
+        with self.changed:
+            self.claims += 1
+            self.changed.wait_for(lambda: not self.working)
+            self.working += 1
+        try:
+            yield
+        finally:
+            self._leave(claims=1)
+
+    def _leave(self, claims: int = 0) -> None:
+        with self.changed:
+            self.working -= 1
+            self.claims -= claims
+            self.changed.notify_all()
+
+
 class NetworkFlow:
     """A `FlowEstimator` around a `FlowNetwork`; several threads may use it at once.
 
-    On a GPU each thread has its own stream: one's copies overlap with another's network.
+    On a GPU each thread has its own stream: one's copies overlap with another's network. Memory is
+    shared: where one pair of each thread is too much at once, threads take turns.
 
     Args:
         name: of network and weights.
@@ -58,7 +96,7 @@ class NetworkFlow:
     ) -> None:
         self.name, self.network, self.device, self.half = name, network, device, half
         self.batch, self.enlarge_to = batch, enlarge_to
-        self.own, self.lock = threading.local(), threading.Lock()
+        self.own, self.lock, self.turns = threading.local(), threading.Lock(), Turns()
 
     def estimate(
         self,
@@ -69,26 +107,48 @@ class NetworkFlow:
         """As `FlowEstimator.estimate`.
 
         Raises:
-            OutOfMemoryError: one pair alone does not fit the device.
+            OutOfMemoryError: one pair does not fit the device, with no other thread at work on it.
         """
         flows: list[NDArray[np.float32]] = []
         done = 0
         while done < len(targets):
             part = slice(done, done + self.batch)
-            try:
-                flows.append(self._estimate(targets[part], sources[part]))
-            except torch.OutOfMemoryError as error:
-                self._halve(len(targets[part]), error)
+            pairs = targets[part], sources[part]
+            with self.turns.together():
+                found = self._attempt(*pairs)
+            if found is None and len(pairs[0]) == 1:
+                found = self._alone(*pairs)
+            if found is None:
+                self._halve(len(pairs[0]))
                 continue
-            done += len(flows[-1])
+            flows.append(found)
+            done += len(found)
         return np.concatenate(flows)
 
-    def _halve(self, tried: int, error: Exception) -> None:
+    def _attempt(
+        self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
+    ) -> NDArray[np.float32] | None:
+        """Flow; None where memory was too small.
+
+        The error ends here: its traceback would keep the attempt's activations on the device.
+        """
+        try:
+            return self._estimate(targets, sources)
+        except torch.OutOfMemoryError:
+            return None
+
+    def _alone(self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Flow of one pair that was too much beside the other threads'."""
+        with self.turns.alone():
+            torch.cuda.empty_cache()
+            found = self._attempt(targets, sources)
+        if found is None:
+            raise OutOfMemoryError("one pair alone does not fit the memory of the GPU")
+        return found
+
+    def _halve(self, tried: int) -> None:
         """After so many pairs were too many; once, where several threads tried the same number."""
         with self.lock:
-            if tried == 1:
-                told = "one pair alone does not fit the memory of the GPU"
-                raise OutOfMemoryError(told) from error
             torch.cuda.empty_cache()
             if tried <= self.batch:
                 self.batch //= 2

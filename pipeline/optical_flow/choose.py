@@ -9,6 +9,8 @@ PyTorch is imported only where a network is in play: DIS alone starts in a tenth
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +23,8 @@ from pipeline.store.digest import file_sha256
 
 if TYPE_CHECKING:
     from pipeline.optical_flow.weights import Weights
+
+log = logging.getLogger("backdrop")
 
 # Best first. RAFT-small and DIS: measured, docs/flow.md. The others: published errors on Sintel's
 # training set (clean pass, trained on chairs and things): 1.4, 2.0, 2.1, 2.2 px; RAFT-small 2.2.
@@ -64,7 +68,8 @@ class Choice:
         """The estimator: of DIS a new one, of a network the process's only one.
 
         Raises:
-            BackdropError: the weights do not fit, or cannot be downloaded.
+            BackdropError: the weights do not fit or cannot be downloaded; or the network does not
+                fit the GPU.
         """
         if self.backend == "dis":
             return DisFlow(self.settings.dis_preset)
@@ -107,7 +112,7 @@ def choose_estimator(settings: ComputeFlow, shortest_side: int = SMALLEST_SIDE) 
         return _best(found, device, settings)
     fitting = [w for w in found if w.backend == backend]
     if fitting:
-        path = fitting[0].path
+        path = _first(fitting).path
         return _network(backend, f"asked for, with {path.name}", path, device, settings)
     if weights.is_file() or backend not in DOWNLOADED:
         raise BackdropError(
@@ -170,15 +175,32 @@ def _read_all(weights: Path) -> list[Weights]:
 def _best(found: list[Weights], device: str, settings: ComputeFlow) -> Choice:
     """What `auto` takes."""
     machine = "a GPU" if device == "cuda" else "a CPU"
-    published = {w.backend: w for w in found if not w.own and w.width == PUBLISHED_WIDTH}
     for backend in BY_ERROR if device == "cuda" else ON_CPU:
-        if backend in published:
-            reason = f"auto: the best on {machine} of what is in {settings.weights}"
-            return _network(backend, reason, published[backend].path, device, settings)
-    for own in found:
-        if own.beats_dis:
-            reason = f"auto: {own.path.name} beat DIS when it was trained"
-            return _network(own.backend, reason, own.path, device, settings)
+        fitting = [w for w in found if w.backend == backend and _is_published(w)]
+        if fitting:
+            path = _first(fitting).path
+            reason = f"auto: {path.name} is the best on {machine} of what is in {settings.weights}"
+            return _network(backend, reason, path, device, settings)
+    own = [w for w in found if w.beats_dis]
+    if own:
+        first = _first(own)
+        reason = f"auto: {first.path.name} beat DIS when it was trained"
+        return _network(first.backend, reason, first.path, device, settings)
     names = ", ".join(w.backend for w in found)
     told = f"auto: what is in {settings.weights} ({names}) does not pay on {machine}"
     return _dis(told, settings)
+
+
+def _is_published(weights: Weights) -> bool:
+    return not weights.own and weights.width == PUBLISHED_WIDTH
+
+
+def _first(fitting: Sequence[Weights]) -> Weights:
+    """Of several files that would do, by name; `fitting` is in that order."""
+    if len(fitting) > 1:
+        names = ", ".join(w.path.name for w in fitting)
+        log.warning(
+            "%s: %s would all do; %s is taken, the first by name (compute_flow.weights names one)",
+            *(fitting[0].path.parent, names, fitting[0].path.name),
+        )
+    return fitting[0]

@@ -45,7 +45,8 @@ def eval_flow(
         csv_file: for a line per backend and pair.
 
     Raises:
-        BackdropError: an unknown backend, no pairs, or a file that cannot be read or written.
+        BackdropError: an unknown backend, no pairs, a file that cannot be read or written, or a
+            network that does not fit the memory of the GPU.
     """
     start_log()
     pairs = find_pairs(folder)

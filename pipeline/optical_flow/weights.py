@@ -27,7 +27,7 @@ from models.torchvision_shim import WeightsUnavailable
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.choose import Choice, source_of
 from pipeline.store.atomic import write_bytes
-from pipeline.store.checkpoint_file import read_checkpoint
+from pipeline.store.checkpoint_file import is_safetensors, read_checkpoint
 
 SCHEMA = "backdrop.flow_network v1"
 METADATA = "backdrop"
@@ -109,18 +109,34 @@ def make_network(choice: Choice) -> NetworkFlow:
     Kept by the process: a stage asks again for every video, and FlowNet2's file has 620 MB.
 
     Raises:
-        BackdropError: the weights do not fit, or cannot be downloaded.
+        BackdropError: the weights do not fit or cannot be downloaded; or the network does not fit
+            the GPU.
     """
     network = build(read_weights(choice.weights)) if choice.weights else _download(choice.backend)
     device = torch.device(choice.device)
     return NetworkFlow(
         choice.name,
-        network.to(device),
+        _on_device(network, device, choice.name),
         device,
         batch=choice.settings.batch_size,
         half=choice.settings.half and device.type == "cuda",
         enlarge_to=choice.settings.enlarge_to,
     )
+
+
+def _on_device(network: nn.Module, device: torch.device, name: str) -> nn.Module:
+    try:
+        return network.to(device)
+    except RuntimeError as error:
+        # Where others hold all of the memory, CUDA cannot even start: that error has no class.
+        if "out of memory" not in str(error) and not isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise BackdropError(
+            "the network does not fit the memory of the GPU, or what others leave of it",
+            where=name,
+            remedy="end what else runs on the GPU, set compute_flow.device: cpu, or take a smaller "
+            "network or the backend 'dis'",
+        ) from error
 
 
 def _download(backend: str) -> nn.Module:
@@ -147,7 +163,7 @@ def save_own(path: Path, network: nn.Module, errors: Mapping[str, float]) -> Non
 
 def _own(path: Path) -> dict[str, Any]:
     """What `save_own` noted in a file; nothing in anybody else's."""
-    if path.suffix != ".safetensors":
+    if not is_safetensors(path):
         return {}
     with safe_open(path, framework="pt") as file:
         told = (file.metadata() or {}).get(METADATA, "")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pipeline.errors import BackdropError
 
+LONGEST_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
 PICKLED = b"\x80"  # first byte of a bare pickle
 HARMLESS: list[Any] = [argparse.Namespace]
 """What published checkpoints hold beside tensors (DINO's their command line), and runs no code."""
@@ -25,12 +26,29 @@ DAMAGE = (
 
 
 def read_checkpoint(path: Path) -> Any:
-    """What a `.safetensors` file (tensors by name, as float32) or a file of PyTorch's holds.
+    """What a file of safetensors (tensors by name, as float32) or of PyTorch's holds.
 
     Raises:
-        BackdropError: damaged, cut short, or a pickle with code in it.
+        BackdropError: cannot be opened, damaged, cut short, or a pickle with code in it.
     """
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+    return _read_safetensors(path) if is_safetensors(path) else _read_torch(path)
+
+
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is of safetensors, told by its first bytes, whatever it is called.
+
+    These are the header's length and the brace that opens it. Read as a length, the first bytes of
+    a zip, a pickle or a tar are longer than any header.
+
+    Raises:
+        BackdropError: it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise BackdropError(f"cannot be read ({error.strerror})", where=str(path)) from error
+    return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= LONGEST_HEADER
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -43,9 +61,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        with warnings.catch_warnings(), torch.serialization.safe_globals(HARMLESS):
+        with (
+            path.open("rb") as file,  # of a path, torch.load believes the suffix .safetensors
+            warnings.catch_warnings(),
+            torch.serialization.safe_globals(HARMLESS),
+        ):
             warnings.simplefilter("ignore")  # of pickle protocols; what fails is told below
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         certain = "unsupported global" in str(error).lower()
         if not certain and path.read_bytes()[:1] != PICKLED:

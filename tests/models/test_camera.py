@@ -82,3 +82,16 @@ def test_parallax_tells_a_translating_camera_from_a_rotating_one():
     assert camera_verdict(False, [long_pair(4.0)] * 3) == "rotating"
     assert camera_verdict(False, [long_pair(14.0)] * 3) == "translating"
     assert camera_verdict(True, [long_pair(4.0)]) == "static"
+
+
+@pytest.mark.parametrize("size", [(8, 4096), (4096, 8), (2, 512), (1, 512), (512, 1), (1, 1)])
+def test_a_strip_keeps_a_thumbnail_and_is_judged(size):
+    assert still(np.stack([texture(*size)] * 4))
+
+
+@pytest.mark.parametrize("size", [(8, 4096), (4096, 8)])
+def test_a_strip_that_moves_along_is_not_static(size):
+    x = np.arange(4096)
+    along = [127 + 120 * np.sin((x - 40 * t) / 150) for t in range(20)]
+    wide = np.stack(along)[:, None].repeat(8, 1).astype(np.uint8)
+    assert not still(wide if size[1] > size[0] else wide.swapaxes(1, 2))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.instances import IdKeeper, label
 
@@ -17,12 +19,35 @@ def test_ids_follow_subjects_when_the_order_of_probability_changes():
     assert ids.assign(np.array([box(44, 0), box(3, 1)])) == [1, 0]  # ... and comes back
 
 
-def test_the_closest_pair_is_matched_first_and_a_newcomer_takes_a_free_id():
+def test_the_closest_pair_is_matched_first():
     ids = IdKeeper(3)
     ids.assign(np.array([box(0, 0), box(8, 0)]))
     # The first overlaps both; the second is exactly where id 0 was.
     assert ids.assign(np.array([box(5, 0), box(0, 0)])) == [1, 0]
-    assert ids.assign(np.array([box(90, 0), box(5, 0)])) == [0, 1]
+
+
+def test_a_newcomer_leaves_the_id_of_who_is_briefly_away_while_another_is_unused():
+    ids = IdKeeper(3)
+    ids.assign(np.array([box(0, 0), box(50, 0)]))
+    assert ids.assign(np.array([box(50, 0), box(90, 0)])) == [1, 2]
+    assert ids.assign(np.array([box(0, 0), box(50, 0), box(90, 0)])) == [0, 1, 2]
+
+
+@given(st.lists(st.lists(st.integers(0, 5), unique=True, max_size=3), max_size=12))
+def test_a_newcomer_takes_an_unused_id_or_else_the_one_unseen_for_longest(frames):
+    """Against a record of who had which id when; subjects 0..5 stand far apart."""
+    ids, history = IdKeeper(3), []
+    for present in frames:
+        given_ids = ids.assign(np.array([box(100 * who, 0) for who in present]).reshape(-1, 4))
+        holder = {number: who for frame in history for number, who in frame.items()}
+        seen = {number: at for at, frame in enumerate(history) for number in frame}
+        expected = {who: number for number, who in holder.items() if who in present}
+        for who in present:
+            if who not in expected:
+                free = set(range(3)) - set(expected.values())
+                expected[who] = min(free, key=lambda number: (seen.get(number, -1), number))
+        assert given_ids == [expected[who] for who in present]
+        history.append(dict(zip(given_ids, present, strict=True)))
 
 
 def test_each_pixel_goes_to_the_highest_soft_value_and_else_to_the_nearer_box():

@@ -58,3 +58,36 @@ def test_what_is_not_in_the_other_frame_is_lost():
     target, points = grey(), corners(grey())
     assert len(follow(target, grey(seed=1), points, points)) < 0.1 * len(points)
     assert len(follow(target, target, points[:0], points[:0])) == 0
+
+
+@pytest.mark.parametrize("size", [(16, 512), (512, 16), (8, 256), (2, 512), (1, 64), (1, 1)])
+def test_a_strip_has_a_row_of_cells_with_a_corner_each(size):
+    points = corners(grey(size=size))
+    side = max(1, min(max(size) // CELLS, *size))
+    assert points.shape[1] == 2
+    assert (points >= 0).all()
+    assert (points < size[::-1]).all()
+    cells = {tuple(cell) for cell in (points // side).astype(int).tolist()}
+    assert len(points) == len(cells)
+    assert len(points) > 0.8 * max(size) // side or min(size) < 8, "texture has corners everywhere"
+
+
+def test_the_shift_of_a_strip_is_found():
+    wall = grey(size=(24, 520))
+    target, source = wall[:, 3:515], wall[:, :512]
+    points = corners(target)
+    tracks = follow(target, source, points, points)
+    assert len(tracks) > 0.8 * tracks.tried > 10
+    assert np.median(np.linalg.norm(tracks.ends - tracks.points - [3, 0], axis=1)) < 0.1
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_tracks_on_one_line_are_none(transposed):
+    """They would leave a homography free to turn the frame about that line."""
+    frame = grey(size=(9, 400))  # within the margin lies a single row of px
+    frame = np.ascontiguousarray(frame.T) if transposed else frame
+    along = np.float32([[x, 4] for x in range(8, 392, 12)])
+    points = along[:, ::-1].copy() if transposed else along
+    tracks = follow(frame, frame, points, points)
+    assert len(tracks) == 0
+    assert tracks.tried == len(points)

@@ -1,10 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from helpers_motion import pan, texture, write_videos
 
+from models.flow.estimator import OutOfMemoryError
+from models.flownet2.variants import FlowNet2SD
 from models.warping import MESH_SIZE
 from pipeline import fanout
 from pipeline.errors import BackdropError
+from pipeline.optical_flow.weights import save_own
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, open_artifact
 from pipeline.store.tables import HOMOGRAPHIES, read_table, write_table
@@ -224,9 +230,57 @@ def test_flow_that_is_not_finite_names_the_frame_and_leaves_no_artifact(monkeypa
     monkeypatch.setattr(compute_flow.Choice, "make", lambda self: Broken())
     write_videos({"a": scene()})
     homographies(["a"])
-    with pytest.raises(BackdropError, match=r"a\.h5: dis-medium: .* frame 0 is not finite"):
+    with pytest.raises(BackdropError, match=r"a\.h5: dis-medium: .* frame 0 is not finite") as told:
         compute_flow.main()
+    assert "compute_flow.half: false" in told.value.remedy
     assert not list(paths.FLOW.glob("*"))
+
+
+def test_a_pair_too_large_for_the_gpu_is_told_what_saves_memory(monkeypatch):
+    class Large:
+        name, batch = "large", 1
+
+        def estimate(self, targets, sources, parts=None):
+            raise OutOfMemoryError("one pair alone does not fit the memory of the GPU")
+
+    monkeypatch.setattr(compute_flow.Choice, "make", lambda self: Large())
+    write_videos({"a": scene()})
+    homographies(["a"])
+    with pytest.raises(BackdropError, match=r"a\.h5: dis-medium: one pair alone") as told:
+        compute_flow.main()
+    assert "compute_flow.device: cpu" in told.value.remedy
+    assert "half" not in told.value.remedy, "that takes more memory, not less"
+    assert not list(paths.FLOW.glob("*"))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("CUDA error: out of memory")],
+)
+def test_a_network_too_large_for_the_gpu_is_one_line(monkeypatch, refusal):
+    def full(*_):
+        raise refusal
+
+    save_own(Path("own.safetensors"), FlowNet2SD(width=0.05), {"own": 1, "dis-medium": 2})
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    write_videos({"a": scene()}, params={"compute_flow": {"weights": "own.safetensors"}})
+    homographies(["a"])
+    with pytest.raises(BackdropError, match=r"flownet2_sd .*does not fit the memory") as told:
+        compute_flow.main()
+    assert "compute_flow.device: cpu" in told.value.remedy
+    assert not list(paths.FLOW.glob("*"))
+
+
+def test_an_error_that_is_not_of_memory_stays_what_it_is(monkeypatch):
+    def broken(*_):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    save_own(Path("own.safetensors"), FlowNet2SD(width=0.05), {"own": 1, "dis-medium": 2})
+    monkeypatch.setattr(torch.nn.Module, "to", broken)
+    write_videos({"a": scene()}, params={"compute_flow": {"weights": "own.safetensors"}})
+    homographies(["a"])
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        compute_flow.main()
 
 
 def test_dis_on_part_of_the_frame_is_as_on_the_whole_and_flow_stays_zero_around_it():

@@ -180,3 +180,31 @@ def test_a_chain_can_be_asked_for():
     rows = run()
     assert set(rows["method"]) == {"chain"}
     assert rows["ok"].all()
+
+
+@pytest.mark.parametrize("size", [(16, 512), (8, 256), (512, 16), (400, 9), (8, 4096), (2, 512)])
+@pytest.mark.parametrize("step", [0.0, 0.4, 2.0])
+def test_a_strip_is_stabilised_or_refused_in_words(size, step):
+    write_videos({"strip": pan(12, size, step)}, params={"stabilize": {"gap": 2, "local": "on"}})
+    told = ""
+    try:
+        stabilize.main()
+    except BackdropError as error:
+        told = str(error)
+    if step == 0:
+        assert not told, "a camera that stands still needs no texture"
+    if told:
+        assert "strip: no pair of frames of any video could be stabilised" in told
+    else:
+        rows = read_table(HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
+        assert rows["target"].tolist() == list(range(12))
+
+
+def test_a_strip_is_followed():
+    size = (16, 512)
+    write_videos({"strip": pan(6, size, 2.0)})
+    rows = run()
+    assert rows["ok"].all()
+    for row in rows.to_dict("records"):
+        moved = 2.0 * (row["source"] - row["target"])
+        assert corner_error(matrix(row), np.array([[1, 0, moved], [0, 1, 0], [0, 0, 1]]), size) < 1

@@ -123,6 +123,11 @@ def test_a_saved_network_gives_the_flow_it_gave(folder):
         assert torch.allclose(build(weights)(*images), network(*images), atol=0.02)
 
 
+def test_ones_own_network_is_known_under_any_name(folder):
+    weights = read_weights(own(folder / "own.safetensors", BETTER).rename(folder / "renamed.pth"))
+    assert (weights.own, weights.beats_dis) == (True, True)
+
+
 @pytest.mark.parametrize("backend", ["flownet2", "flownet2_cs", "raft_large"])
 def test_missing_weights_say_where_to_get_them(folder, raft_small, backend):
     with pytest.raises(BackdropError, match=r"no weights of.*(flownet2-pytorch|princeton-vl)"):

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import pytest
+import torch
 from helpers_motion import texture
 
+from models.flownet2.variants import FlowNet2SD
 from pipeline.cli import main
 from pipeline.optical_flow import eval_command
 from pipeline.optical_flow.formats import write_flow
+from pipeline.optical_flow.weights import save_own
 
 
 @dataclass
@@ -109,4 +112,17 @@ def test_mistakes_are_one_line(folder, monkeypatch, capsys, arguments, line):
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert line in error
+    assert error.count("\n") == 1
+
+
+def test_a_network_too_large_for_the_gpu_is_one_line(folder, monkeypatch, capsys):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB")
+
+    save_own(folder / "own.safetensors", FlowNet2SD(width=0.05), {"own": 1, "dis-medium": 2})
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    assert run(monkeypatch, "set", "--weights", "own.safetensors") == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: flownet2_sd ")
+    assert "does not fit the memory of the GPU" in error
     assert error.count("\n") == 1
