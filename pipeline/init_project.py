@@ -52,6 +52,7 @@ def init_videos(
     target = RAW_ROOT / name
     material = [_material(report.info) for report in reports if report.info]
     params = fit(load_preset(chosen), name, target, material)
+    _refuse_too_short([source.path for source in sources], frames_kept(params, material), params)
     refuse_lost_work(params, root / PARAMS_FILE, force=force)
     placed = place(sources, root / target, force=force)
     write_params(params, root / PARAMS_FILE, force=force)
@@ -85,8 +86,20 @@ def _material(info: VideoInfo) -> Material:
     return Material(info.width * info.pixel_aspect, info.height, info.frames, info.fps)
 
 
+def _refuse_too_short(paths: Sequence[Path], kept: Sequence[int], params: Params) -> None:
+    """Raise where `stabilize` would, once the videos are already there and extracted."""
+    least = 2 * params.stabilize.gap
+    for path, count in zip(paths, kept, strict=True):
+        if count < least:
+            raise BackdropError(
+                f"keeps {count} frames, and pairs {params.stabilize.gap} apart need {least}",
+                where=str(path),
+                remedy="leave it out, or give a longer video",
+            )
+
+
 def _say_thinning(params: Params, videos: Sequence[Material], say: Say) -> None:
-    kept, total = frames_kept(params, videos), sum(video.frames for video in videos)
+    kept, total = sum(frames_kept(params, videos)), sum(video.frames for video in videos)
     if kept < total:
         say(
             f"keeping {kept} of {total} frames, to bound the time on a CPU: "

@@ -50,11 +50,11 @@ def thinning(budget: int, videos: Sequence[Material]) -> dict[str, Any]:
     }
 
 
-def frames_kept(params: Params, videos: Sequence[Material]) -> int:
-    """How many frames `extract_frames` will keep of all videos."""
+def frames_kept(params: Params, videos: Sequence[Material]) -> list[int]:
+    """How many frames `extract_frames` will keep of each video."""
     stride, most = params.extract_frames.stride, params.extract_frames.max_frames
     counts = [math.ceil(video.frames / stride) for video in videos]
-    return sum(count if most is None else min(count, most) for count in counts)
+    return [count if most is None else min(count, most) for count in counts]
 
 
 def _cap(budget: int, kept: list[int]) -> int:

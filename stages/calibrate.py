@@ -4,9 +4,9 @@
 
 The only place where ground truth chooses anything, and only that of validation videos. Without
 any, the defaults hold. Reads predictions, frames and flow; writes
-`artifacts/calibrate/calibration.json`, or `artifacts/student/calibrate/calibration.json`. The
-controls are chosen once, with the model's. Without self-training there is nothing to do for the
-student.
+`artifacts/calibrate/calibration.json`, or `artifacts/student/calibrate/calibration.json`. Each
+source has controls of its own, in its own boxes. Without self-training there is nothing to do for
+the student.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.segmentation_metrics import THRESHOLDS
-from pipeline.evaluation.calibration import BlobChoice, Calibration, MaskChoice, crf_setting
+from pipeline.evaluation.calibration import BlobChoice, Calibration, crf_setting
 from pipeline.evaluation.collect import VideoResult, predicted_videos
 from pipeline.evaluation.search import (
     BLOB_CRF_FRAMES,
@@ -51,7 +51,7 @@ DEFAULT_BLOB_THRESHOLD = 0.5
 
 
 def main(source: Source) -> None:
-    """Choose for the masks of `source`."""
+    """Choose for the masks of `source`, and for the controls in its boxes."""
     folder = source.calibration_file.parent
     if source is Source.STUDENT and is_off(source.predictions_folder):
         switch_off(folder)
@@ -60,14 +60,11 @@ def main(source: Source) -> None:
     params = load_section(Calibrate, "calibrate")
     iterations = load_section(RefineMasks, "refine_masks").iterations
     videos = [video for video in predicted_videos({"val"}, source) if video.masks]
-    choice: MaskChoice
     if videos:
         choice = chosen(videos, params, iterations)
     else:
         log.info("calibrate: no validation video has ground truth; the defaults hold")
         choice = default_choice(source, params, iterations)
-        if source is Source.MODEL:
-            choice = with_default_controls(choice, params)
     log.info(
         "calibrate: %s: threshold %.2f (%s, %d frames), CRF setting %d of %d",
         source,
@@ -80,24 +77,17 @@ def main(source: Source) -> None:
     write_json(source.calibration_file, choice.model_dump(mode="json"))
 
 
-def default_choice(source: Source, params: Calibrate, iterations: int) -> MaskChoice:
-    """What holds for masks without validation ground truth: nothing is chosen."""
+def default_choice(source: Source, params: Calibrate, iterations: int) -> Calibration:
+    """What holds without validation ground truth: nothing is chosen."""
     model = source is Source.MODEL
-    return MaskChoice(
+    scale = params.blob_scales[len(params.blob_scales) // 2]
+    return Calibration(
         source="default",
         val_frames=0,
         threshold=params.default_threshold if model else params.student_threshold,
         threshold_crf=params.default_threshold_crf if model else params.student_threshold_crf,
         crf=params.crf[0],
         iterations=iterations,
-    )
-
-
-def with_default_controls(choice: MaskChoice, params: Calibrate) -> Calibration:
-    """The same with controls of which nothing was chosen."""
-    scale = params.blob_scales[len(params.blob_scales) // 2]
-    return Calibration(
-        **dict(choice),
         blob=BlobChoice(
             scale=scale,
             threshold=DEFAULT_BLOB_THRESHOLD,
@@ -105,23 +95,17 @@ def with_default_controls(choice: MaskChoice, params: Calibrate) -> Calibration:
             threshold_crf=DEFAULT_BLOB_THRESHOLD,
             crf=params.crf[0],
         ),
-        flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(predicted_videos()),
+        flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(predicted_videos(source=source)),
     )
 
 
-def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) -> MaskChoice:
-    """The candidates of the highest J, averaged over each video's frames and then over videos.
-
-    For the model's videos a `Calibration`, with the controls.
-    """
-    controls = videos[0].source is Source.MODEL
+def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) -> Calibration:
+    """The candidates of the highest J, averaged over each video's frames and then over videos."""
     scale_px = flow_scale(videos)
+    flow_thresholds = tuple(step * scale_px for step in FLOW_STEPS)
     searches = [
         Search(
-            video,
-            spread(video.size, params.frames_per_video),
-            params.blob_scales if controls else (),
-            tuple(step * scale_px for step in FLOW_STEPS) if controls else (),
+            video, spread(video.size, params.frames_per_video), params.blob_scales, flow_thresholds
         )
         for video in videos
     ]
@@ -132,34 +116,46 @@ def chosen(videos: Sequence[VideoResult], params: Calibrate, iterations: int) ->
     (best,) = _argmax(J)
     J_crf, J_blob_crf = _search_crf(searches, params, iterations, THRESHOLDS[best])
     setting, crf_threshold = _argmax(J_crf)
+    (flow_step,) = _argmax(J_flow)
     log.info("calibrate: validation J %.3f, with CRF %.3f", J.max(), J_crf.max())
-    choice = MaskChoice(
+    log.info(
+        "calibrate: controls: blob %.3f, with CRF %.3f; flow %.3f",
+        *(float(values.max()) for values in (J_blob, J_blob_crf, J_flow)),
+    )
+    return Calibration(
         source="validation",
         val_frames=frames,
         threshold=THRESHOLDS[best],
         threshold_crf=CRF_THRESHOLDS[crf_threshold],
         crf=params.crf[setting],
         iterations=iterations,
+        blob=_blob_choice(J_blob, J_blob_crf, params),
+        flow_threshold_px=flow_thresholds[flow_step],
     )
-    if not controls:
-        return choice
-    scale, blob_threshold = _argmax(J_blob)
-    (flow_step,) = _argmax(J_flow)
-    blob_setting, scale_crf, threshold_crf = _argmax(J_blob_crf)
-    log.info(
-        "calibrate: controls: blob %.3f, with CRF %.3f; flow %.3f",
-        *(float(values.max()) for values in (J_blob, J_blob_crf, J_flow)),
-    )
-    return Calibration(
-        **dict(choice),
-        blob=BlobChoice(
-            scale=params.blob_scales[scale],
-            threshold=THRESHOLDS[blob_threshold],
-            scale_crf=params.blob_scales[scale_crf],
-            threshold_crf=BLOB_CRF_THRESHOLDS[threshold_crf],
-            crf=params.crf[blob_setting],
-        ),
-        flow_threshold_px=FLOW_STEPS[flow_step] * scale_px,
+
+
+def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate) -> BlobChoice:
+    """The control's best form of `(S, T)` and, with CRF, of `(C, S, U)`.
+
+    A weak control makes a mask look good: where the best scale is the last of its candidates, a
+    better one may lie beyond, and that is said.
+    """
+    scale, threshold = _argmax(J)
+    setting, scale_crf, threshold_crf = _argmax(J_crf)
+    largest = max(params.blob_scales)
+    for name, place in (("without", scale), ("with", scale_crf)):
+        if len(params.blob_scales) > 1 and params.blob_scales[place] == largest:
+            log.warning(
+                "calibrate: the blob %s CRF is best at the largest of calibrate.blob_scales, %g; "
+                "the control may be better still with larger ones",
+                *(name, largest),
+            )
+    return BlobChoice(
+        scale=params.blob_scales[scale],
+        threshold=THRESHOLDS[threshold],
+        scale_crf=params.blob_scales[scale_crf],
+        threshold_crf=BLOB_CRF_THRESHOLDS[threshold_crf],
+        crf=params.crf[setting],
     )
 
 

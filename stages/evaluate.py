@@ -19,12 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.evaluation.calibration import (
-    Calibration,
-    MaskChoice,
-    read_calibration,
-    read_choice,
-)
+from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.collect import (
     FrameResult,
     VideoResult,
@@ -57,10 +52,9 @@ SUMMARY = [name for name in PER_FRAME.names if name not in ("video", "frame", "s
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a worker needs to know: what validation chose for the controls and for these masks."""
+    """What a worker needs to know: what validation chose for these masks and their controls."""
 
     calibration: Calibration
-    choice: MaskChoice
     params: Evaluate
 
 
@@ -85,8 +79,7 @@ class SourceScores:
 def main() -> None:
     """Score the model's masks, then the student's if there is one, which then are the result."""
     params = load_section(Evaluate, "evaluate")
-    calibration = read_calibration()
-    results = [score_all(source, calibration, params) for source in sources()]
+    results = [score_all(source, params) for source in sources()]
     model, final = results[0], results[-1]
     rows = final.rows if final is model else beside_model(final.rows, model.rows)
     table = as_table(rows)
@@ -100,9 +93,9 @@ def main() -> None:
     _tell(metrics)
 
 
-def score_all(source: Source, calibration: Calibration, params: Evaluate) -> SourceScores:
+def score_all(source: Source, params: Evaluate) -> SourceScores:
     """Score all videos of one source."""
-    scoring = Scoring(calibration, read_choice(source), params)
+    scoring = Scoring(read_calibration(source), params)
     videos = predicted_videos(source=source)
     with Progress(f"evaluate {source}", sum(video.size for video in videos), "frames") as progress:
         found = run_jobs(videos, partial(evaluate_video, scoring), progress)
@@ -110,7 +103,7 @@ def score_all(source: Source, calibration: Calibration, params: Evaluate) -> Sou
     rows = [row for result in results for row in result.rows]
     fill_oracle(rows, [curve for result in results for curve in result.curves])
     health = [result.health for result in results]
-    return SourceScores(rows, health, scoring.choice.threshold)
+    return SourceScores(rows, health, scoring.calibration.threshold)
 
 
 def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> VideoScores:
@@ -134,10 +127,9 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
                 row["box_jump"] = float(np.hypot(*(centres[-1] - centres[-2])))
             curve = None
             if frame.truth is not None:
-                values, curve = score(frame, frame.truth, mask, scoring.choice.threshold, tolerance)
+                values, curve = score(frame, frame.truth, mask, calibration.threshold, tolerance)
                 row.update(values)
-                if video.source is Source.MODEL:
-                    row.update(score_controls(frame, frame.truth, calibration))
+                row.update(score_controls(frame, frame.truth, calibration))
             rows.append(row)
             curves.append(curve)
             motion.append(motion_centre(frame.speed, calibration.flow_threshold_px))
@@ -210,22 +202,27 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
 
 def _tell(metrics: dict[str, Any]) -> None:
     """The outcome in the log."""
-    test = metrics["test"]
     if all(metrics[split]["J"] is None for split in SPLITS):
         log.info("evaluate: no ground truth; J, F and the rest are null, health is what is known")
-    elif test["J"] is not None:
-        log.info(
-            "evaluate: test J %.3f F %.3f (without CRF %.3f, oracle %.3f); blob %.3f (without CRF "
-            "%.3f); flow threshold %.3f",
-            *(test[name] for name in ("J", "F", "J_no_crf", "J_oracle", *CONTROLS)),
-        )
-        if without := metrics.get("without_self_train"):
-            log.info(
-                "evaluate: without self-training: test J %.3f F %.3f (without CRF %.3f)",
-                *(without["test"][name] for name in ("J", "F", "J_no_crf")),
-            )
+    for split in ("test", "test_unseen"):
+        _tell_split(split, metrics[split], metrics.get("without_self_train", {}).get(split))
     if metrics["health"]["collapsed"]:
         log.error("COLLAPSE: %s", metrics["health"]["why"])
+
+
+def _tell_split(split: str, values: dict[str, Any], own: dict[str, Any] | None) -> None:
+    if values["J"] is None:
+        return
+    log.info(
+        "evaluate: %s J %.3f F %.3f (without CRF %.3f, oracle %.3f); blob %.3f (without CRF "
+        "%.3f); flow threshold %.3f",
+        *(split, *(values[name] for name in ("J", "F", "J_no_crf", "J_oracle", *CONTROLS))),
+    )
+    if own:
+        log.info(
+            "evaluate: without self-training: %s J %.3f F %.3f (without CRF %.3f); blob %.3f",
+            *(split, *(own[name] for name in ("J", "F", "J_no_crf", "J_blob"))),
+        )
 
 
 if __name__ == "__main__":

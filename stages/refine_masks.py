@@ -17,7 +17,7 @@ import numpy as np
 
 from models.crf import refine
 from models.soft_mask import centred
-from pipeline.evaluation.calibration import MaskChoice, crf_setting, read_choice
+from pipeline.evaluation.calibration import Calibration, crf_setting, read_calibration
 from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import open_frames
@@ -37,7 +37,7 @@ class Refinement:
     """What a worker needs to know."""
 
     source: Source
-    choice: MaskChoice
+    choice: Calibration
     iterations: int
 
 
@@ -48,7 +48,7 @@ def main(source: Source) -> None:
         switch_off(source.masks_folder)
         return
     switch_on(source.masks_folder)
-    choice = read_choice(source)
+    choice = read_calibration(source)
     jobs = [
         Job(
             str(video),

@@ -18,7 +18,7 @@ from torch import Tensor
 from models.student import Student
 from pipeline.device import place, set_up
 from pipeline.encoder_weights import AUTO, pretrained
-from pipeline.evaluation.calibration import read_choice
+from pipeline.evaluation.calibration import read_calibration
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import save_network
 from pipeline.params.read import load_section
@@ -57,7 +57,7 @@ def main() -> None:
         log.info("self_train: off; the masks of refine_masks are the result")
         switch_all_off()
         return
-    threshold = read_choice(Source.MODEL).threshold
+    threshold = read_calibration(Source.MODEL).threshold
     labels = PseudoLabels(input_size(params.longest_side), threshold, compute)
     if not labels.usable:  # a collapsed model: the report shall say so, not this stage
         log.warning("self_train: no training frame has a mask to learn from; it stays off")

@@ -20,7 +20,6 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from pipeline.evaluation.calibration import MaskChoice
 from pipeline.self_training import switch_off, switch_on
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
@@ -168,8 +167,7 @@ def add_student(
         if refined:
             write_masks(scene, mask, Source.STUDENT)
     if refined:
-        choice = {key: CALIBRATION[key] for key in MaskChoice.model_fields}
-        write_json(Source.STUDENT.calibration_file, choice)
+        write_json(Source.STUDENT.calibration_file, CALIBRATION)
 
 
 def make_scene(

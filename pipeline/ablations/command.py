@@ -34,11 +34,23 @@ def planned(
     if request.checkpoint and not request.checkpoint.is_file():
         raise BackdropError("is missing", where=f"--checkpoint {request.checkpoint}")
     experiments = plan(tables, request, read_yaml(path))
+    if request.checkpoint:
+        _check_checkpoint(request.checkpoint, experiments)
     for table in tables.values():
         for setting in table.settings:
             if setting.checkpoint and not request.checkpoint:
                 say(f"skipped {setting.name}: needs --checkpoint FILE ({setting.row})")
     return experiments
+
+
+def _check_checkpoint(file: Path, experiments: Sequence[Experiment]) -> None:
+    """Raise unless it fits the encoders that start from it: told now, not after the inpainters."""
+    from pipeline.encoder_weights import pretrained  # PyTorch's import takes seconds
+
+    starting = (one for one in experiments if one.setting.checkpoint)
+    for encoder in {one.params.train_model.encoder for one in starting}:
+        if encoder != "none":
+            pretrained(encoder, str(file), "--checkpoint")
 
 
 def list_experiments(

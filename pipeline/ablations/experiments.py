@@ -1,7 +1,7 @@
 """From the paper's settings to experiments: a name, a seed, and the params that differ.
 
-Params come from params.yaml, then the table's common ones, then `--set`, then the setting's own;
-each layer goes before those under it.
+Params come from params.yaml, then the table's common ones, then `--set`, then the table's fixed ones
+and the setting's own; each layer goes before those under it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def plan(
 
     Raises:
         BackdropError: an unknown key (with a suggestion), a value out of range, a `--set` that
-            every setting overrules, a label that cannot be, a param at 0 that a setting stands for.
+            the table overrules, a label that cannot be, a param at 0 that a setting stands for.
     """
     _check(tables, request)
     return [
@@ -108,9 +108,11 @@ def _check(tables: Mapping[str, Table], request: Request) -> None:
         raise BackdropError(f"{SEED} is what --seeds sets", where="--set")
     for name, table in tables.items():
         for key in request.sets:
-            if all(key in setting.params for setting in table.settings):
+            varied = all(key in setting.params for setting in table.settings)
+            if varied or key in table.fixed:
                 raise BackdropError(
-                    f"{key} is what {name} varies: every setting has its own",
+                    f"{key} is what {name} {'varies' if varied else 'stands on'}: its rows have "
+                    "their own",
                     where="--set",
                     remedy="leave it out, or choose other tables",
                 )
@@ -124,7 +126,7 @@ def _experiment(
     request: Request,
     base: Mapping[str, Any],
 ) -> Experiment:
-    changes = {**table.common, **request.sets, **setting.params, SEED: seed}
+    changes = {**table.common, **request.sets, **table.fixed, **setting.params, SEED: seed}
     if setting.checkpoint:
         changes[setting.checkpoint] = str(request.checkpoint)
     name = experiment_name(setting.name, seed, request.label)

@@ -36,6 +36,7 @@ class Table(Section):
 
     about: str
     common: dict[str, Any] = Field({}, description="params of every setting")
+    fixed: dict[str, Any] = Field({}, description="likewise, not to be set otherwise")
     settings: tuple[Setting, ...] = Field(min_length=1)
 
 

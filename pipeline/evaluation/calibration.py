@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -12,8 +12,6 @@ from pipeline.params.base import Section
 from pipeline.params.results import Crf
 from pipeline.store.atomic import read_json
 from pipeline.store.paths import Source
-
-ChoiceT = TypeVar("ChoiceT", bound="MaskChoice")
 
 
 class BlobChoice(Section):
@@ -26,8 +24,8 @@ class BlobChoice(Section):
     crf: Crf
 
 
-class MaskChoice(Section):
-    """What was chosen for the masks; all that the student's `calibration.json` holds.
+class Calibration(Section):
+    """What was chosen for the masks of one source, and for the controls in its boxes.
 
     `source` is `default` where no validation frame has ground truth; `val_frames` were looked at.
     `threshold` cuts the raw soft mask. The CRF gets the mask centred on it, its odds over the
@@ -41,11 +39,6 @@ class MaskChoice(Section):
     threshold_crf: float
     crf: Crf
     iterations: int
-
-
-class Calibration(MaskChoice):
-    """Contents of the model's `calibration.json`: the choice for its masks, and the controls'."""
-
     blob: BlobChoice
     flow_threshold_px: float
 
@@ -55,25 +48,16 @@ def crf_setting(crf: Crf) -> CrfSetting:
     return CrfSetting(**crf.model_dump())
 
 
-def read_calibration() -> Calibration:
-    """Read `artifacts/calibrate/calibration.json`, the model's.
+def read_calibration(source: Source) -> Calibration:
+    """Read what was chosen for the masks of either source.
 
     Raises:
         BackdropError: missing, not JSON, or written by another version.
     """
-    return _read(Source.MODEL, Calibration)
-
-
-def read_choice(source: Source) -> MaskChoice:
-    """Read what was chosen for the masks of either source; raises as `read_calibration`."""
-    return read_calibration() if source is Source.MODEL else _read(source, MaskChoice)
-
-
-def _read(source: Source, kind: type[ChoiceT]) -> ChoiceT:
     path = source.calibration_file
     value = read_json(path)
     try:
-        return kind.model_validate(value)
+        return Calibration.model_validate(value)
     except ValidationError as error:
         detail = error.errors()[0]
         raise BackdropError(

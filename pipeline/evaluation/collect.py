@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BackdropError
 from pipeline.frames import FrameReader, load_index, open_frames
 from pipeline.ground_truth import open_truth
+from pipeline.instances import has_instances
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, PREDICTIONS, open_artifact
 from pipeline.store.paths import Source
@@ -57,7 +58,8 @@ class FrameResult:
         number: position in the cached video.
         image: `(H, W, 3)` uint8 RGB.
         soft: `(H, W)` float32 soft mask, 0..1.
-        box: `(4,)` x, y, width, height px.
+        box: `(4,)` x, y, width, height px, of the likeliest subject.
+        boxes: `(K, 4)` likewise, of all subjects found; the mask shows them together.
         confidence: 0..1.
         speed: `(H, W)` float32 magnitude of the residual flow, px.
         truth: `(H', W')` bool, None where there is none.
@@ -67,28 +69,28 @@ class FrameResult:
     image: NDArray[np.uint8]
     soft: NDArray[np.float32]
     box: NDArray[np.float64]
+    boxes: NDArray[np.float64]
     confidence: float
     speed: NDArray[np.float32]
     truth: NDArray[np.bool_] | None
 
 
 def predicted_index(source: Source) -> pd.DataFrame:
-    """The index's rows of the videos that have predictions of this source.
+    """The index, after checking that each of its videos has predictions of this source.
 
     Raises:
-        BackdropError: there are no predictions at all.
+        BackdropError: one has not; the line names it.
     """
     index = load_index()
-    predicted = [
-        video
-        for video in index["video"].unique()
-        if paths.video_file(source.predictions_folder, str(video)).exists()
-    ]
-    if not predicted:
-        raise BackdropError(
-            "holds no predictions", where=str(source.predictions_folder), remedy="run `dvc repro`"
-        )
-    return index[index["video"].isin(predicted)]
+    for video in index["video"].unique():
+        if not paths.video_file(source.predictions_folder, str(video)).exists():
+            stage = "predict" if source is Source.MODEL else "self_train"
+            raise BackdropError(
+                f"holds no predictions of '{video}'",
+                where=str(source.predictions_folder),
+                remedy=f"run `dvc repro --force {stage}`",
+            )
+    return index
 
 
 def predicted_videos(
@@ -97,7 +99,7 @@ def predicted_videos(
     """The videos that `source` predicted, in the index's order; of `splits` only, if given.
 
     Raises:
-        BackdropError: there are no predictions at all.
+        BackdropError: one of the index's videos has no predictions.
     """
     masks = dict(read_table(paths.VIDEOS_TABLE, VIDEOS)[["video", "masks"]].to_numpy())
     found = [
@@ -136,6 +138,7 @@ def read_frames(
                 image=reader.read(number),
                 soft=soft_mask(predictions, number),
                 box=boxes[number].astype(np.float64),
+                boxes=_subjects(predictions, number),
                 confidence=float(confidence[number]),
                 speed=np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1),
                 truth=truth.load(video.source_frames[number]) if truth else None,
@@ -158,6 +161,14 @@ def open_predictions(source: Source, video: str, reader: FrameReader) -> Iterato
 def soft_mask(predictions: h5py.File, number: int) -> NDArray[np.float32]:
     """Soft mask `(H, W)` of a frame, 0..1."""
     return np.asarray(predictions["mask"][number] / np.float32(255), np.float32)
+
+
+def _subjects(predictions: h5py.File, number: int) -> NDArray[np.float64]:
+    """Boxes `(K, 4)` of the subjects found in a frame."""
+    if not has_instances(predictions):
+        return np.asarray(predictions["boxes"][number : number + 1], np.float64)
+    boxes = np.asarray(predictions["instance_boxes"][number], np.float64)
+    return boxes[~np.isnan(boxes[:, 0])]
 
 
 def check_length(path: Path, dataset: h5py.Dataset, reader: FrameReader) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.detection_metrics import average_precision
-from pipeline.store.tables import CONTROLS, SCORES, WITHOUT_SELF_TRAIN
+from pipeline.store.tables import SCORES, WITHOUT_SELF_TRAIN
 
 TEST_SPLITS = frozenset({"test", "train_test"})
 SPLITS: Mapping[str, frozenset[str]] = {
@@ -60,13 +60,9 @@ def fill_oracle(rows: Sequence[Row], curves: Sequence[NDArray[np.float64] | None
 
 
 def beside_model(student: Sequence[Row], model: Sequence[Row]) -> list[Row]:
-    """The student's rows with the model's values beside them, and the controls, which are its."""
+    """The student's rows with the model's values beside them."""
     return [
-        {
-            **row,
-            **{name: own[name] for name in CONTROLS},
-            **{beside: own[name] for name, beside in WITHOUT_SELF_TRAIN.items()},
-        }
+        {**row, **{beside: own[name] for name, beside in WITHOUT_SELF_TRAIN.items()}}
         for row, own in zip(student, model, strict=True)
     ]
 

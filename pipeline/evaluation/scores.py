@@ -33,10 +33,10 @@ def hard_at_size_of(mask: Mask, truth: Mask) -> Mask:
 
 
 def blob(frame: FrameResult, scale: float) -> NDArray[np.float32]:
-    """The control in the frame's predicted box: a soft ellipse `(H, W)`."""
+    """The control: a soft ellipse `(H, W)` in each predicted box, all subjects' together."""
     height, width = frame.soft.shape
-    ellipses = ellipse_mask(frame.box[None].astype(np.float32), height, width, scale)
-    return np.asarray(ellipses[0])
+    ellipses = ellipse_mask(frame.boxes.astype(np.float32), height, width, scale)
+    return np.asarray(ellipses.max(axis=0, initial=0))
 
 
 def refined_blob(frame: FrameResult, calibration: Calibration) -> Mask:
@@ -98,10 +98,23 @@ def score_controls(
 
 
 def _detection(frame: FrameResult, truth: Mask) -> dict[str, float | None]:
-    """Box against the box of the truth; None where the frame has no subject."""
+    """Box against the box of the truth; None where the frame has no subject.
+
+    The truth does not tell subjects apart: it is the box around all of them that is compared.
+    """
     target = mask_box(truth)
     if target is None:
         return {"box_iou": None, "hit": None}
     scale = np.array(truth.shape[::-1]) / frame.soft.shape[::-1]  # x, y
-    box = frame.box * np.concatenate([scale, scale])
+    box = around(frame.boxes) * np.concatenate([scale, scale])
     return {"box_iou": box_iou(box, target), "hit": float(hit(box, target))}
+
+
+def around(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The box `(4,)` around boxes `(K, 4)`, K >= 1; x, y, width, height px.
+
+    >>> around(np.array([[1.0, 2, 3, 4], [0.0, 5, 2, 2]])).tolist()
+    [0.0, 2.0, 4.0, 5.0]
+    """
+    low, high = boxes[:, :2].min(axis=0), (boxes[:, :2] + boxes[:, 2:]).max(axis=0)
+    return np.concatenate([low, high - low])

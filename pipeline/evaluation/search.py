@@ -37,8 +37,8 @@ class Search:
     Attributes:
         result: the video.
         frames: those looked at, all with ground truth.
-        scales: candidates for the control's ellipse; none where it is not looked for.
-        flow_thresholds: candidates, px, ascending; none likewise.
+        scales: candidates for the control's ellipse.
+        flow_thresholds: candidates, px, ascending.
     """
 
     result: VideoResult
@@ -142,12 +142,14 @@ def _js(
     job: CrfSearch,
     truth: NDArray[np.bool_],
 ) -> list[list[float]]:
-    """J of every soft mask at every threshold under one CRF."""
+    """J of every soft mask at every threshold under one CRF; 0 where the CRF could not tell."""
     return [
         [
             region_similarity(
                 hard_at_size_of(refined(crf, soft, threshold, job.iterations), truth), truth
             )
+            if crf.floor < threshold < 1 - crf.floor
+            else 0.0
             for threshold in thresholds
         ]
         for soft in softs

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.params.base import NonNegative, PositiveInt, Probability, Section
 
@@ -59,8 +59,19 @@ class Calibrate(Section):
     frames_per_video: PositiveInt = Field(10, description="validation frames looked at per video")
     crf: tuple[Crf, ...] = Field((Crf(),), min_length=1, description="settings to choose from")
     blob_scales: tuple[Annotated[float, Field(gt=0.0, le=2.0)], ...] = Field(
-        (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), min_length=1, description="ellipse axes over box sides"
+        (0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.2, 1.4),
+        min_length=1,
+        description="ellipse axes over box sides",
     )
+
+    @model_validator(mode="after")
+    def _certainty(self) -> Self:
+        """What is clipped beyond the threshold is foreground in all of the frame."""
+        for crf in self.crf:
+            for name in ("default_threshold_crf", "student_threshold_crf"):
+                if not crf.floor < getattr(self, name) < 1 - crf.floor:
+                    raise ValueError(f"crf.floor {crf.floor} must lie below {name} and 1 - {name}")
+        return self
 
 
 class RefineMasks(Section):

@@ -13,7 +13,7 @@ from pipeline.params.optimisation import Optimisation
 class Compute(Section):
     """The machine. Threads change the last bits of a result, therefore they are a param."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     threads: int = Field(2, ge=1, le=256, description="CPU threads of a training stage")
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = Field(

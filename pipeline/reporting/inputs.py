@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.calibration import read_choice
+from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.final import sources
 from pipeline.frames import load_index, open_frames
 from pipeline.store import paths
@@ -92,7 +92,7 @@ def read_inputs() -> Inputs:
         index=load_index(),
         per_frame=per_frame,
         cameras=dict(zip(homographies["video"], homographies["camera"], strict=True)),
-        threshold_source=read_choice(sources()[-1]).source,
+        threshold_source=read_calibration(sources()[-1]).source,
         flow_backend=backend,
         flow_reason=reason,
         frame_size=size,

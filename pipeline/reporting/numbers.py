@@ -86,7 +86,7 @@ def table(metrics: dict[str, Any]) -> list[Group]:
     blocks = []
     for title, labels in GROUPS.items():
         blocks.append((title, labels, metrics))
-        if WITHOUT in metrics and title in ("Mask", "Boxes"):
+        if WITHOUT in metrics and title != "Frames":
             blocks.append((f"{title} without self-training", labels, metrics[WITHOUT]))
     groups = [Group(title, _rows(labels, values)) for title, labels, values in blocks]
     return [group for group in groups if group.rows]

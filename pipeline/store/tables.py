@@ -71,11 +71,11 @@ HOMOGRAPHIES = table_schema(
 CONTROLS = ("J_blob", "J_blob_no_crf", "J_flow_threshold")
 SCORES = ("J", "F", "J_no_crf", "F_no_crf", "J_oracle", *CONTROLS, "box_iou", "hit")
 """What a frame is given where it has ground truth."""
-WITHOUT_SELF_TRAIN = {name: f"{name}_without_self_train" for name in SCORES if name not in CONTROLS}
+WITHOUT_SELF_TRAIN = {name: f"{name}_without_self_train" for name in SCORES}
 """Where the model's own values stand beside the student's."""
 PER_FRAME = table_schema(
     "backdrop.per_frame",
-    2,
+    3,
     {
         "video": pa.string(),
         "frame": pa.int64(),

@@ -112,6 +112,23 @@ def test_what_is_mistyped_is_told_before_a_video_is_read(
     assert not (project / "params.yaml").exists()
 
 
+def test_a_video_too_short_for_its_preset_is_told_before_anything_is_written(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`stabilize` would refuse it, when hours of decoding are behind it."""
+    video = _video(tmp_path / "short.mp4", 256, 128, frames=2)
+    monkeypatch.setattr("sys.argv", ["backdrop", "init", "--videos", str(video)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "short.mp4: keeps 2 frames, and pairs 2 apart need 4" in capsys.readouterr().err
+    assert not (project / "data").exists()
+    assert not (project / "params.yaml").exists()
+
+
 def test_a_broken_video_leaves_everything_as_it_was(
     project: Path,
     clips: Path,

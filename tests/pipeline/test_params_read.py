@@ -48,6 +48,10 @@ def params(tmp_path):
             "calibrate: {blob_scales: [0.5, 0]}",
             "calibrate.blob_scales.1: input should be greater than 0 (found 0)",
         ),
+        (
+            "calibrate: {crf: [{floor: 0.3}]}",
+            "calibrate: crf.floor 0.3 must lie below default_threshold_crf",
+        ),
         ("calibrate: {blob_scales: [.nan]}", "calibrate.blob_scales.0: input should be"),
         (
             "train_model: {loss: {flow: .inf}}",

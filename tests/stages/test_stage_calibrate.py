@@ -18,12 +18,7 @@ from helpers_artifacts import (
 from models.crf import CrfSetting
 from models.segmentation_metrics import THRESHOLDS, region_similarity
 from pipeline.errors import BackdropError
-from pipeline.evaluation.calibration import (
-    Calibration,
-    MaskChoice,
-    read_calibration,
-    read_choice,
-)
+from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.collect import predicted_videos, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined_blob
 from pipeline.evaluation.search import (
@@ -66,7 +61,7 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
         write_predictions(scene, soft=np.where(scene.truth, 170, 150).astype(np.uint8))
     project.set_params(calibrate={"crf": CRF_PARAMS, "frames_per_video": 4})
     calibrate.main(Source.MODEL)
-    found = read_calibration()
+    found = read_calibration(Source.MODEL)
     assert found.source == "validation"
     assert found.val_frames == 8
     assert found.threshold in (0.6, 0.65)  # 150/255 = 0.588 < t < 170/255 = 0.667
@@ -90,7 +85,7 @@ def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplo
     )
     with caplog.at_level("INFO"):
         calibrate.main(Source.MODEL)
-    found = read_calibration()
+    found = read_calibration(Source.MODEL)
     assert "no validation video has ground truth" in caplog.text
     assert (found.source, found.val_frames) == ("default", 0)
     assert (found.threshold, found.threshold_crf) == (0.4, 0.15)
@@ -101,7 +96,7 @@ def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplo
 def test_truth_of_the_test_split_chooses_nothing(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["train", "test", "test_unseen", "train_test"])
     calibrate.main(Source.MODEL)
-    assert read_calibration().source == "default"
+    assert read_calibration(Source.MODEL).source == "default"
 
 
 def test_first_pass_is_the_mean_j_of_every_candidate(tmp_path, monkeypatch):
@@ -154,6 +149,52 @@ def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
     )
     expected = hard_at_size_of(refined_blob(frame, choice), frame.truth)
     assert control[1, 2, 0] == region_similarity(expected, frame.truth)
+
+
+def faint(project):
+    """Soft masks of 0.3 inside and 0.1 outside."""
+    for scene in project.scenes.values():
+        write_predictions(scene, soft=np.where(scene.truth, 77, 26).astype(np.uint8))
+
+
+def test_the_crf_gets_masks_centred_on_the_threshold_of_the_first_pass(tmp_path, monkeypatch):
+    faint(make_project(tmp_path, monkeypatch, ["val"], frames=2))
+    at_half = CRF_THRESHOLDS.index(0.5)
+    centred, _ = with_crf(CrfSearch(search(), frozenset({1}), SETTINGS[:1], 5, 0.2), advance)
+    assert centred[0, at_half] > 0.9
+    raw, _ = with_crf(CrfSearch(search(), frozenset({1}), SETTINGS[:1], 5, 0.5), advance)
+    assert raw[0, at_half] == 0  # nothing is above a half
+
+
+def test_the_stage_tells_the_crf_the_threshold_that_it_chose(tmp_path, monkeypatch, caplog):
+    project = make_project(tmp_path, monkeypatch, ["val"], frames=2)
+    faint(project)
+    project.set_params(calibrate={"crf": CRF_PARAMS[:1]})
+    with caplog.at_level("INFO"):
+        calibrate.main(Source.MODEL)
+    (with_crf_J,) = [r.args[1] for r in caplog.records if "validation J" in r.msg]
+    assert with_crf_J > 0.9
+    assert read_calibration(Source.MODEL).threshold_crf > 0.2  # lower ones take the ground as well
+
+
+def test_a_threshold_that_the_floor_hides_is_no_candidate(tmp_path, monkeypatch):
+    """At or below the floor all of the frame is at least as likely subject as not."""
+    make_project(tmp_path, monkeypatch, ["val"], frames=2)
+    setting = CrfSetting(bilateral_weight=2, bilateral_px=8, floor=0.3)
+    J, blob_J = with_crf(CrfSearch(search(), frozenset({1}), (setting,), 4, 0.5), advance)
+    hidden = [threshold <= 0.3 for threshold in CRF_THRESHOLDS]
+    assert (J[0] == 0).tolist() == hidden
+    assert (blob_J[0] == 0).all(axis=0).tolist() == [t <= 0.3 or t >= 0.7 for t in (0.3, 0.5, 0.7)]
+
+
+def test_a_control_that_is_best_at_its_largest_scale_is_told(tmp_path, monkeypatch, caplog):
+    """The subject fills its box's ellipse: of 0.3 and 0.6 the larger wins; 1 would be better."""
+    project = make_project(tmp_path, monkeypatch, ["val"], frames=2)
+    for scales, told in (((0.3, 0.6), True), ((0.8, 1.0, 1.2, 1.4, 2.0), False)):
+        caplog.clear()
+        project.set_params(calibrate={"crf": CRF_PARAMS[:1], "blob_scales": scales})
+        calibrate.main(Source.MODEL)
+        assert ("best at the largest" in caplog.text) == told
 
 
 @pytest.mark.parametrize(("total", "count"), [(10, 3), (3, 10), (1, 1), (100, 7)])
@@ -211,18 +252,17 @@ def test_another_versions_calibration_is_refused(tmp_path, monkeypatch):
     del value["blob"]["scale_crf"]
     paths.CALIBRATION.write_text(json.dumps(value))
     with pytest.raises(BackdropError, match=r"calibration\.json: .*blob\.scale_crf"):
-        read_calibration()
+        read_calibration(Source.MODEL)
 
 
-def test_the_students_masks_get_a_choice_of_their_own_without_controls(tmp_path, monkeypatch):
+def test_the_students_masks_get_a_choice_of_their_own(tmp_path, monkeypatch):
     project = make_project(tmp_path, monkeypatch, ["val"], frames=3, calibrated=True)
     project.set_params(calibrate={"crf": CRF_PARAMS, "frames_per_video": 3})
     scene = project.scenes["clip_0"]
     add_student(project, soft=np.where(scene.truth, 90, 70).astype(np.uint8), refined=False)
     before = paths.CALIBRATION.read_bytes()
     calibrate.main(Source.STUDENT)
-    found = read_choice(Source.STUDENT)
-    assert type(found) is MaskChoice
+    found = read_calibration(Source.STUDENT)
     assert found.threshold in (0.3, 0.35)  # 70/255 = 0.275 < t < 90/255 = 0.353
     assert found.source == "validation"
     assert paths.CALIBRATION.read_bytes() == before
@@ -241,5 +281,5 @@ def test_the_students_defaults_are_its_own(tmp_path, monkeypatch):
     project.set_params(calibrate={"student_threshold": 0.45, "student_threshold_crf": 0.3})
     add_student(project, refined=False)
     calibrate.main(Source.STUDENT)
-    found = read_choice(Source.STUDENT)
+    found = read_calibration(Source.STUDENT)
     assert (found.source, found.threshold, found.threshold_crf) == ("default", 0.45, 0.3)

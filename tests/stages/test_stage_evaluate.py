@@ -24,6 +24,7 @@ from pipeline.evaluation.scores import hard_at_size_of
 from pipeline.params.results import Evaluate
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
+from pipeline.store.paths import Source
 from pipeline.store.tables import PER_FRAME, read_table
 from stages import evaluate
 
@@ -46,8 +47,7 @@ TEST_KEYS = {
 def evaluate_one(name="clip_0"):
     """One video's scores, in this process."""
     (video,) = [video for video in predicted_videos() if video.video == name]
-    calibration = read_calibration()
-    scoring = evaluate.Scoring(calibration, calibration, Evaluate())
+    scoring = evaluate.Scoring(read_calibration(Source.MODEL), Evaluate())
     return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 
@@ -217,6 +217,15 @@ def test_masks_cut_short_are_named_and_no_metrics_written(project):
     assert not paths.METRICS.exists()
 
 
+@pytest.mark.parametrize("source", [Source.MODEL, Source.STUDENT])
+def test_a_video_without_predictions_is_named_and_not_left_out(project, source):
+    add_student(project)
+    paths.video_file(source.predictions_folder, "clip_2").unlink()
+    with pytest.raises(BackdropError, match=r"predictions: holds no predictions of 'clip_2'"):
+        evaluate.main()
+    assert not paths.METRICS.exists()
+
+
 def test_a_missing_calibration_is_named(project):
     paths.CALIBRATION.unlink()
     with pytest.raises(BackdropError, match=r"calibration\.json: is missing"):
@@ -243,8 +252,9 @@ def test_with_a_student_its_masks_are_the_result_and_the_models_stand_beside(pro
     ]
     assert metrics["test"]["J"] == pytest.approx(np.mean(expected), abs=1e-6)
     assert metrics["health"]["confidence"] == pytest.approx(0.95)
-    for name in ("J_blob", "J_blob_no_crf", "J_flow_threshold"):  # in D's box, in both
-        assert metrics["test"][name] == before["test"][name]
+    # The student's control lies in the student's boxes, 2 px off; the flow is the same.
+    assert metrics["test"]["J_blob_no_crf"] < before["test"]["J_blob_no_crf"] - 0.02
+    assert metrics["test"]["J_flow_threshold"] == before["test"]["J_flow_threshold"]
     rows = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
     assert rows["J_without_self_train"].equals(alone["J"])
     assert rows["box_iou_without_self_train"].equals(alone["box_iou"])

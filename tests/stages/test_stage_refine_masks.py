@@ -51,6 +51,16 @@ def test_all_videos_are_refined_with_what_validation_chose(tmp_path, monkeypatch
     assert [file.read_bytes() for file in files] == before
 
 
+def test_a_mask_that_is_faint_everywhere_is_cut_at_its_own_threshold(tmp_path, monkeypatch):
+    """0.3 inside and 0.1 outside: with a threshold of 0.2 the subject is whole, at 0.5 nothing."""
+    project = make_project(tmp_path, monkeypatch, ["test"], frames=2)
+    scene = project.scenes["clip_0"]
+    write_predictions(scene, soft=np.where(scene.truth, 77, 26).astype(np.uint8))
+    write_json(paths.CALIBRATION, {**CALIBRATION, "threshold": 0.2})
+    refine_masks.main(Source.MODEL)
+    assert ((masks_of("clip_0") > 0) == scene.truth).mean() > 0.98
+
+
 def test_jpeg_frames_are_refined_like_raw_ones(tmp_path, monkeypatch):
     project = make_project(tmp_path, monkeypatch, ["test"], frames=2, store="jpeg", calibrated=True)
     refine_masks.main(Source.MODEL)

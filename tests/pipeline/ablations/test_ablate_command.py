@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 from helpers_dvc import dvc, make_project
 
 from pipeline.ablations.dvc_experiments import untracked
@@ -172,3 +173,14 @@ def test_a_checkpoint_that_is_missing_is_told_before_anything_is_queued(
     told = _ablate(monkeypatch, capsys, "--dry-run", "--checkpoint", "dino.pth")
     assert told[0] == 1
     assert "--checkpoint dino.pth: is missing" in told[2]
+
+
+def test_a_checkpoint_of_something_else_is_told_before_anything_is_queued(
+    project, monkeypatch, capsys
+) -> None:
+    torch.save({"conv1.weight": torch.zeros(3, 3)}, project / "other.pth")
+    (project / "film.mp4").write_bytes(b"not weights at all")
+    for file, line in (("other.pth", "does not fit resnet50"), ("film.mp4", "is damaged")):
+        told = _ablate(monkeypatch, capsys, "--dry-run", "--table", "3", "--checkpoint", file)
+        assert told[0] == 1
+        assert line in told[2]

@@ -159,6 +159,7 @@ def test_a_setting_that_needs_a_checkpoint_waits_for_one() -> None:
         (["a.b=["], "--set: the value of 'a.b=[' is not YAML"),
         (["compute.seed=4"], "--set: compute.seed is what --seeds sets"),
         (["train_model.detector.scale_max=0.5"], "is what table4 varies"),
+        (["train_model.loss.flow=1.0"], "is what table4 stands on"),
     ],
 )
 def test_a_bad_set_is_one_line(sets: list[str], line: str) -> None:
@@ -176,6 +177,8 @@ def test_seeds_labels_and_tables_as_typed() -> None:
         plan(TABLES, Request(label="No Way"), DEMO)
     assert list(choose(TABLES, ["all"])) == list(TABLES)
     assert list(choose(TABLES, ["fig10", "3"])) == ["table3", "fig10"]
+    with pytest.raises(BackdropError, match=r"compute\.seed: input should be less than"):
+        plan(choose(TABLES, ["ours"]), Request(seeds=(10**20,)), DEMO)
     with pytest.raises(BackdropError, match="did you mean 'fig10'"):
         choose(TABLES, ["fig1"])
     assert experiment_name("a", 1, "") == "a-s1"

@@ -26,6 +26,7 @@ def frame(**changed):
         "image": image,
         "soft": np.where(subject, 0.8, 0.1).astype(np.float32),
         "box": np.array([8.0, 6, 12, 12]),
+        "boxes": np.array([[8.0, 6, 12, 12]]),
         "confidence": 0.9,
         "speed": np.where(subject, 2.0, 0.0).astype(np.float32),
         "truth": subject.repeat(3, axis=0).repeat(3, axis=1),
@@ -62,6 +63,21 @@ def test_the_blob_is_an_ellipse_in_the_box_with_its_own_choices():
     expected = refine(wide.astype(np.float32), one.image, 0.5, CrfSetting(), 5) > 0.5
     overlap = (expected & (one.soft > 0.5)).sum() / (expected | (one.soft > 0.5)).sum()
     assert values["J_blob"] == pytest.approx(overlap, abs=0.03)
+
+
+def test_several_subjects_have_a_control_in_each_box_and_are_found_by_the_box_around_them():
+    """Two equal subjects, both boxes right: a control in one of them could reach a half at most."""
+    x, y = np.arange(32) + 0.5, np.arange(24)[:, None] + 0.5
+    both = np.minimum(np.hypot(x - 7, y - 12), np.hypot(x - 23, y - 12)) < 6
+    one = frame(
+        soft=np.where(both, 0.8, 0.1).astype(np.float32),
+        boxes=np.array([[1.0, 6, 12, 12], [17.0, 6, 12, 12]]),
+        truth=both,
+    )
+    values, _ = score(one, both, both, 0.5, 0.008)
+    values |= score_controls(one, both, calibration(blob={**CALIBRATION["blob"], "scale": 1.0}))
+    assert (values["box_iou"], values["hit"]) == (1.0, 1.0)
+    assert values["J_blob_no_crf"] > 0.95
 
 
 def test_a_frame_without_a_subject_has_no_box_to_hit():

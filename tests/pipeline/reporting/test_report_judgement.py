@@ -44,6 +44,16 @@ def test_a_collapse_outweighs_good_numbers_and_missing_ones() -> None:
         assert verdict.detail == "Boxes do not move."
 
 
+def test_truth_of_other_splits_than_test_is_not_called_none() -> None:
+    metrics = make_metrics(truth=False)
+    metrics["val"] = {"J": 0.7, "F": 0.7}
+    assert "No ground truth for test videos" in judge(metrics).headline
+    assert "0.70" in judge(metrics).detail
+    metrics["test_unseen"] = make_metrics()["test_unseen"]
+    assert judge(metrics).tone == "good"
+    assert "J of test_unseen" in judge(metrics).detail
+
+
 def test_null_is_told_in_words() -> None:
     metrics = make_metrics(truth=False)
     assert judge(metrics).tone == "unknown"
