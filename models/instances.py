@@ -23,9 +23,13 @@ class IdKeeper:
 
     def __init__(self, ids: int) -> None:
         self.last: list[NDArray[np.float64] | None] = [None] * ids
+        self.longest_unseen = list(range(ids))  # first come those never used
 
     def assign(self, boxes: NDArray[np.floating]) -> list[int]:
-        """Ids of a frame's (n, 4) boxes, n <= K; who follows none takes the lowest free id.
+        """Ids of a frame's (n, 4) boxes, n <= K.
+
+        Who follows none takes the lowest id never used, or else the one unseen for longest: whoever
+        is away for some frames finds it again.
 
         Args:
             boxes: by falling probability: that is the order of new ids.
@@ -40,11 +44,12 @@ class IdKeeper:
         for negative_iou, place, number in pairs:
             if -negative_iou >= FOLLOWS and place not in given and number not in given.values():
                 given[place] = number
-        free = [number for number in range(len(self.last)) if number not in given.values()]
+        free = [number for number in self.longest_unseen if number not in given.values()]
         for place in range(len(boxes)):
             if place not in given:
                 given[place] = free.pop(0)
             self.last[given[place]] = np.asarray(boxes[place], np.float64)
+        self.longest_unseen = free + sorted(given.values())
         return [given[place] for place in range(len(boxes))]
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
+from pipeline.mask_check import read_mask
 from pipeline.video.folder import folder_images
 
 Crop = tuple[int, int, int, int]
@@ -46,16 +46,13 @@ class GroundTruth:
         """Mask `(H, W)` in the source's px, True on the subject; None where the frame has none.
 
         Raises:
-            BackdropError: not a picture, of another size, or of other values than 0 and one more.
+            BackdropError: `read_mask` refuses it, of another size, or of other values than 0 and
+                one more.
         """
         if source_frame >= len(self.files):
             return None
         file = self.files[source_frame]
-        image = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_GRAYSCALE)
-        if image is None:
-            raise BackdropError(
-                "is not a readable picture", where=str(file), remedy="export this mask again"
-            )
+        image = read_mask(file)
         height, width = image.shape
         if self.size is not None and (width, height) != self.size:
             raise BackdropError(

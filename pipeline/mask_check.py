@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +23,8 @@ def check_masks(folder: Path, frames: int, width: int, height: int) -> None:
         width, height: px of the video, upright.
 
     Raises:
-        BackdropError: another number of masks, an unreadable one, another size or other values.
+        BackdropError: another number of masks, one that `read_mask` refuses, another size or other
+            values.
     """
     masks = folder_images(folder)
     if len(masks) != frames:
@@ -34,12 +34,8 @@ def check_masks(folder: Path, frames: int, width: int, height: int) -> None:
             remedy="give one mask per frame, named 00000.png and on, or remove the folder",
         )
     for file in masks:
-        mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
-        if mask is None:
-            raise BackdropError(
-                "is not a readable picture", where=str(file), remedy="export this mask again"
-            )
-        if mask.shape[:2] != (height, width):
+        mask = read_mask(file)
+        if mask.shape != (height, width):
             raise BackdropError(
                 f"is {mask.shape[1]}x{mask.shape[0]}, but the video is {width}x{height}",
                 where=str(file),
@@ -48,7 +44,23 @@ def check_masks(folder: Path, frames: int, width: int, height: int) -> None:
         _check_values(file, mask)
 
 
-def _check_values(file: Path, mask: NDArray[Any]) -> None:
+def read_mask(file: Path) -> NDArray[np.uint8]:
+    """The values of a mask's picture (H, W), as they are in the file.
+
+    Raises:
+        BackdropError: not a picture, coloured, or of other than 8 bits a value.
+    """
+    mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if mask is None:
+        raise BackdropError(
+            "is not a readable picture", where=str(file), remedy="export this mask again"
+        )
+    if mask.dtype != np.uint8:
+        raise BackdropError(
+            f"has {8 * mask.itemsize} bits a value ({mask.dtype}), but a mask has 8 (uint8)",
+            where=str(file),
+            remedy="export the masks in 8 bits: 255 where the subject is, 0 elsewhere",
+        )
     colour = mask[..., :3] if mask.ndim == 3 else mask[..., None]
     if (colour != colour[..., :1]).any():
         raise BackdropError(
@@ -56,8 +68,11 @@ def _check_values(file: Path, mask: NDArray[Any]) -> None:
             where=str(file),
             remedy="masks are grey pictures: 255 where the subject is, 0 elsewhere",
         )
-    values = np.unique(colour[..., 0])
-    wrong = [int(value) for value in values if value not in ALLOWED]
+    return np.asarray(colour[..., 0], np.uint8)
+
+
+def _check_values(file: Path, mask: NDArray[np.uint8]) -> None:
+    wrong = [int(value) for value in np.unique(mask) if value not in ALLOWED]
     if wrong:
         shown = ", ".join(map(str, wrong[:6])) + (", ..." if len(wrong) > 6 else "")
         why = {

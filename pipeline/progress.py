@@ -71,10 +71,10 @@ class Progress:
             log.info("%s", self.line(note))
 
     def line(self, note: str = "") -> str:
-        """`label 12/40 frames (30%), ETA 0:42` and the note."""
+        """`label 12/40 frames (30%), ETA 0:42` and the note; `ETA ?` before anything is done."""
         rate = (self.done - self.begun) / max(time.monotonic() - self.started, 1e-9)
-        left = (self.total - self.done) / rate if rate > 0 else 0.0
-        eta = f"{int(left) // 60}:{int(left) % 60:02d}"
+        left = int((self.total - self.done) / rate) if rate > 0 else None
+        eta = "?" if left is None else f"{left // 60}:{left % 60:02d}"
         share = 100 * self.done // max(self.total, 1)
         text = f"{self.label} {self.done}/{self.total} {self.unit}".rstrip()
         return f"{text} ({share}%), ETA {eta}" + (f"  {note}" if note else "")

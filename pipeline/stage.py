@@ -11,11 +11,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BackdropError
+from pipeline.store.atomic import write_bytes
 from pipeline.store.paths import LOCKS
 
 log = logging.getLogger("backdrop")
@@ -49,9 +51,12 @@ def start_log() -> None:
 def stage_lock(name: str) -> FileLock:
     """An acquired lock: a stage left running by a killed `dvc` must not be written beside.
 
+    Its holder's process id lies beside it: to try for the lock empties the lock file itself.
+
     Raises:
         BackdropError: another live process holds it.
     """
+    holder = LOCKS / f"{name}.pid"
     LOCKS.mkdir(parents=True, exist_ok=True)
     lock = FileLock(LOCKS / f"{name}.lock")
     try:
@@ -60,9 +65,15 @@ def stage_lock(name: str) -> FileLock:
         raise BackdropError(
             "another process is still running this stage",
             where=str(LOCKS / f"{name}.lock"),
-            remedy=f"wait for it, or stop it (`pkill -f stages.{name}`), and run again",
+            remedy=f"wait for it, or stop it{_how_to_stop(holder)}, and run again",
         ) from error
+    write_bytes(holder, str(os.getpid()).encode())
     return lock
+
+
+def _how_to_stop(holder: Path) -> str:
+    """The command for it; nothing in the moment in which the holder has not yet said who it is."""
+    return f" (`kill {holder.read_text()}`)" if holder.exists() else ""
 
 
 def _terminate(_signum: int, _frame: FrameType | None) -> None:

@@ -138,18 +138,17 @@ def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate) -> BlobChoice:
     """The control's best form of `(S, T)` and, with CRF, of `(C, S, U)`.
 
     A weak control makes a mask look good: where the best scale is the last of its candidates, a
-    better one may lie beyond, and that is said.
+    better one may lie beyond, and that is said. Without CRF a larger scale is a higher threshold.
     """
     scale, threshold = _argmax(J)
     setting, scale_crf, threshold_crf = _argmax(J_crf)
     largest = max(params.blob_scales)
-    for name, place in (("without", scale), ("with", scale_crf)):
-        if len(params.blob_scales) > 1 and params.blob_scales[place] == largest:
-            log.warning(
-                "calibrate: the blob %s CRF is best at the largest of calibrate.blob_scales, %g; "
-                "the control may be better still with larger ones",
-                *(name, largest),
-            )
+    if len(params.blob_scales) > 1 and params.blob_scales[scale_crf] == largest:
+        log.warning(
+            "calibrate: the blob with CRF is best at the largest of calibrate.blob_scales, %g; "
+            "the control may be better still with larger ones",
+            largest,
+        )
     return BlobChoice(
         scale=params.blob_scales[scale],
         threshold=THRESHOLDS[threshold],

@@ -40,7 +40,8 @@ log = logging.getLogger("backdrop")
 STAGE = "train_model"
 TABLE, BATCH = 1, 2  # purposes of randomness, see `iteration_rng`
 AFTER_A_COLLAPSE: Mapping[str, bool | set[str]] = {"restarts": True, "watch": {"collapse"}}
-"""Params that a user may change and still go on from where the training collapsed."""
+"""Params that a user may change and still go on from where the training collapsed, as far as
+`pipeline.training.restarts` lets it."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def main() -> None:
             attempt,
         )
 
-    trained = train_with_restarts(build, params.restarts, compute, checkpoint)
+    restarts = params.restarts if params.watch.collapse == "stop" else 0  # a warning ends none
+    trained = train_with_restarts(build, restarts, compute, checkpoint)
     config = {
         "schema": "backdrop.model",
         "network": network.model_dump(),

@@ -1,7 +1,7 @@
 """From the paper's settings to experiments: a name, a seed, and the params that differ.
 
-Params come from params.yaml, then the table's common ones, then `--set`, then the table's fixed ones
-and the setting's own; each layer goes before those under it.
+Params come from params.yaml, then the table's common ones, then `--set`, then the table's fixed
+ones, then the setting's own; each layer goes before those under it.
 """
 
 from __future__ import annotations

@@ -50,17 +50,22 @@ class VideoHealth:
         seen = self.motion_centres[~np.isnan(self.motion_centres[:, 0])]
         return len(seen) >= FEWEST_CENTRES and way(seen) > SUBJECT_MOVES * self.longest_side
 
+    @property
+    def area_changes(self) -> NDArray[np.float64]:
+        """Change of the mask's share from each frame to the next of its shot, `(<= N - 1,)`."""
+        return np.asarray(np.abs(np.diff(self.areas))[~np.isnan(self.jumps[1:])], np.float64)
+
 
 def assess(videos: Sequence[VideoHealth], params: Evaluate) -> dict[str, Any]:
     """The metrics file's `health`.
 
     Returns:
         `empty_frames` (share of frames), `mask_area_mean` (share of the frame), `mask_area_jitter`
-        (mean change between frames over the mean area), `box_jump_px` (median), `confidence`
-        (mean), `collapsed`, and `why` in words, "" if not.
+        (mean change between frames of a shot over the mean area), `box_jump_px` (median),
+        `confidence` (mean), `collapsed`, and `why` in words, "" if not.
     """
     areas = np.concatenate([video.areas for video in videos])
-    changes = np.concatenate([np.abs(np.diff(video.areas)) for video in videos])
+    changes = np.concatenate([video.area_changes for video in videos])
     jumps = np.concatenate([video.jumps for video in videos])
     empty, mean_area = float((areas == 0).mean()), float(areas.mean())
     reasons = _reasons(videos, empty, mean_area, params)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import BackdropError
 from pipeline.store import hdf5, tables
+from pipeline.store.checkpoint_file import is_safetensors
 from pipeline.video.folder import folder_images
 
 HDF5_SCHEMAS = (hdf5.FRAMES, hdf5.FLOW, hdf5.PREDICTIONS, hdf5.MASKS)
@@ -57,7 +58,7 @@ def kind_of(path: Path) -> Kind:
     if not path.exists():
         remedy = "check the path, or run `dvc repro` to make it"
         raise BackdropError("is missing", where=str(path), remedy=remedy)
-    if path.suffix == ".safetensors":
+    if path.is_file() and (path.suffix == ".safetensors" or is_safetensors(path)):
         remedy = f"name the folder, {path.parent}, if it is one of ours"
         raise BackdropError("is a file of weights", where=str(path), remedy=remedy)
     if not path.is_dir():

@@ -86,13 +86,13 @@ def choose_estimator(settings: ComputeFlow, shortest_side: int = SMALLEST_SIDE) 
         shortest_side: of the frames, px.
 
     Raises:
-        BackdropError: the backend's weights are missing, a file of weights cannot be read, or the
-            frames are too small.
+        BackdropError: the backend's weights or a path that is not the default folder are missing, a
+            file of weights cannot be read, or the frames are too small.
     """
     backend, weights = settings.backend, Path(settings.weights)
     if backend == "dis":
         return _dis("asked for", settings)
-    _require_named(weights)
+    _require_there(weights)
     if shortest_side < SMALLEST_SIDE:
         if backend == "auto":
             told = f"auto: frames of {shortest_side} px are too small for networks"
@@ -122,16 +122,20 @@ def choose_estimator(settings: ComputeFlow, shortest_side: int = SMALLEST_SIDE) 
 
 
 def available(settings: ComputeFlow) -> list[Choice]:
-    """DIS, and a choice for every file of weights that is there, whatever `settings.backend`."""
+    """DIS, and a choice for every file of weights that is there, whatever `settings.backend`.
+
+    Raises:
+        BackdropError: the weights are missing, and are not the default folder; or a file of weights
+            cannot be read.
+    """
     weights = Path(settings.weights)
-    _require_named(weights)
-    choices = [_dis("runs everywhere", settings)]
+    _require_there(weights)
     if not weight_files(weights):
-        return choices
+        return [_dis(f"no weights in {weights}: DIS alone", settings)]
     from pipeline.usable_device import choose_device
 
     device = choose_device(settings.device, "compute_flow.device")
-    return choices + [
+    return [_dis("runs everywhere", settings)] + [
         _network(w.backend, f"with {w.path.name}", w.path, device, settings)
         for w in _read_all(weights)
     ]
@@ -160,9 +164,9 @@ def _network(
     return Choice(backend, name, reason, path, device, settings)
 
 
-def _require_named(weights: Path) -> None:
-    """A folder may be missing, as `weights/flow` may; a file that somebody named may not."""
-    if weights.suffix in SUFFIXES and not weights.exists():
+def _require_there(weights: Path) -> None:
+    """The default folder may be missing; what somebody named may not: DIS would hide the slip."""
+    if not weights.exists() and weights != Path(ComputeFlow().weights):
         raise BackdropError("is missing", where=str(weights), remedy="see docs/flow.md")
 
 

@@ -14,13 +14,13 @@ import cv2
 import torch
 
 from pipeline.errors import BackdropError, did_you_mean
-from pipeline.optical_flow.benchmark_pairs import find_pairs
+from pipeline.optical_flow.benchmark_pairs import BenchmarkPair, find_pairs
 from pipeline.optical_flow.choose import Choice, available, choose_estimator
 from pipeline.optical_flow.evaluation import PairScore, evaluate, format_table, summarise
 from pipeline.params.flow import Backend, ComputeFlow
 from pipeline.progress import Progress
 from pipeline.stage import start_log
-from pipeline.store.atomic import write_bytes
+from pipeline.store.atomic import require_writable, write_bytes
 from pipeline.store.images import write_png
 
 ALL = "all"
@@ -45,12 +45,16 @@ def eval_flow(
         csv_file: for a line per backend and pair.
 
     Raises:
-        BackdropError: an unknown backend, no pairs, a file that cannot be read or written, or a
-            network that does not fit the memory of the GPU.
+        BackdropError: an unknown backend, no pairs, a file that cannot be read or written, a
+            network that does not fit the memory of the GPU, or flow that is not finite.
     """
     start_log()
     pairs = find_pairs(folder)
     choices = choose(backends, weights)
+    if csv_file is not None:
+        require_writable(csv_file)
+    if pictures is not None:
+        require_writable(_picture(pictures, pairs[0]))
     for choice in choices:
         say(f"{choice.name}: {choice.reason}")
     estimators = [choice.make() for choice in choices]
@@ -61,8 +65,7 @@ def eval_flow(
             if pictures is not None:
                 from pipeline.optical_flow.comparison import draw_comparison
 
-                name = result.pair.name.replace("/", "_")
-                write_png(pictures / f"{name}.png", draw_comparison(result))
+                write_png(_picture(pictures, result.pair), draw_comparison(result))
     say(f"\n{len(pairs)} pairs in {folder}; {_machine(choices)}\n")
     say(format_table(summarise(scores)))
     if csv_file is not None:
@@ -88,6 +91,10 @@ def choose(backends: Sequence[str], weights: Path) -> list[Choice]:
             asked = {"backend": name, "weights": str(weights)}
             choices.append(choose_estimator(ComputeFlow.model_validate(asked)))
     return list({choice.name: choice for choice in choices}.values())
+
+
+def _picture(folder: Path, pair: BenchmarkPair) -> Path:
+    return folder / f"{pair.name.replace('/', '_')}.png"
 
 
 def _machine(choices: Iterable[Choice]) -> str:

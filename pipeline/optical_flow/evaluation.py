@@ -71,7 +71,8 @@ def evaluate(
     """Run all estimators on one pair after the other; the first pair warms them up, untimed.
 
     Raises:
-        BackdropError: a pair cannot be read, or an estimator cannot take it.
+        BackdropError: a pair cannot be read, or an estimator cannot take it or gives flow for it
+            that is not finite.
     """
     warm = False
     for pair in pairs:
@@ -132,11 +133,18 @@ def _score(
     backend: str, pair: str, flow: NDArray[np.float32], truth: LoadedPair, ms: float
 ) -> PairScore:
     ours, theirs = flow[truth.known], truth.flow[truth.known]
+    epe_px = float(endpoint_error(ours, theirs).mean(dtype=np.float64))
+    if not np.isfinite(epe_px):
+        raise BackdropError(
+            "the endpoint error is not finite",
+            where=f"{backend}: {pair}",
+            remedy="leave this backend out with --backend, or give it other weights",
+        )
     return PairScore(
         backend,
         pair,
         px=len(theirs),
-        epe_px=float(endpoint_error(ours, theirs).mean(dtype=np.float64)),
+        epe_px=epe_px,
         outliers=float(outliers(ours, theirs).mean()),
         ms=ms,
     )

@@ -43,7 +43,7 @@ class Weights:
         width: of a FlowNet2's layers, 1 for the published.
         state: parameters by name.
         own: whether `backdrop train-flow` trained it.
-        beats_dis: whether it then did so on held-out pairs.
+        beats_dis: whether it then was better than DIS, and than zero flow, on held-out pairs.
     """
 
     path: Path
@@ -58,11 +58,13 @@ def read_weights(path: Path) -> Weights:
     """Read a file and find out which network it is of.
 
     Raises:
-        BackdropError: missing, cut short, a pickle with code in it, or of no network known here.
+        BackdropError: missing, cut short, a pickle with code in it, not finite, or of no network
+            known here.
     """
     if not path.is_file():
         raise BackdropError("is missing", where=str(path), remedy=GIVE_ANOTHER)
     state = _parameters(path, read_checkpoint(path))
+    _require_finite(path, state)
     raft_kind = raft.identify(state)
     if raft_kind is not None:
         return Weights(path, raft_kind, 1.0, state)
@@ -71,7 +73,8 @@ def read_weights(path: Path) -> Weights:
         raise BackdropError(flownet2.difference(state), where=str(path), remedy=GIVE_ANOTHER)
     own = _own(path)
     errors = own.get("held_out_epe", {})
-    beats_dis = bool(errors) and errors["own"] < errors["dis-medium"]
+    others = [error for name, error in errors.items() if name != "own"]
+    beats_dis = bool(others) and errors["own"] < min(others)
     return Weights(path, *found, state, bool(own), beats_dis)
 
 
@@ -82,6 +85,15 @@ def _parameters(path: Path, checkpoint: object) -> dict[str, Tensor]:
     except ValueError as error:
         raise BackdropError(str(error), where=str(path), remedy=GIVE_ANOTHER) from error
     raise BackdropError("holds no state dict", where=str(path), remedy=GIVE_ANOTHER)
+
+
+def _require_finite(path: Path, state: Mapping[str, Tensor]) -> None:
+    """One NaN makes all flow NaN, which is found only after hours, and far from the file."""
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            raise BackdropError(
+                f"holds NaN or infinity in '{name}'", where=str(path), remedy=GIVE_ANOTHER
+            )
 
 
 def build(weights: Weights) -> nn.Module:

@@ -72,5 +72,7 @@ class TrainFlow(Section):
     crop_width: int = Field(256, ge=64, multiple_of=64, description="px of a pair")
     longest_side: int = Field(384, ge=64, le=4096, description="px of the frames cut from")
     frames_per_video: PositiveInt = Field(8, description="frames cut from, per video")
-    motion_px: float = Field(24.0, gt=0.0, description="scale of the motion, px; few reach it")
+    motion_px: float = Field(
+        24.0, gt=0.0, le=1000.0, description="scale of the motion, px; few reach it"
+    )
     optimisation: Optimisation = Optimisation()

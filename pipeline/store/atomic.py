@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -11,6 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BackdropError
+
+MAKE_ROOM = "free disk space or make the folder writable, then run the same again"
+IN_THE_WAY = "a file stands where a folder should be: give another path, or move that file away"
+REMEDIES = {
+    errno.EEXIST: IN_THE_WAY,
+    errno.ENOTDIR: IN_THE_WAY,
+    errno.EISDIR: "that is a folder: give the name of a file",
+}
 
 
 @contextmanager
@@ -38,6 +47,25 @@ def write_bytes(target: Path, data: bytes) -> None:
     """Write `data` to `target` atomically."""
     with atomic_path(target) as temporary:
         temporary.write_bytes(data)
+
+
+def require_writable(target: Path) -> None:
+    """Find out before long work whether `target` could be written; nothing is made or changed.
+
+    Raises:
+        BackdropError: it is a folder, a file stands where its folder should be, or the folder is
+            read-only. The line is the one that `atomic_path` would end with.
+    """
+    folder = next(parent for parent in target.absolute().parents if os.access(parent, os.F_OK))
+    if not folder.is_dir():
+        number = errno.ENOTDIR
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        number = errno.EACCES
+    elif target.is_dir():
+        number = errno.EISDIR
+    else:
+        return
+    raise _explain(OSError(number, os.strerror(number)), target)
 
 
 def write_json(target: Path, value: Any) -> None:
@@ -95,6 +123,5 @@ def _explain(error: OSError, target: Path) -> BackdropError:
     return BackdropError(
         f"cannot be written ({error.strerror or error})",
         where=str(target),
-        remedy="free disk space or make the folder writable, then run the same again; "
-        "what was there is unchanged",
+        remedy=f"{REMEDIES.get(error.errno or 0, MAKE_ROOM)}; what was there is unchanged",
     )

@@ -90,6 +90,14 @@ PER_FRAME = table_schema(
     },
 )
 
+WRITTEN_BY = {
+    "backdrop.videos": "prepare_data",
+    "backdrop.index": "extract_frames",
+    "backdrop.homographies": "stabilize",
+    "backdrop.per_frame": "evaluate",
+}
+"""The stage of dvc.yaml that writes a table, by the name in its schema."""
+
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
     """Write rows (dicts with exactly the schema's keys) atomically, byte for byte repeatable."""
@@ -113,7 +121,9 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
         BackdropError: missing, cut short, or of another schema; the line names both.
     """
     if not path.exists():
-        raise BackdropError("is missing", where=str(path), remedy="run `dvc repro` to make it")
+        stage = WRITTEN_BY.get(schema.metadata[b"schema"].decode(), "")
+        command = f"dvc repro {stage}".rstrip()
+        raise BackdropError("is missing", where=str(path), remedy=f"run `{command}` to make it")
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:

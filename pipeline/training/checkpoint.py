@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,11 +43,15 @@ class Checkpoint:
         torch.save({**state, "fingerprint": self.fingerprint}, buffer)
         write_bytes(self.path, buffer.getvalue())
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self, restarts: int = 0) -> dict[str, Any] | None:
         """The state to go on from, or None to start at the beginning.
 
+        Args:
+            restarts: how many there may be, see `pipeline.training.restarts`. A later attempt is
+                not gone on from: what ran before must not show in the result.
+
         Raises:
-            BackdropError: `require`, and there is none or it is of another fingerprint.
+            BackdropError: `require`, and there is none to go on from.
         """
         if self.resume == "never":
             return None
@@ -59,6 +62,11 @@ class Checkpoint:
                 problem = "the checkpoint is damaged"
             elif state["fingerprint"] != self.fingerprint:
                 problem = "the checkpoint was made with other params, data or code"
+            elif state.get("attempt", 0) > restarts:
+                problem = (
+                    f"the checkpoint is of attempt {state['attempt'] + 1}, and these params "
+                    f"(restarts, watch.collapse) allow {restarts + 1}"
+                )
             else:
                 log.info("%s: going on from iteration %d", self.stage, state["iteration"])
                 return state
@@ -77,8 +85,11 @@ class Checkpoint:
         self.path.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any] | None:
-        try:
-            state: dict[str, Any] = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, pickle.UnpicklingError):
-            return None
-        return state
+        """What the file holds, None if it is damaged."""
+        with self.path.open("rb") as file:
+            try:
+                state = torch.load(file, map_location="cpu", weights_only=True)
+            except Exception:
+                # Of wrong bytes the unpickler may raise anything: ten kinds were seen.
+                return None
+        return state if isinstance(state, dict) and "fingerprint" in state else None

@@ -6,6 +6,7 @@ No ground truth is read. A label is a refined mask and, per pixel and per frame,
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class PseudoLabels:
                 weights.append(frame_weights(video))
                 self.places += [(video, number) for number in range(len(weights[-1]))]
                 progress.advance(1, video)
+        _warn_of_useless(self.videos, weights)
         self.weights = np.concatenate(weights)
         self.cached: NDArray[np.uint8] | None = None
         size_mib = len(self.places) * size.height * size.width * CHANNELS / 2**20
@@ -118,10 +120,23 @@ class PseudoLabels:
 
 
 def input_size(longest_side: int) -> Size:
-    """Size of the first training video's frames, made smaller where its longest side is larger."""
-    with open_frames(training_videos(load_index())[0]) as frames:
-        scale = min(1.0, longest_side / max(frames.height, frames.width))
-        return Size(round(frames.height * scale), round(frames.width * scale))
+    """Size of most training frames, made smaller where its longest side is larger.
+
+    Of sizes with equally many frames the one of larger area, then the wider. `longest_side`: px.
+
+    Raises:
+        BackdropError: no video is in a training split.
+    """
+    frames_of: Counter[Size] = Counter()
+    for video in training_videos(load_index()):
+        with open_frames(video) as frames:
+            frames_of[Size(frames.height, frames.width)] += frames.count
+    most = max(frames_of, key=lambda size: (frames_of[size], size.height * size.width, size.width))
+    if len(frames_of) > 1:
+        told = "self_train: training frames are of %d sizes; all become as most are, %dx%d px"
+        log.info(told, len(frames_of), most.width, most.height)
+    scale = min(1.0, longest_side / max(most))
+    return Size(round(most.height * scale), round(most.width * scale))
 
 
 def frame_weights(video: str) -> NDArray[np.float32]:
@@ -130,7 +145,8 @@ def frame_weights(video: str) -> NDArray[np.float32]:
         masks, frames = files.masks["mask"], files.frames
         mask_of = lru_cache(maxsize=3)(lambda number: masks[number] > 0)  # a frame and its two
         areas = [float(mask_of(number).mean()) for number in range(frames.count)]
-        usual = float(np.median(areas))
+        filled = [area for area in areas if area > 0]  # a subject may often be out of the picture
+        usual = float(np.median(filled)) if filled else 0.0
         most = MOST_WAY * max(frames.height, frames.width)
         confidence = files.predictions["confidence"][:]
         weights = []
@@ -146,6 +162,14 @@ def frame_weights(video: str) -> NDArray[np.float32]:
                 * area_agreement(area, usual)
             )
     return np.array(weights, np.float32)
+
+
+def _warn_of_useless(videos: Sequence[str], weights: Sequence[NDArray[np.float32]]) -> None:
+    """Say which videos have no frame with a weight."""
+    useless = [video for video, own in zip(videos, weights, strict=True) if not own.any()]
+    if useless:
+        told = "self_train: nothing to learn from in %s: no mask is to be trusted"
+        log.warning(told, ", ".join(useless))
 
 
 def _motion(flow: h5py.File, number: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:

@@ -1,7 +1,9 @@
 """A training that collapsed starts again with another seed, if asked.
 
-The checkpoint knows its attempt. Killed after a collapse but before the next attempt's first
-checkpoint, the training resumes the attempt that collapsed, collapses again, and goes on as before.
+The checkpoint knows its attempt, and is gone on from only if as many restarts are asked for:
+otherwise the result would depend on what ran before. Killed after a collapse but before the next
+attempt's first checkpoint, the training resumes the attempt that collapsed, collapses again, and
+goes on as before.
 """
 
 from __future__ import annotations
@@ -30,6 +32,11 @@ def train_with_restarts(
 ) -> Training:
     """Train `build(attempt)`, attempt 0, 1, ... until one does not collapse.
 
+    Args:
+        build: makes the training of an attempt.
+        restarts: how many there may be; 0 where a collapse stops nothing.
+        compute, checkpoint: of all attempts.
+
     Returns:
         The training that came to its end.
 
@@ -37,7 +44,7 @@ def train_with_restarts(
         CollapseError: the last of `restarts` + 1 attempts collapsed.
         BackdropError: as `pipeline.training.loop.train`.
     """
-    state = checkpoint.load()
+    state = checkpoint.load(restarts)
     attempt = int(state["attempt"]) if state else 0
     while True:
         training = build(attempt)

@@ -1,5 +1,6 @@
 import cv2
 import numpy as np
+import pytest
 from helpers_motion import around_centre, corner_error, texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -79,6 +80,19 @@ def test_a_fit_far_from_all_tracks_is_none():
     tracks = synthetic(np.eye(3))
     assert fit(tracks, around_centre(SIZE, shift=(30.0, 0.0))) is None
     assert fit(tracks, None) is None
+
+
+LINES = {"level": (1.0, 0.0), "upright": (0.0, 1.0), "diagonal": (1.0, 1.0), "slanted": (1.0, 0.3)}
+
+
+@pytest.mark.parametrize("direction", LINES.values(), ids=LINES)
+def test_tracks_on_one_line_fit_nothing_and_leave_the_homography(direction):
+    rng = np.random.default_rng(0)
+    along = (4.0 + rng.uniform(0, 88, (100, 1)) * direction).astype(np.float32)
+    tracks = Tracks(along, along, 100)
+    assert fit(tracks, np.eye(3)) is None
+    target, source = scene(np.eye(3))
+    assert furthest(refine(np.eye(3), tracks, target, source), np.eye(3), SIZE) < 1e-3
 
 
 def test_a_rough_homography_becomes_exact_despite_a_subject():

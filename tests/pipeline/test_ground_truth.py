@@ -15,7 +15,7 @@ from pipeline.ground_truth import GroundTruth, open_truth
 
 def write(folder, name, mask):
     folder.mkdir(exist_ok=True)
-    cv2.imwrite(str(folder / name), mask.astype(np.uint8))
+    cv2.imwrite(str(folder / name), mask if mask.dtype == np.uint16 else mask.astype(np.uint8))
 
 
 @pytest.fixture
@@ -59,6 +59,8 @@ def test_no_folder_in_the_table_is_no_ground_truth():
     [
         ("0.png", np.full((6, 9), 255), r"0\.png: is 9x6, but its video is 8x6"),
         ("0.png", np.arange(48).reshape(6, 8), r"0\.png: holds more than two values"),
+        ("0.png", np.full((6, 8), 255, np.uint16), r"0\.png: has 16 bits a value .* has 8 "),
+        ("0.png", np.arange(144).reshape(6, 8, 3) % 2, r"0\.png: is coloured"),
     ],
 )
 def test_wrong_masks_are_named(tmp_path, name, picture, told):

@@ -34,15 +34,17 @@ WRONG = {
     "ones": ([mask(), mask(1), mask()], "00001.png: holds the values 1, .* multiply these masks"),
     "grey": ([mask(), mask(), mask(130)], "00002.png: holds the values 130, only 0 and 255"),
     "labels": ([mask()] * 2 + [np.dstack([mask(), mask(0), mask(128)])], "00002.png: is coloured"),
-    "deep": ([mask()] * 2 + [mask().astype(np.uint16) * 257], "00002.png: holds the values 65535"),
+    "16 bits": ([mask(), mask().astype(np.uint16)], "00001.png: has 16 bits a value"),
+    "16 bits, all of them": ([mask().astype(np.uint16) * 257], "00000.png: has 16 bits a value"),
 }
 
 
 @pytest.mark.parametrize("case", WRONG)
 def test_wrong_masks_name_the_file(tmp_path, case):
     masks, words = WRONG[case]
+    frames = 3 if case == "count" else len(masks)
     with pytest.raises(BackdropError, match=words):
-        check_masks(write_masks(tmp_path / "clip", masks), 3, 64, 48)
+        check_masks(write_masks(tmp_path / "clip", masks), frames, 64, 48)
 
 
 def test_an_unreadable_mask(tmp_path):

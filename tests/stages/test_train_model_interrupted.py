@@ -89,7 +89,7 @@ def test_a_collapse_restarts_with_another_seed_which_config_json_tells(project, 
             raise CollapseError("COLLAPSE")
 
     monkeypatch.setattr(train_model.CollapseWatch, "__call__", collapse_once)
-    set_params(restarts=1)
+    set_params(restarts=1, watch={**TRAINING["watch"], "collapse": "stop"})
     train_model.main()
     assert json.loads((MODEL / "config.json").read_text())["attempt"] == 1
     other = (MODEL / "model.safetensors").read_bytes()
@@ -105,3 +105,24 @@ def test_after_a_collapse_warn_goes_on_from_the_checkpoint(project, monkeypatch,
     with caplog.at_level("INFO", "backdrop"):
         train_model.main()
     assert "going on from iteration 6" in caplog.text
+
+
+def test_after_two_collapses_warn_gives_what_it_gives_without_a_checkpoint(project, monkeypatch):
+    """The first attempt: results must not depend on what ran before."""
+    set_params(restarts=1)  # warn
+    train_model.main()
+    expected = results()
+    stop = {**TRAINING["watch"], "collapse": "stop"}
+
+    def collapse(self, trail):
+        if len(trail) == 3:
+            raise CollapseError("COLLAPSE")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_model.CollapseWatch, "__call__", collapse)
+        set_params(restarts=1, watch=stop)
+        with pytest.raises(CollapseError):
+            train_model.main()
+    set_params(restarts=1)
+    train_model.main()
+    assert results() == expected

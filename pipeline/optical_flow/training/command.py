@@ -29,6 +29,7 @@ from pipeline.optical_flow.weights import save_own
 from pipeline.params.flow import TrainFlow
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute
+from pipeline.store.atomic import require_writable
 from pipeline.store.paths import VIDEOS_TABLE
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.frames import TRAINED_ON
@@ -49,11 +50,12 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
         DIS and zero flow; empty where all videos are trained on.
 
     Raises:
-        BackdropError: `to` is there and `force` is not set, or is no .safetensors; no videos; the
-            loss diverged.
+        BackdropError: `to` is there and `force` is not set, is no .safetensors, or cannot be
+            written; no videos; the loss diverged.
     """
     if to.suffix != WRITTEN_AS:
         raise BackdropError(f"is not a {WRITTEN_AS} name", where=f"--to {to}")
+    require_writable(to)
     if to.exists() and not force:
         raise BackdropError(
             "is there already", where=str(to), remedy="give another file (--to), or --force"

@@ -96,6 +96,15 @@ def test_one_frame_has_no_jitter_and_no_jump():
     assert not health["collapsed"]
 
 
+def test_a_cut_is_no_jitter():
+    """Two shots of steady masks, the second with larger ones."""
+    areas = np.where(np.arange(FRAMES) < 8, 0.02, 0.08)
+    one = video(areas=areas)
+    assert assess([one], PARAMS)["mask_area_jitter"] > 0
+    one.jumps[8] = np.nan
+    assert assess([one, video()], PARAMS)["mask_area_jitter"] == 0
+
+
 def test_motion_centre_is_the_middle_of_what_moves():
     speed = np.zeros((40, 60), np.float32)
     speed[10:21, 30:41] = 2.0

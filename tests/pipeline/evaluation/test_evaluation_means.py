@@ -103,3 +103,10 @@ def test_the_oracle_takes_the_best_single_threshold_of_each_split():
         best = max(range(19), key=lambda threshold: mean(threshold, names))
         assert [rows[i]["J_oracle"] for i in members] == [curves[i][best] for i in members]
     assert rows[-1]["J_oracle"] is None
+
+
+def test_the_oracles_threshold_suits_the_videos_not_their_frames():
+    """The first threshold is better in most frames, the second in the mean over videos."""
+    rows = [{"video": name, "split": "test"} for name in ["long"] * 9 + ["short"]]
+    fill_oracle(rows, [np.array([0.6, 0.5])] * 9 + [np.array([0.2, 0.9])])
+    assert [row["J_oracle"] for row in rows] == [0.5] * 9 + [0.9]

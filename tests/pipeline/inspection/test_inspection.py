@@ -226,6 +226,19 @@ def test_a_file_of_weights_sends_to_its_folder(model: Path) -> None:
         describe(model / "model.safetensors")
 
 
+@pytest.mark.parametrize("name", ["weights.pth", "weights", "clip.mp4"])
+def test_a_file_of_weights_is_known_under_any_name(model: Path, name: str) -> None:
+    renamed = (model / "model.safetensors").rename(model / name)
+    with pytest.raises(BackdropError, match=rf"{name}: is a file of weights"):
+        describe(renamed)
+
+
+def test_a_damaged_file_of_weights_is_still_one_by_its_name(model: Path) -> None:
+    (model / "model.safetensors").write_bytes(b"404: not found")
+    with pytest.raises(BackdropError, match="is a file of weights"):
+        describe(model / "model.safetensors")
+
+
 def test_a_page_is_text(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<h1>Report</h1>\n")
     assert "<h1>Report</h1>" in describe(tmp_path / "index.html")

@@ -126,3 +126,32 @@ def test_a_network_too_large_for_the_gpu_is_one_line(folder, monkeypatch, capsys
     assert error.startswith("error: flownet2_sd ")
     assert "does not fit the memory of the GPU" in error
     assert error.count("\n") == 1
+
+
+def test_without_weights_it_says_that_dis_is_alone(folder, monkeypatch, capsys):
+    assert run(monkeypatch, "set") == 0
+    assert "dis-medium: no weights in weights/flow: DIS alone" in capsys.readouterr().out
+    assert run(monkeypatch, "set", "--weights", "nowhere") == 1
+    assert capsys.readouterr().err.startswith("error: nowhere: is missing")
+
+
+@pytest.mark.parametrize(
+    ("option", "to", "line"),
+    [
+        ("--csv", "set", "set: cannot be written (Is a directory) — that is a folder"),
+        ("--csv", "file/scores.csv", "file/scores.csv: cannot be written (Not a directory) — a "),
+        ("--pictures", "file", "file/a_img1.png: cannot be written (Not a directory) — a file"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_anything_is_estimated(
+    folder, monkeypatch, capsys, option, to, line
+):
+    def never(*_):
+        pytest.fail("it was estimated first")
+
+    (folder / "file").touch()
+    monkeypatch.setattr(eval_command, "evaluate", never)
+    assert run(monkeypatch, "set", "--backend", "dis", option, to) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {line}")
+    assert error.count("\n") == 1

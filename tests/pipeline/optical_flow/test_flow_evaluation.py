@@ -115,3 +115,12 @@ def test_raft_small_beats_dis_on_real_pairs(test_data):
     _, raft = summarise([score for result in results for score in result.scores])
     # 1.2561 px by the reference network of tests/models/flow/test_raft_reference.py
     assert raft.epe_px == pytest.approx(1.2561, rel=0.02)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_flow_that_is_not_finite_is_an_error_and_no_score(pairs, value):
+    with pytest.raises(BackdropError) as refused:
+        list(evaluate([Constant("mad", (3.0, value))], pairs, lambda count: None))
+    line = str(refused.value)
+    assert line.startswith("mad: a_img1: the endpoint error is not finite — ")
+    assert "--backend" in line

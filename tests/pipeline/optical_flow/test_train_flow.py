@@ -7,12 +7,15 @@ import pytest
 import torch
 import yaml
 from helpers_video import texture, write_video
+from pydantic import ValidationError
 
 from models.flow.loss import FINEST_WEIGHT, multi_scale_epe
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.training import command
+from pipeline.optical_flow.training.pairs import synthesise
 from pipeline.optical_flow.training.textures import read_textures, videos_for
 from pipeline.optical_flow.weights import read_weights
+from pipeline.params.flow import TrainFlow
 from pipeline.store.paths import CHECKPOINTS, VIDEOS_TABLE
 from pipeline.store.tables import VIDEOS, write_table
 
@@ -66,7 +69,7 @@ def test_weights_are_found_again_with_what_they_reached(tmp_path):
     assert errors["dis-medium"] < errors["zero"]
     weights = read_weights(to)
     assert weights.backend == "flownet2_sd"
-    assert weights.beats_dis == (errors["own"] < errors["dis-medium"])
+    assert weights.beats_dis == (errors["own"] == min(errors.values()))
     assert not list(CHECKPOINTS.glob("*"))
     with pytest.raises(BackdropError, match=r"own\.safetensors: is there already"):
         command.train_flow(to, force=False)
@@ -102,6 +105,42 @@ def test_without_training_videos_it_says_so(tmp_path):
     project(splits=("val",))
     with pytest.raises(BackdropError, match="no video to train on"):
         command.train_flow(tmp_path / "own.safetensors", force=False)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("file/own.safetensors", "cannot be written (Not a directory) — a file stands where"),
+        ("folder.safetensors", "cannot be written (Is a directory) — that is a folder"),
+    ],
+)
+def test_where_it_cannot_write_it_says_so_before_the_training(
+    tmp_path, monkeypatch, name, told, force
+):
+    def never(*_):
+        pytest.fail("it was trained first")
+
+    monkeypatch.setattr(command, "train", never)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(BackdropError) as refused:
+        command.train_flow(tmp_path / name, force)
+    assert str(refused.value).startswith(f"{tmp_path / name}: {told}")
+
+
+def test_in_a_fresh_clone_it_names_the_one_stage_that_it_needs(tmp_path):
+    VIDEOS_TABLE.unlink()
+    with pytest.raises(BackdropError, match="is missing — run `dvc repro prepare_data` to make it"):
+        command.train_flow(tmp_path / "own.safetensors", force=False)
+
+
+def test_motion_has_a_limit_up_to_which_pairs_can_be_made():
+    with pytest.raises(ValidationError, match="motion_px"):
+        TrainFlow(motion_px=1001.0)
+    most = TrainFlow(motion_px=1000.0).motion_px
+    pair = synthesise([texture(72, 96)] * 2, np.random.default_rng(0), 64, 64, most)
+    assert np.isfinite(pair.flow).all()
 
 
 def test_the_loss_is_the_weighted_sum_of_endpoint_errors():

@@ -3,18 +3,37 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import re
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
 
 from pipeline.errors import BackdropError
-from pipeline.store import atomic, hdf5
-from pipeline.store.atomic import atomic_folder, atomic_path, read_json, write_bytes, write_json
+from pipeline.store import atomic, hdf5, paths
+from pipeline.store.atomic import (
+    atomic_folder,
+    atomic_path,
+    read_json,
+    require_writable,
+    write_bytes,
+    write_json,
+)
 from pipeline.store.hdf5 import FLOW, MASKS, create, is_complete, open_artifact
-from pipeline.store.tables import read_table, table_schema, write_table
+from pipeline.store.tables import (
+    HOMOGRAPHIES,
+    INDEX,
+    PER_FRAME,
+    VIDEOS,
+    read_table,
+    table_schema,
+    write_table,
+)
 
+ROOT = Path(__file__).parents[3]
 THINGS = table_schema("backdrop.things", 1, {"name": pa.string(), "value": pa.float64()})
 
 
@@ -65,8 +84,51 @@ def test_full_disk_is_one_line_and_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(BackdropError, match="cannot be written"):
-        write_bytes(tmp_path / "file" / "inner", b"")
+    for target in (tmp_path / "file" / "inner", tmp_path / "file" / "more" / "inner"):
+        with pytest.raises(BackdropError, match=r"cannot be written .* — a file stands where"):
+            write_bytes(target, b"")
+    with pytest.raises(BackdropError, match="a file stands where a folder should be"):
+        atomic_folder(tmp_path / "file" / "inner").__enter__()
+
+
+def test_a_file_that_is_a_folder_is_told(tmp_path):
+    with pytest.raises(BackdropError, match=r"\(Is a directory\) — that is a folder"):
+        write_bytes(tmp_path, b"")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
+def test_a_full_disk_and_a_folder_that_is_read_only_have_their_remedy(tmp_path, number):
+    def fail():
+        with atomic_path(tmp_path / "file"):
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(BackdropError, match="free disk space or make the folder writable, then"):
+        fail()
+
+
+@pytest.mark.parametrize("name", ["new", "old", "not/yet/there"])
+def test_what_can_be_written_passes_the_check_and_nothing_is_left(tmp_path, name):
+    (tmp_path / "old").write_text("old")
+    require_writable(tmp_path / name)
+    assert names(tmp_path) == ["old"]
+
+
+@pytest.mark.parametrize("name", ["file/inner", "file/more/inner", "folder", "locked/inner"])
+def test_what_cannot_be_written_fails_the_check_as_it_would_fail_then(tmp_path, monkeypatch, name):
+    (tmp_path / "file").touch()
+    for folder in ("folder", "locked"):
+        (tmp_path / folder).mkdir()
+    # Nothing is locked to root, who may run this: the system's answer is put in its mouth.
+    monkeypatch.setattr(
+        atomic.os, "access", lambda path, mode: mode == os.F_OK or path.name != "locked"
+    )
+    with pytest.raises(BackdropError) as told:
+        require_writable(tmp_path / name)
+    assert str(told.value).startswith(f"{tmp_path / name}: cannot be written (")
+    if name != "locked/inner":
+        with pytest.raises(BackdropError) as failed:
+            write_bytes(tmp_path / name, b"")
+        assert told.value.remedy == failed.value.remedy
 
 
 def test_folder_appears_as_a_whole(tmp_path):
@@ -140,6 +202,30 @@ def test_parquet_round_trip_repeats_and_refuses_what_it_does_not_know(tmp_path):
     path.write_bytes(first[: len(first) // 2])
     with pytest.raises(BackdropError, match=r"things\.parquet: is damaged or cut short"):
         read_table(path, THINGS)
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"),
+    [
+        (paths.VIDEOS_TABLE, VIDEOS),
+        (paths.INDEX_TABLE, INDEX),
+        (paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES),
+        (paths.PER_FRAME_TABLE, PER_FRAME),
+    ],
+)
+def test_of_a_missing_table_the_stage_is_named_that_writes_it(tmp_path, monkeypatch, path, schema):
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BackdropError) as told:
+        read_table(path, schema)
+    named = re.fullmatch(r"run `dvc repro (\w+)` to make it", told.value.remedy)[1]
+    written = [next(iter(out)) if isinstance(out, dict) else out for out in stages[named]["outs"]]
+    assert any(path.is_relative_to(out) for out in written)
+
+
+def test_of_any_other_table_that_is_missing_no_stage_is_named(tmp_path):
+    with pytest.raises(BackdropError, match="run `dvc repro` to make it"):
+        read_table(tmp_path / "things.parquet", THINGS)
 
 
 def test_errors_survive_the_way_between_processes():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -182,6 +185,28 @@ def test_damaged_checkpoint_starts_over_and_missing_one_is_refused_if_required()
     whole = checkpoint().path.read_bytes()
     checkpoint().path.write_bytes(whole[: len(whole) // 2])
     assert checkpoint("auto").load() is None
+
+
+def damaged() -> Iterator[bytes]:
+    """Another's file, noise, pickles of noise, and checkpoints with some wrong bytes."""
+    rng, foreign = np.random.default_rng(0), io.BytesIO()
+    torch.save([1, 2], foreign)
+    checkpoint().save({"iteration": 3, "w": torch.arange(50.0)})
+    whole = np.frombuffer(checkpoint().path.read_bytes(), np.uint8)
+    yield from (foreign.getvalue(), b"")
+    for _ in range(100):
+        yield rng.bytes(rng.integers(1, 400))
+        yield b"\x80\x02" + rng.bytes(rng.integers(1, 60))
+        wrong = whole.copy()
+        wrong[rng.integers(0, len(wrong), 3)] = rng.integers(0, 256, 3)
+        yield wrong.tobytes()
+
+
+def test_a_checkpoint_of_wrong_bytes_starts_over_whatever_they_are():
+    for content in damaged():
+        checkpoint().path.write_bytes(content)
+        state = checkpoint("auto").load()
+        assert state is None or state["iteration"] == 3  # the bytes between the records
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_line():

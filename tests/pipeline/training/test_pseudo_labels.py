@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import h5py
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, write_masks
+from helpers_artifacts import make_project, write_frames, write_masks, write_predictions
 
 from pipeline.errors import BackdropError
 from pipeline.params.training import Compute
+from pipeline.store import paths
 from pipeline.training.pseudo_labels import (
     PseudoLabels,
     Size,
@@ -17,6 +21,7 @@ from pipeline.training.pseudo_labels import (
 )
 
 CPU = torch.device("cpu")
+CONFIDENCE = np.linspace(0.6, 0.9, 6)  # of the detector, as `make_project` writes it
 
 
 @pytest.fixture
@@ -24,6 +29,12 @@ def project(tmp_path, monkeypatch):
     return make_project(
         tmp_path, monkeypatch, ["val", "train", "test", "train_test"], refined=True, calibrated=True
     )
+
+
+@pytest.fixture
+def still(tmp_path, monkeypatch):
+    """A video of 6 frames in which nothing moves: the flow doubts no mask."""
+    return make_project(tmp_path, monkeypatch, ["train"], moving=False, refined=True)
 
 
 def test_only_training_videos_are_learnt_from(project):
@@ -49,6 +60,90 @@ def test_an_empty_a_full_and_a_misplaced_mask_count_little(project):
     assert weights[1] == weights[2] == 0
     assert weights[4] == 0  # the flow is elsewhere
     assert 0 < weights[3] < 0.2  # itself good, between two that are not
+
+
+def test_trust_is_in_the_soft_mask_as_its_threshold_cuts_it(still):
+    """0.3 where a fifth is even: odds of 12/7, a probability of 12/19, and so is the trust."""
+    scene = still.scenes["clip_0"]
+    write_predictions(scene, soft=np.where(scene.truth, 76.5, 25.5).round().astype(np.uint8))
+    labels = PseudoLabels(Size(48, 64), 0.2, Compute())
+    trust = labels.cached[0, ..., 4][scene.truth[0]] / 255
+    np.testing.assert_allclose(trust, 12 / 19, atol=0.01)
+
+
+def rectangles(frames: int, tall_from: int) -> np.ndarray:
+    """(N, 48, 64) masks of 64 px each: wide ones, then tall ones in the same place."""
+    masks = np.zeros((frames, 48, 64), np.uint8)
+    masks[:tall_from, 22:26, 24:40] = 255
+    masks[tall_from:, 16:32, 30:34] = 255
+    return masks
+
+
+def test_where_the_subject_is_seldom_there_its_masks_count_all_the_same(still):
+    """In 2 of 6 frames: the usual area is that of the frames that have a mask."""
+    scene = still.scenes["clip_0"]
+    masks = rectangles(6, tall_from=6)
+    masks[[0, 1, 4, 5]] = 0
+    write_masks(scene, masks)
+    # One neighbour of each is empty, the other agrees.
+    np.testing.assert_allclose(frame_weights("clip_0"), CONFIDENCE * [0, 0, 0.5, 0.5, 0, 0])
+
+
+def test_videos_without_a_usable_frame_are_named_in_one_line(project, caplog):
+    scene = project.scenes["clip_3"]
+    write_masks(scene, np.zeros(scene.truth.shape, np.uint8))
+    labels = PseudoLabels(Size(24, 32), 0.5, Compute())
+    assert not labels.weights[6:].any()
+    assert labels.weights[:6].all()
+    warned = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warned == ["self_train: nothing to learn from in clip_3: no mask is to be trusted"]
+
+
+@pytest.mark.parametrize("cuts", [[], [3]])
+def test_a_neighbour_across_a_cut_says_nothing(still, cuts):
+    """Two shots with a mask each of another shape; alike within each."""
+    write_masks(still.scenes["clip_0"], rectangles(6, tall_from=3))
+    with h5py.File(paths.video_file(paths.FRAMES, "clip_0"), "r+") as file:
+        file.attrs["cuts"] = np.array(cuts, np.int64)
+    iou = 4 * 4 / (64 + 64 - 4 * 4)  # of the two, one upon the other
+    agreement = np.ones(6)
+    if not cuts:
+        agreement[2:4] = (1 + iou) / 2
+    np.testing.assert_allclose(frame_weights("clip_0"), CONFIDENCE * agreement, rtol=1e-6)
+
+
+def write_sizes(scenes, sizes) -> None:
+    """Frames anew: a number of them and their height and width, of each scene in turn."""
+    for scene, (count, height, width) in zip(scenes, sizes, strict=True):
+        truth, frames = np.zeros((count, height, width), bool), np.zeros((count, height, width, 3))
+        write_frames(replace(scene, truth=truth, frames=frames.astype(np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([(5, 40, 60), (6, 60, 40)], (60, 40)),  # of most frames
+        ([(4, 40, 60), (5, 60, 40), (4, 40, 60)], (40, 60)),  # though one video has more
+        ([(5, 40, 60), (5, 50, 60)], (50, 60)),  # a tie: the larger
+        ([(5, 60, 40), (5, 40, 60), (5, 60, 40), (5, 40, 60)], (40, 60)),  # and the wider
+        ([(5, 40, 60), (6, 400, 800)], (50, 100)),  # made smaller
+    ],
+)
+def test_the_students_size_is_that_of_most_training_frames(
+    tmp_path, monkeypatch, caplog, sizes, expected
+):
+    made = make_project(tmp_path, monkeypatch, ["train"] * len(sizes))
+    write_sizes(made.scenes.values(), sizes)
+    with caplog.at_level("INFO", "backdrop"):
+        assert input_size(100) == expected
+    assert "training frames are of 2 sizes" in caplog.text
+
+
+def test_frames_of_one_size_are_not_worth_a_line(project, caplog):
+    write_sizes([project.scenes["clip_2"]], [(50, 20, 20)])  # of a test video
+    with caplog.at_level("INFO", "backdrop"):
+        assert input_size(256) == (48, 64)
+    assert "sizes" not in caplog.text
 
 
 def test_a_frame_is_read_with_its_own_label(project):

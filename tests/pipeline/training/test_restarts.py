@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import BackdropError
 from pipeline.params.training import Compute
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.collapse_watch import CollapseError
@@ -77,7 +78,7 @@ def test_without_restarts_or_when_they_are_used_up_it_stops():
         assert {attempt for attempt, _ in steps} == set(range(restarts + 1))
 
 
-@pytest.mark.parametrize("die", [(1, 1), (1, 5), (1, 11), (2, 2)])
+@pytest.mark.parametrize("die", [(1, 1), (1, 5), (1, 11), (2, 2), (2, 5)])
 def test_killed_in_a_later_attempt_it_ends_with_the_same_weights(die):
     whole = run(builder(sound_from=2)[0], 2, "never")
     Checkpoint("train_toy", "a", "auto").remove()
@@ -92,6 +93,32 @@ def test_killed_in_a_later_attempt_it_ends_with_the_same_weights(die):
     else:  # the second attempt was sound: it went on with that one
         assert resumed.attempt == 1
         assert steps[0] == (1, 8)
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_an_attempt_that_the_params_do_not_come_to_is_not_gone_on_from(caplog, allowed):
+    """What ran before (an attempt 2) must not show in what the same params give from the start."""
+    whole = run(builder(sound_from=allowed)[0], allowed, "never")
+    Checkpoint("train_toy", "a", "auto").remove()
+    with pytest.raises(CollapseError):
+        run(builder(sound_from=9)[0], restarts=2)
+    build, steps = builder(sound_from=allowed)
+    with pytest.raises(BackdropError, match=r"'require', but the checkpoint is of attempt 3, and"):
+        run(build, allowed, "require")
+    with caplog.at_level("INFO", "backdrop"):
+        trained = run(build, allowed)
+    assert steps[0] == (0, 0)
+    assert "starting over" in caplog.text
+    assert "going on" not in caplog.text
+    assert torch.equal(trained.module.weight, whole.module.weight)
+
+
+def test_more_restarts_go_on_from_the_attempt_that_collapsed_last():
+    with pytest.raises(CollapseError):
+        run(builder(sound_from=9)[0], restarts=1)
+    build, steps = builder(sound_from=2)
+    assert run(build, restarts=2).attempt == 2
+    assert steps[0] == (1, 4)  # the second attempt's checkpoint
 
 
 def test_seeds_of_attempts_are_none_of_the_neighbouring_seeds():

@@ -78,17 +78,29 @@ def test_paste_brings_the_other_subject_with_its_label():
     for number in range(4):  # a subject each, in its own place
         label[number, :, 4:10, 7 * number : 7 * number + 5] = 1
     before = label.clone()
-    pasted = paste(image, label, 1.0, rng(1))
+    pasted = paste(image, label, 1.0, rng(2))
     for number in range(4):
         new = (pasted[number] - levels[number]).abs().amax(dim=0) > 1e-6
-        source = (rng(1).permutation(4))[number]
-        if source == number:
-            assert not new.any()
-            continue
+        source = rng(2).permutation(4)[number]
+        assert source != number
         assert torch.equal(new, before[source, 0] > 0)
         assert torch.equal(label[number, 0], torch.maximum(before[number, 0], before[source, 0]))
         assert (label[number, 1][new] == 1).all()
-    assert torch.equal(paste(image, label.clone(), 0.0, rng(1)), image)
+    assert torch.equal(paste(image, label.clone(), 0.0, rng(2)), image)
+
+
+def test_paste_brings_the_trust_in_each_pasted_pixel():
+    """Neither full trust nor that of the pixels underneath."""
+    image = torch.zeros(4, 3, 24, 32)
+    label = torch.rand(4, 2, 24, 32, generator=torch.Generator().manual_seed(0))
+    label[:, 0] = (torch.arange(32) < 8) & (torch.arange(24) < 12)[:, None]
+    label[:, 0] = torch.stack([label[n, 0].roll(7 * n, 1) for n in range(4)])
+    before, source = label.clone(), rng(2).permutation(4)
+    paste(image, label, 1.0, rng(2))
+    for number in range(4):
+        cut = before[source[number], 0] > 0
+        expected = torch.where(cut, before[source[number], 1], before[number, 1])
+        torch.testing.assert_close(label[number, 1], expected)
 
 
 def test_light_changes_contrast_and_level_of_each_channel():

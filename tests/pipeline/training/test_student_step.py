@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from models.segmentation_metrics import region_similarity
 from models.student import Student
@@ -46,6 +47,46 @@ def toy(count: int, seed: int) -> torch.Tensor:
         one[3] = disc ^ (rng.random(disc.shape) < 0.1)
         one[4] = 1
     return torch.from_numpy(stack.clip(0, 1))
+
+
+class Seen(nn.Module):
+    """In the student's place: keeps the images; what is bright is the subject."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        self.image = image
+        grey = image.mean(dim=1, keepdim=True)
+        low, high = grey.amin(dim=(2, 3), keepdim=True), grey.amax(dim=(2, 3), keepdim=True)
+        return 40 * (grey - (low + high) / 2)
+
+
+def discs() -> torch.Tensor:
+    """(8, 5, 32, 48): a bright disc on dark ground, its label, full trust."""
+    x, y = np.meshgrid(np.arange(48), np.arange(32))
+    disc = torch.from_numpy(np.hypot(x - 24, y - 16) < 8).float()
+    image = 0.2 + 0.6 * disc
+    return torch.stack([image, image, image, disc, torch.ones_like(disc)]).repeat(8, 1, 1, 1)
+
+
+def test_the_student_sees_moved_images_and_is_told_labels_that_moved_with_them():
+    student, stack = Seen(), discs()
+    params = SelfTrain(recolour=0, paste=0)
+    _, terms = student_loss(student, stack, params, np.random.default_rng(0))
+    assert float(terms["dice"]) < 0.1
+    for seen, image in zip(student.image.mean(dim=1), stack[:, 0], strict=True):
+        # Another light alone would be a straight line from level to level.
+        both = torch.stack([seen.flatten(), image.flatten()])
+        assert torch.corrcoef(both)[0, 1] < 0.98
+
+
+@pytest.mark.parametrize("recolour", [0, 1])
+def test_the_student_sees_subjects_in_other_colours(recolour):
+    """All is grey at first: moving and lighting it leave each channel one level."""
+    student, stack = Seen(), discs()
+    stack[:, :3] = 0.5
+    params = SelfTrain(recolour=recolour, paste=0)
+    student_loss(student, stack, params, np.random.default_rng(0))
+    spread = student.image.flatten(2).std(dim=2).amax(dim=1)
+    assert ((spread > 0.01) == bool(recolour)).all()
 
 
 def test_it_learns_a_toy_subject_through_wrong_labels():
