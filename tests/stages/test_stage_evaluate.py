@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -164,6 +165,14 @@ def test_boxes_that_rest_with_a_resting_subject_are_not(tmp_path, monkeypatch):
         tmp_path, monkeypatch, ["test"], frames=8, moving=False, refined=True, calibrated=True
     )
     assert not evaluate_one().health.subject_moves
+
+
+def test_from_one_shot_to_the_next_a_box_does_not_jump(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["test"], frames=6, refined=True, calibrated=True)
+    with h5py.File(paths.video_file(paths.FRAMES, "clip_0"), "r+") as file:
+        file.attrs["cuts"] = np.array([3])
+    jumps = [row["box_jump"] for row in evaluate_one().rows]
+    assert [jump is None for jump in jumps] == [True, False, False, True, False, False]
 
 
 def test_a_box_that_misses_counts_against_hit_and_precision(tmp_path, monkeypatch):
