@@ -88,7 +88,7 @@ def _material(info: VideoInfo) -> Material:
 
 def _refuse_too_short(paths: Sequence[Path], kept: Sequence[int], params: Params) -> None:
     """Raise where `stabilize` would, once the videos are already there and extracted."""
-    least = 2 * params.stabilize.gap
+    least = params.stabilize.fewest_frames
     for path, count in zip(paths, kept, strict=True):
         if count < least:
             raise BackdropError(

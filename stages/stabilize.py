@@ -69,9 +69,10 @@ def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:
     jobs = []
     for video, frames in read_table(INDEX_TABLE, INDEX).groupby("video", sort=False):
         path = video_file(FRAMES, str(video))
-        if len(frames) < 2 * settings.gap:
+        if len(frames) < settings.fewest_frames:
             raise BackdropError(
-                f"has {len(frames)} frames, pairs {settings.gap} apart need {2 * settings.gap}",
+                f"has {len(frames)} frames, pairs {settings.gap} apart need "
+                f"{settings.fewest_frames}",
                 where=str(video),
                 remedy="leave the video out, or lower stabilize.gap",
             )

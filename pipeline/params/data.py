@@ -73,3 +73,8 @@ class Stabilize(Section):
     max_shift: float = Field(
         0.5, gt=0.0, le=2.0, description="shift as a share of the longest side"
     )
+
+    @property
+    def fewest_frames(self) -> int:
+        """Of a video: each frame then has a partner `gap` frames before or behind it."""
+        return 2 * self.gap

@@ -41,16 +41,17 @@ def judge(metrics: dict[str, Any]) -> Verdict:
     )
 
 
-def _against_blob(test: dict[str, Any], split: str) -> Verdict:
+def _against_blob(values: dict[str, Any], split: str) -> Verdict:
     """Compare with the control: a soft ellipse in the same box, tuned on validation."""
-    raw = test["J_no_crf"] - test["J_blob_no_crf"]
-    refined = test["J"] - test["J_blob"]
+    raw = values["J_no_crf"] - values["J_blob_no_crf"]
+    refined = values["J"] - values["J_blob"]
     numbers = (
-        f"J of {split} before CRF: mask {test['J_no_crf']:.2f}, blob {test['J_blob_no_crf']:.2f}; "
-        f"after CRF: mask {test['J']:.2f}, blob {test['J_blob']:.2f}."
+        f"J of {split} before CRF: mask {values['J_no_crf']:.2f}, "
+        f"blob {values['J_blob_no_crf']:.2f}; after CRF: mask {values['J']:.2f}, "
+        f"blob {values['J_blob']:.2f}."
     )
     if raw >= CLEAR_MARGIN and refined >= 0:
-        return Verdict("good", "The mask clearly beats the blob control.", numbers + _found(test))
+        return Verdict("good", "The mask clearly beats the blob control.", numbers + _found(values))
     if raw > 0 and refined >= 0:
         headline = "The mask beats the blob control, but not by much."
     elif raw > 0:
@@ -61,15 +62,14 @@ def _against_blob(test: dict[str, Any], split: str) -> Verdict:
         return Verdict(
             "bad",
             "The mask does not beat the blob control: the model has learnt boxes only.",
-            numbers + _found(test),
+            numbers + _found(values),
         )
-    return Verdict("mixed", headline, numbers + _found(test))
+    return Verdict("mixed", headline, numbers + _found(values))
 
 
-def _found(test: dict[str, Any]) -> str:
-    return (
-        "" if test["hit"] is None else f" The box hits the subject in {test['hit']:.0%} of frames."
-    )
+def _found(values: dict[str, Any]) -> str:
+    hit = values["hit"]
+    return "" if hit is None else f" The box hits the subject in {hit:.0%} of frames."
 
 
 def _sentence(why: str) -> str:

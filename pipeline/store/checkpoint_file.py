@@ -7,7 +7,7 @@ import pickle
 import struct
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -22,7 +22,9 @@ HARMLESS: list[Any] = [argparse.Namespace]
 DAMAGE = (
     *(RuntimeError, EOFError, OSError, KeyError, ValueError),
     *(struct.error, IndexError, AttributeError, TypeError),  # of an old file that ends early
+    *(pickle.UnpicklingError, AssertionError, OverflowError, MemoryError),  # of wrong bytes
 )
+"""What `torch.load` raises of a file that is not whole."""
 
 
 def read_checkpoint(path: Path) -> Any:
@@ -61,13 +63,9 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 def _read_torch(path: Path) -> Any:
     try:
-        with (
-            path.open("rb") as file,  # of a path, torch.load believes the suffix .safetensors
-            warnings.catch_warnings(),
-            torch.serialization.safe_globals(HARMLESS),
-        ):
-            warnings.simplefilter("ignore")  # of pickle protocols; what fails is told below
-            return torch.load(file, map_location="cpu", weights_only=True)
+        # Of a path, torch.load believes the suffix .safetensors.
+        with path.open("rb") as file, torch.serialization.safe_globals(HARMLESS):
+            return load_tensors(file)
     except pickle.UnpicklingError as error:
         certain = "unsupported global" in str(error).lower()
         if not certain and path.read_bytes()[:1] != PICKLED:
@@ -80,6 +78,17 @@ def _read_torch(path: Path) -> Any:
         ) from error
     except DAMAGE as error:
         raise _damaged(path) from error
+
+
+def load_tensors(file: BinaryIO) -> Any:
+    """What a file of PyTorch's holds, on the CPU; no code in it is run.
+
+    Raises:
+        DAMAGE: it is not whole.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of pickle protocols, where bytes are wrong
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _damaged(path: Path) -> BackdropError:

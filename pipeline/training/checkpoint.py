@@ -12,6 +12,7 @@ import torch
 
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import write_bytes
+from pipeline.store.checkpoint_file import DAMAGE, load_tensors
 from pipeline.store.paths import CHECKPOINTS
 
 log = logging.getLogger("backdrop")
@@ -88,8 +89,7 @@ class Checkpoint:
         """What the file holds, None if it is damaged."""
         with self.path.open("rb") as file:
             try:
-                state = torch.load(file, map_location="cpu", weights_only=True)
-            except Exception:
-                # Of wrong bytes the unpickler may raise anything: ten kinds were seen.
+                state = load_tensors(file)
+            except DAMAGE:
                 return None
         return state if isinstance(state, dict) and "fingerprint" in state else None

@@ -65,6 +65,21 @@ def test_a_file_cut_anywhere_is_one_line(tmp_path, form, suffix):
             read_checkpoint(path)
 
 
+@pytest.mark.parametrize("form", ["zip", "before zip"])
+def test_a_wrong_byte_is_one_line_wherever_it_is(tmp_path, form):
+    """In an old file's list of storages it is an AssertionError of PyTorch's."""
+    path, refused = tmp_path / "wrong.pth", 0
+    for place in range(len(WHOLE[form])):
+        content = bytearray(WHOLE[form])
+        content[place] ^= 1
+        path.write_bytes(content)
+        try:
+            read_checkpoint(path)
+        except BackdropError:
+            refused += 1
+    assert refused > 0
+
+
 def test_code_under_the_suffix_of_safetensors_is_not_run(tmp_path, capfd):
     class Code:
         def __reduce__(self):
