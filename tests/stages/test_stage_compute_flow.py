@@ -220,37 +220,39 @@ def test_a_network_is_used_named_and_agrees_with_dis(test_data):
     assert np.abs(np.median(data["flow"][0, :10].astype(float), axis=(0, 1))).max() < 0.3
 
 
-def test_flow_that_is_not_finite_names_the_frame_and_leaves_no_artifact(monkeypatch):
-    class Broken:
-        name, batch = "broken", 1
+def refused_with(monkeypatch, estimate, line):
+    """The error of the stage on one video whose estimator does `estimate(targets)`."""
+
+    class StandIn:
+        name, batch = "stand-in", 1
 
         def estimate(self, targets, sources, parts=None):
-            return np.full((*targets.shape[:3], 2), np.nan, np.float32)
+            return estimate(targets)
 
-    monkeypatch.setattr(compute_flow.Choice, "make", lambda self: Broken())
+    monkeypatch.setattr(compute_flow.Choice, "make", lambda self: StandIn())
     write_videos({"a": scene()})
     homographies(["a"])
-    with pytest.raises(BackdropError, match=r"a\.h5: dis-medium: .* frame 0 is not finite") as told:
+    with pytest.raises(BackdropError, match=line) as told:
         compute_flow.main()
-    assert "compute_flow.half: false" in told.value.remedy
     assert not list(paths.FLOW.glob("*"))
+    return told.value
+
+
+def test_flow_that_is_not_finite_names_the_frame_and_leaves_no_artifact(monkeypatch):
+    def broken(targets):
+        return np.full((*targets.shape[:3], 2), np.nan, np.float32)
+
+    line = r"a\.h5: dis-medium: .* frame 0 is not finite"
+    assert "compute_flow.half: false" in refused_with(monkeypatch, broken, line).remedy
 
 
 def test_a_pair_too_large_for_the_gpu_is_told_what_saves_memory(monkeypatch):
-    class Large:
-        name, batch = "large", 1
+    def large(_targets):
+        raise OutOfMemoryError("one pair alone does not fit the memory of the GPU")
 
-        def estimate(self, targets, sources, parts=None):
-            raise OutOfMemoryError("one pair alone does not fit the memory of the GPU")
-
-    monkeypatch.setattr(compute_flow.Choice, "make", lambda self: Large())
-    write_videos({"a": scene()})
-    homographies(["a"])
-    with pytest.raises(BackdropError, match=r"a\.h5: dis-medium: one pair alone") as told:
-        compute_flow.main()
-    assert "compute_flow.device: cpu" in told.value.remedy
-    assert "half" not in told.value.remedy, "that takes more memory, not less"
-    assert not list(paths.FLOW.glob("*"))
+    told = refused_with(monkeypatch, large, r"a\.h5: dis-medium: one pair alone")
+    assert "compute_flow.device: cpu" in told.remedy
+    assert "half" not in told.remedy, "that takes more memory, not less"
 
 
 @pytest.mark.parametrize(
