@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import Stages
 from models.boxes import cell_centres
 from models.layers import conv_block, standardise
+from models.matrix_forms import pool
 
 BOX_GRADIENT = 0.1
 """Share of O's gradient that reaches the trunk: at full strength it swamps G's, which trains p."""
@@ -68,7 +68,7 @@ class Trunk(nn.Module):
         x = standardise(image)
         if self.stages is not None:
             x = self.stages(x)[-1]
-        return F.adaptive_avg_pool2d(self.layers(x), self.grid)
+        return pool(self.layers(x), self.grid)
 
 
 def start_boxes_at(

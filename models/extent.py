@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.matrix_forms import running_sum
+
 TAIL = 0.01
 """Share of the mass that may lie beyond each side of its extent."""
 FAINT = 0.3
@@ -55,7 +57,7 @@ def mask_extent(mask: Tensor, least: float, before: Tensor) -> Tensor:
 
 def _quantile_range(mass: Tensor) -> tuple[Tensor, Tensor]:
     """Where a share of TAIL of the mass (B, N) lies before, and after; in shares of the axis."""
-    share = mass.cumsum(dim=1) / mass.sum(dim=1, keepdim=True)
+    share = running_sum(mass) / mass.sum(dim=1, keepdim=True)
     low = (share < TAIL).sum(dim=1)
     high = (share < 1 - TAIL).sum(dim=1) + 1
     return low / mass.shape[1], high / mass.shape[1]

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import conv_block, upsample
+from models.layers import conv_block
+from models.matrix_forms import Upsample
 
 DILATIONS = (1, 2, 4, 1, 2, 4)
 
@@ -32,9 +33,9 @@ class Inpainter(nn.Module):
         self.down3 = conv_block(c2, c4, stride=2)  # 1/8
         self.middle = nn.ModuleList(conv_block(c4, c4, dilation=d) for d in DILATIONS)
         self.view = nn.Sequential(nn.Linear(c4, c4), nn.ReLU(inplace=True), nn.Linear(c4, c4))
-        self.up3 = nn.Sequential(upsample(), conv_block(c4, c2))
-        self.up2 = nn.Sequential(conv_block(2 * c2, c2), upsample(), conv_block(c2, c1))
-        self.up1 = nn.Sequential(conv_block(2 * c1, c1), upsample(), nn.Conv2d(c1, 3, 3, padding=1))
+        self.up3 = nn.Sequential(Upsample(), conv_block(c4, c2))
+        self.up2 = nn.Sequential(conv_block(2 * c2, c2), Upsample(), conv_block(c2, c1))
+        self.up1 = nn.Sequential(conv_block(2 * c1, c1), Upsample(), nn.Conv2d(c1, 3, 3, padding=1))
 
     def forward(self, image: Tensor, hole: Tensor) -> Tensor:
         """Fill the hole.

@@ -58,10 +58,15 @@ class KnownBackground(nn.Module):
         seen, known = (x[:, :, ::rows, ::columns].flatten(2) for x in (image, self.backgrounds))
         hidden = hole[:, None, :, ::rows, ::columns].flatten(3) > 0.5  # (B, 1, 1, P)
         difference = (seen[:, None] - known).masked_fill(hidden, float("nan"))  # (B, V, 3, P)
-        shift = difference.nanmedian(dim=3).values.nan_to_num(0)  # all hidden: no shift
-        error = (difference - shift[..., None]).abs().nanmedian(dim=3).values.mean(dim=2)  # (B, V)
+        shift = _median(difference).nan_to_num(0)  # all hidden: no shift
+        error = _median((difference - shift[..., None]).abs()).mean(dim=2)  # (B, V)
         best = error.nan_to_num(0).argmin(dim=1)
         return best, shift[torch.arange(len(image), device=image.device), best]
+
+
+def _median(x: Tensor) -> Tensor:
+    """Of the last axis, NaN apart; not `nanmedian`, whose indices differ each time on a GPU."""
+    return x.nanquantile(0.5, dim=-1, interpolation="lower")
 
 
 BackgroundModel = Inpainter | KnownBackground

@@ -21,11 +21,6 @@ def conv_block(
     )
 
 
-def upsample() -> nn.Upsample:
-    """Bilinear, by two."""
-    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-
-
 def standardise(image: Tensor) -> Tensor:
     """(B, 3, H, W) in [0, 1] to ImageNet's zero mean and unit deviation.
 

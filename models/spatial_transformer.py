@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models import matrix_forms
+
 
 def crop(image: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
     """T: sample the boxes into windows.
@@ -61,6 +63,9 @@ def _sample(
     source: Tensor, scale: Tensor, centre: Tensor, height: int, width: int, padding: str
 ) -> Tensor:
     """Bilinear sampling of `source` on the axis-aligned grid `scale * x + centre`."""
+    if matrix_forms.needed(source):
+        border = padding == "border"
+        return _sample_by_matrices(source, scale, centre, (height, width), clamp=border)
     zero = torch.zeros_like(scale[:, 0])
     theta = torch.stack(
         [
@@ -71,3 +76,23 @@ def _sample(
     )  # (B, 2, 3)
     grid = F.affine_grid(theta, [len(source), 1, height, width], align_corners=False)
     return F.grid_sample(source, grid, padding_mode=padding, align_corners=False)
+
+
+def _sample_by_matrices(
+    source: Tensor, scale: Tensor, centre: Tensor, size: tuple[int, int], *, clamp: bool
+) -> Tensor:
+    """The same, in at least float32 also under autocast."""
+    columns, rows = (
+        matrix_forms.bilinear_weights(
+            _pixels(scale[:, axis, None], centre[:, axis, None], n, pixels), pixels, clamp=clamp
+        )
+        for axis, (n, pixels) in enumerate(zip(size[::-1], source.shape[:1:-1], strict=True))
+    )
+    exact = source.to(torch.promote_types(source.dtype, torch.float32))
+    return matrix_forms.resample(exact, rows, columns)
+
+
+def _pixels(scale: Tensor, centre: Tensor, count: int, pixels: int) -> Tensor:
+    """Where on an axis of so many pixels each of `count` samples lies: (B, count) px."""
+    x = (torch.arange(count, device=scale.device, dtype=scale.dtype) + 0.5) / count * 2 - 1
+    return ((scale * x + centre + 1) * pixels - 1) / 2

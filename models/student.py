@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import EfficientNetStages, Stages
-from models.layers import conv_block, standardise, upsample
+from models.layers import conv_block, standardise
+from models.matrix_forms import Upsample
 
 STRIDE = 16
 """Sides are padded to a multiple of it."""
@@ -57,7 +58,7 @@ class Student(nn.Module):
         self.up4 = conv_block(c4 + e4, c2)
         self.up2 = conv_block(c2 + e2, c2)
         self.up1 = conv_block(c2 + c1, c1)
-        self.larger = upsample()
+        self.larger = Upsample()
         self.mask = nn.Conv2d(c1, 1, 3, padding=1)
 
     def forward(self, image: Tensor) -> Tensor:

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import Stages
-from models.layers import conv_block, standardise, upsample
+from models.layers import conv_block, standardise
+from models.matrix_forms import Upsample
 
 
 class WindowEncoder(nn.Module):
@@ -76,12 +77,12 @@ class Synthesis(nn.Module):
         c1, c2, c4 = channels, 2 * channels, 4 * channels
         self.encoder = WindowEncoder(9 if see_background else 3, channels, stages)
         self.foreground = nn.Sequential(
-            upsample(), conv_block(c4, c2), upsample(), conv_block(c2, c1),
-            upsample(), nn.Conv2d(c1, 3, 3, padding=1),
+            Upsample(), conv_block(c4, c2), Upsample(), conv_block(c2, c1),
+            Upsample(), nn.Conv2d(c1, 3, 3, padding=1),
         )  # fmt: skip
-        self.up3 = nn.Sequential(upsample(), conv_block(c4, c4))
-        self.up2 = nn.Sequential(conv_block(2 * c4, c2), upsample(), conv_block(c2, c2))
-        self.up1 = nn.Sequential(conv_block(2 * c2, c1), upsample(), conv_block(c1, c1))
+        self.up3 = nn.Sequential(Upsample(), conv_block(c4, c4))
+        self.up2 = nn.Sequential(conv_block(2 * c4, c2), Upsample(), conv_block(c2, c2))
+        self.up1 = nn.Sequential(conv_block(2 * c2, c1), Upsample(), conv_block(c1, c1))
         # Until S has learnt better, the mask is what differs: a threshold on the distance.
         # Soft, so that what is learnt can overrule it: at a gain of 8 the mask kept the holes where
         # the subject has the colours of what is behind it (docs/experiments.md).

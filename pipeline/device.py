@@ -27,7 +27,8 @@ def set_up(compute: Compute) -> torch.device:
     """
     torch.set_num_threads(compute.threads)
     torch.manual_seed(compute.seed)
-    # CUDA has no deterministic backward for grid_sample: there the bytes may differ, so only warn.
+    # Ours is deterministic on a GPU too (`models/matrix_forms.py`). An operator that is not, of a
+    # flow stack's warping or a user's encoder, shall warn, not end the training.
     torch.use_deterministic_algorithms(True, warn_only=True)
     device = torch.device(choose_device(compute.device, "compute.device"))
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from pipeline.errors import BackdropError
@@ -20,4 +22,8 @@ def choose_device(wanted: str, param: str) -> str:
             where=f"params.yaml: {param}",
             remedy="set it to 'auto' or 'cpu', or install a CUDA build of torch",
         )
-    return "cuda" if usable and wanted != "cpu" else "cpu"
+    if not usable or wanted == "cpu":
+        return "cpu"
+    # Without it cuBLAS may add in another order each time; read when a process first multiplies.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    return "cuda"

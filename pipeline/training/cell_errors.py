@@ -92,6 +92,7 @@ def error_scale(table: Tensor) -> ErrorScale:
     if not len(table):
         return ErrorScale(1.0, 0.0)
     spread = float(table.std(dim=1).mean().clamp(min=1e-6))
-    median = table.median(dim=1).values.clamp(min=1e-6)
+    # Sorted, not `median`: its indices would not be the same again on a GPU.
+    median = table.sort(dim=1).values[:, (table.shape[1] - 1) // 2].clamp(min=1e-6)
     contrast = float((table.amax(dim=1) / median).median())
     return ErrorScale(spread, contrast)

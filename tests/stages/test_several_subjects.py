@@ -41,8 +41,9 @@ class TwoSquares(nn.Module):
             swapped = [order[1], order[0], order[1] - 0.1, order[3]]
             rows.append(swapped if self.frame % 2 else order)
             self.frame += 1
-        stacked = torch.tensor([boxes + shifted]).expand(len(image), -1, -1)
-        return Proposals(torch.tensor(rows), stacked)
+        here = image.device
+        stacked = torch.tensor([boxes + shifted], device=here).expand(len(image), -1, -1)
+        return Proposals(torch.tensor(rows, device=here), stacked)
 
 
 class FullWindow(nn.Module):
