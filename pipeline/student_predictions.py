@@ -23,6 +23,7 @@ from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, STUDENT_NETWORK, Source, video_file
 from pipeline.training.frames import as_batch, fit
+from pipeline.usable_device import choose_device, processes_on
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,15 @@ def predict_all(settings: Settings) -> None:
         Job(str(video), int(count), file_sha256(video_file(FRAMES, str(video))), settings)
         for video, count in load_index()["video"].value_counts(sort=False).items()
     ]
+    device = choose_device(settings.compute.device, "compute.device")
     fan_out(
         "self_train",
         jobs,
         work,
         out=Source.STUDENT.predictions_folder,
         schema=hdf5.PREDICTIONS,
-        fingerprint={"network": network, "device": settings.compute.device},
+        fingerprint={"network": network, "device": device},
+        workers=processes_on(device),
     )
 
 

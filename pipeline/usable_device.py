@@ -7,6 +7,9 @@ import os
 import torch
 
 from pipeline.errors import BackdropError
+from pipeline.pool import worker_count
+
+ON_ONE_GPU = 4  # processes; each takes memory of its own, half a gigabyte and the network
 
 
 def choose_device(wanted: str, param: str) -> str:
@@ -27,3 +30,8 @@ def choose_device(wanted: str, param: str) -> str:
     # Without it cuBLAS may add in another order each time; read when a process first multiplies.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return "cuda"
+
+
+def processes_on(device: str) -> int:
+    """How many processes may compute on it side by side."""
+    return min(ON_ONE_GPU, worker_count()) if device == "cuda" else worker_count()

@@ -29,6 +29,7 @@ from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, MODEL, PREDICTIONS, inpainter, video_file
 from pipeline.training.frames import as_batch, fit
+from pipeline.usable_device import choose_device, processes_on
 
 log = logging.getLogger("backdrop")
 
@@ -54,13 +55,19 @@ def main() -> None:
         Job(str(video), int(count), file_sha256(video_file(FRAMES, str(video))), settings)
         for video, count in counts.items()
     ]
-    fingerprint = {
-        "networks": networks,
-        "predict": settings.predict.model_dump(),
-        "device": settings.compute.device,
-    }
+    device = choose_device(settings.compute.device, "compute.device")
     fan_out(
-        "predict", jobs, work, out=PREDICTIONS, schema=hdf5.PREDICTIONS, fingerprint=fingerprint
+        "predict",
+        jobs,
+        work,
+        out=PREDICTIONS,
+        schema=hdf5.PREDICTIONS,
+        fingerprint={
+            "networks": networks,
+            "predict": settings.predict.model_dump(),
+            "device": device,
+        },
+        workers=processes_on(device),
     )
 
 

@@ -175,6 +175,8 @@ class NetworkFlow:
             return nullcontext()
         if not hasattr(self.own, "stream"):
             self.own.stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            # The weights were brought there on the device's default stream.
+            self.own.stream.wait_stream(torch.cuda.current_stream(self.device))
         return torch.cuda.stream(self.own.stream)
 
     def _images(self, images: NDArray[np.uint8]) -> Tensor:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from pipeline.errors import BackdropError
+from pipeline.usable_device import choose_device, processes_on
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+
+
+@pytest.mark.usefixtures("gpu")
+def test_cublas_adds_in_one_order_unless_the_user_says_otherwise(monkeypatch):
+    assert choose_device("cpu", "compute.device") == "cpu"
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    assert choose_device("auto", "compute.device") == "cuda"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    assert choose_device("cuda", "compute.device") == "cuda"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+
+
+def test_a_gpu_that_is_not_there_is_told_with_the_param(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto", "compute.device") == "cpu"
+    with pytest.raises(BackdropError, match=r"compute\.device.*no CUDA device"):
+        choose_device("cuda", "compute.device")
+
+
+@pytest.mark.parametrize(("cores", "on_gpu"), [("2", 2), ("16", 4)])
+def test_few_processes_share_a_gpu(monkeypatch, cores, on_gpu):
+    monkeypatch.setenv("BACKDROP_WORKERS", cores)
+    assert processes_on("cuda") == on_gpu
+    assert processes_on("cpu") == int(cores)
