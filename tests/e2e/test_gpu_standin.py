@@ -18,7 +18,8 @@ import torch
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "tests/standin/cuda_standin.cpp"
 ON_A_DEVICE = [
-    "tests/stages/test_stage_train_inpainter.py",
+    "tests/stages/test_foreground_only.py",
+    "tests/stages/test_train_model_interrupted.py",
     "tests/stages/test_stage_train_model.py",
     "tests/stages/test_stage_predict.py",
     "tests/stages/test_stage_self_train.py",
@@ -99,5 +100,5 @@ def test_training_and_prediction_run_on_it(standin):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-6000:]
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     assert "needs a GPU" not in done.stdout, done.stdout[-2000:]
