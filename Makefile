@@ -1,7 +1,7 @@
 # Set-up, demo, tests. Needs Python 3.11 or 3.12, git, a C++ compiler, and a package registry for pip.
 #
 #   make demo      set up, run the pipeline on the built-in data, say where the report is
-#   make test      set up, fast tests          make test-all   the slow ones too
+#   make test      set up, fast tests          make test-slow   the others    make test-all   both
 #   make lint      ruff, mypy --strict, deps of dvc.yaml
 #   make clean     remove artifacts and unfinished work (DVC's cache, data and .venv stay)
 
@@ -16,10 +16,9 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3; do \
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export DVC_NO_ANALYTICS := 1
-PYTEST_MARK ?= not slow
 PYTEST_ARGS ?=
 
-.PHONY: setup demo test test-all lint clean
+.PHONY: setup demo test test-slow test-all lint clean
 
 setup: $(STAMP)
 
@@ -43,12 +42,14 @@ demo: setup
 	@python -m pipeline.summary
 
 test: setup
-	@echo "== tests: $(PYTEST_MARK)"
-	@python -m pytest -m "$(PYTEST_MARK)" $(PYTEST_ARGS)
+	@echo "== fast tests"
+	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n logical --dist loadfile $(PYTEST_ARGS)
 
-test-all: setup
-	@echo "== all tests, the slow ones too"
-	@python -m pytest $(PYTEST_ARGS)
+test-slow: setup
+	@echo "== slow tests, one after the other: they measure time, and use all cores"
+	@python -m pytest -m slow $(PYTEST_ARGS)
+
+test-all: test test-slow
 
 lint: setup
 	@echo "== ruff"
