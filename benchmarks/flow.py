@@ -8,8 +8,8 @@ Both take the same frames, homographies (found before, by our stabiliser) and es
 flow, validity and confidence to HDF5, in one run, in turns. The loop decodes, resizes and warps
 each pair as it comes and estimates on whole frames, with OpenCV's own threads; ours is
 `compute_flow`'s: frames from the cache, runs of pairs on all cores (or the GPU), DIS where
-something changed. What follows the estimator (drift, confidence) is the same code. How far the two
-flows differ is told.
+something changed, the way back with less care. What follows the estimator (drift, confidence) is
+the same code. How far the two flows differ is told.
 """
 
 from __future__ import annotations

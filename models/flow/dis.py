@@ -22,6 +22,9 @@ PRESETS: dict[Preset, int] = {
 # The presets end at half or a quarter of the resolution, made for frames of 1,000 px. On DAVIS at
 # 128 px, going on to full resolution raises the subject's IoU from .41 to .47, for 6 ms a pair.
 FULL_SCALE_TO = 400  # px, longest side
+# A check of the other direction: fewer and shorter descents. It tells errors as well (docs/flow.md)
+# in half of the time.
+CHECK_STRIDE, CHECK_DESCENTS, CHECK_REFINEMENTS = 4, 6, 2  # at least px; at most; at most
 SHORTEST_SIDE = 32  # px, also of a part; OpenCV crashes below it: what is smaller is padded
 WHOLE: Part = (slice(None), slice(None))
 
@@ -38,12 +41,27 @@ class DisFlow:
         self.name = f"dis-{preset}"
         self.dis = cv2.DISOpticalFlow.create(PRESETS[preset])
         self.finest_scale: int = self.dis.getFinestScale()
+        stride, descents, refinements = (
+            self.dis.getPatchStride(),
+            self.dis.getGradientDescentIterations(),
+            self.dis.getVariationalRefinementIterations(),
+        )
+        self.care = {
+            False: (stride, descents, refinements),
+            True: (
+                max(stride, CHECK_STRIDE),
+                min(descents, CHECK_DESCENTS),
+                min(refinements, CHECK_REFINEMENTS),
+            ),
+        }
 
     def estimate(
         self,
         targets: NDArray[np.uint8],
         sources: NDArray[np.uint8],
         parts: Sequence[Part] | None = None,
+        *,
+        as_check: bool = False,
     ) -> NDArray[np.float32]:
         """As `FlowEstimator.estimate`; its time is in proportion to the parts' area.
 
@@ -53,6 +71,10 @@ class DisFlow:
         shape = targets.shape[1:3]
         flows = np.zeros((*targets.shape[:3], 2), np.float32)
         self.dis.setFinestScale(0 if max(shape) <= FULL_SCALE_TO else self.finest_scale)
+        stride, descents, refinements = self.care[as_check]
+        self.dis.setPatchStride(stride)
+        self.dis.setGradientDescentIterations(descents)
+        self.dis.setVariationalRefinementIterations(refinements)
         for place, part in enumerate(parts or [WHOLE] * len(targets)):
             seen = (place, *self._widened(part, shape))
             flows[seen] = self._pair(targets[seen], sources[seen])

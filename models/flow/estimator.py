@@ -34,6 +34,8 @@ class FlowEstimator(Protocol):
         targets: NDArray[np.uint8],
         sources: NDArray[np.uint8],
         parts: Sequence[Part] | None = None,
+        *,
+        as_check: bool = False,
     ) -> NDArray[np.float32]:
         """Flow on the targets' grid, such that target(x) ~ source(x + flow(x)).
 
@@ -41,6 +43,8 @@ class FlowEstimator(Protocol):
             targets, sources: uint8 RGB (B, H, W, 3).
             parts: where each pair's flow is wanted; elsewhere it may be zero. What looks at whole
                 frames anyway does not mind them.
+            as_check: the flow is only to confirm that of the other direction, and may be found with
+                less care.
 
         Returns:
             float32 (B, H, W, 2): displacement to the right and downwards, px.

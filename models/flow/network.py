@@ -103,6 +103,8 @@ class NetworkFlow:
         targets: NDArray[np.uint8],
         sources: NDArray[np.uint8],
         parts: Sequence[Part] | None = None,  # noqa: ARG002  (whole frames)
+        *,
+        as_check: bool = False,  # noqa: ARG002  (no network is cheaper at less care)
     ) -> NDArray[np.float32]:
         """As `FlowEstimator.estimate`.
 

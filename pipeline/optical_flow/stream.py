@@ -157,7 +157,7 @@ class FlowStream:
             estimator = self._estimator()
             forward[changed] = estimator.estimate(targets, shown, parts)
             if backward is not None:
-                backward[changed] = estimator.estimate(shown, targets, parts)
+                backward[changed] = estimator.estimate(shown, targets, parts, as_check=True)
         return forward, backward
 
     def _estimator(self) -> FlowEstimator:

@@ -38,7 +38,10 @@ class ComputeFlow(Section):
         256, ge=0, le=4096, description="px; networks see frames of a shorter longest side enlarged"
     )
     half: bool = Field(True, description="networks in float16 on a GPU")
-    confidence: bool = Field(True, description="forward-backward consistency, for twice the time")
+    confidence: bool = Field(
+        True,
+        description="forward-backward consistency: DIS takes half as long again, networks twice",
+    )
     change_levels: float = Field(
         5.0,
         ge=0.0,

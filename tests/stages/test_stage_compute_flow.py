@@ -226,7 +226,7 @@ def refused_with(monkeypatch, estimate, line):
     class StandIn:
         name, batch = "stand-in", 1
 
-        def estimate(self, targets, sources, parts=None):
+        def estimate(self, targets, sources, parts=None, *, as_check=False):
             return estimate(targets)
 
     monkeypatch.setattr(compute_flow.Choice, "make", lambda self: StandIn())
@@ -308,7 +308,7 @@ def test_pairs_without_change_are_not_estimated(monkeypatch, backward):
     class Counting:
         name, batch = "counting", 1
 
-        def estimate(self, targets, sources, parts=None):
+        def estimate(self, targets, sources, parts=None, *, as_check=False):
             asked.append(len(targets))
             return np.ones((*targets.shape[:3], 2), np.float32)
 

@@ -65,6 +65,27 @@ def test_a_batch_is_its_pairs_one_by_one():
     assert batch.tobytes() == np.stack(alone).tobytes()
 
 
+@pytest.mark.parametrize("preset", ["ultrafast", "fast", "medium"])
+def test_a_check_finds_the_motion_and_leaves_the_estimator_as_it_was(preset):
+    target = texture(96, 128)
+    source = shifted(target, 5.0, -3.0)
+    dis = DisFlow(preset)
+    before = dis.estimate(target[None], source[None])
+    check = dis.estimate(target[None], source[None], as_check=True)[0]
+    assert np.abs(check[16:-16, 16:-16] - (5.0, -3.0)).mean() < 0.25
+    assert dis.estimate(target[None], source[None]).tobytes() == before.tobytes()
+
+
+def test_a_check_is_not_the_flow_itself():
+    target = texture(96, 128)
+    source = shifted(target, 5.0, -3.0)
+    flow, check = (
+        DisFlow().estimate(target[None], source[None], as_check=as_check)
+        for as_check in (False, True)
+    )
+    assert not np.array_equal(flow, check)
+
+
 def moved_thing(size, row, column, right, down):
     """A textured wall at rest and a textured thing of 24x24 px that moves over it."""
     target = texture(*size)

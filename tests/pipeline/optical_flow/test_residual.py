@@ -119,11 +119,12 @@ def test_confidence_is_half_at_sundarams_limit_and_none_where_not_valid():
     assert not confidence[:10].any()
 
 
-def test_confidence_is_low_where_the_square_hides_the_wall():
+@pytest.mark.parametrize("as_check", [False, True])
+def test_confidence_is_low_where_the_square_hides_the_wall(as_check):
     target, source = moving_square(step=0, square_step=6)
     dis = DisFlow()
     forward = dis.estimate(target[None], source[None])[0]
-    backward = dis.estimate(source[None], target[None])[0]
+    backward = dis.estimate(source[None], target[None], as_check=as_check)[0]
     confidence = consistency(forward, backward, np.ones(SIZE, bool))
     assert confidence[36:52, 46:62].mean() > 200  # the square
     assert confidence[:24].mean() > 240  # the wall
