@@ -25,22 +25,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.backbones import make_stages
 from models.inpainter import Inpainter
 from models.objectives import exact_background_objective
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
 from models.student import Student
-from pipeline.device import place
+from pipeline.device import place, set_up
 from pipeline.networks import build_model
 from pipeline.params.preset import load_preset
 from pipeline.params.schema import Params
+from pipeline.params.training import Compute
 from pipeline.params.training import Inpainter as InpainterParams
 from pipeline.training.compiling import compile_networks
 from pipeline.training.inpainter_step import inpainter_step
 from pipeline.training.model_step import Batch, Frozen, model_loss
 from pipeline.training.optimiser import WEIGHT_DECAY, adamw
 from pipeline.training.student_step import student_loss
-from pipeline.usable_device import choose_device
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ class Bench:
         model = build_model(params)
         sections = self.params.train_inpainter
         rgb, flow = (Inpainter(s.channels).eval() for s in (sections.rgb, sections.flow))
-        features = PerceptualFeatures() if perceptual > 0 else None
+        features = PerceptualFeatures(make_stages("imagenet")) if perceptual > 0 else None
         distance = ReconstructionLoss(1.0, perceptual, features)
         for module in (model, rgb.requires_grad_(False), flow.requires_grad_(False), distance):
             self.put(module)
@@ -234,17 +235,19 @@ def peak(clock: Clock, dtype: torch.dtype, device: torch.device) -> dict[str, fl
     (MKL) leaves their AVX-512 unused, the one behind convolutions (oneDNN) does not.
     """
     rates = {"torch.mm": 0.0, "3x3 convolution": 0.0}
-    for side in (256, 512, 1024):
+    size = 2 if device.type == "cpu" else 16  # a GPU is not filled by less
+    for side in (256 * size, 512 * size):
         a, b = (torch.rand(side, side, device=device).to(dtype) for _ in range(2))
         torch.mm(a, b)
         took = clock.least(partial(torch.mm, a, b))
         rates["torch.mm"] = max(rates["torch.mm"], 2 * side**3 / took)
     layer = place(nn.Conv2d(256, 256, 3, padding=1, bias=False), device).to(dtype)
-    pixels = torch.rand(1, 32, 32, 256, device=device).permute(0, 3, 1, 2).to(dtype)
+    side = 16 * size
+    pixels = torch.rand(1, side, side, 256, device=device).permute(0, 3, 1, 2).to(dtype)
     with torch.no_grad():
         layer(pixels)
         took = clock.least(partial(layer, pixels))
-    rates["3x3 convolution"] = 2 * layer.weight.numel() * 32 * 32 / took
+    rates["3x3 convolution"] = 2 * layer.weight.numel() * side**2 / took
     return rates
 
 
@@ -265,7 +268,8 @@ def throughput(device: torch.device, clock: Clock, forms: list[str], networks: l
             compile_networks(form.compiled, *work.networks)
             first, took = clock.once(step), clock.least(step)
             lines.append((name, label, work.batch / took, took, counter.get_total_flops(), first))
-            print(f"measured: {name}, {label}: {1000 * took:.0f} ms", file=sys.stderr, flush=True)
+            told = f"{1000 * took:.1f} ms, {counter.get_total_flops() / took / 1e9:.1f} GFLOP/s"
+            print(f"measured: {name}, {label}: {told}", file=sys.stderr, flush=True)
     for dtype, rates in peaks.items():
         told = ", ".join(f"{rate / 1e9:.0f} by {kind}" for kind, rate in rates.items())
         print(f"peak GFLOP/s in {str(dtype).removeprefix('torch.')}: {told}")
@@ -274,7 +278,7 @@ def throughput(device: torch.device, clock: Clock, forms: list[str], networks: l
     for name, label, images, took, flops, first in lines:
         rate, most = flops / took, max(peaks[FORMS[label].precision].values())
         print(
-            f"| {name} | {label} | {images:.0f} | {1000 * took:.0f} | {rate / 1e9:.1f} "
+            f"| {name} | {label} | {images:.0f} | {1000 * took:.1f} | {rate / 1e9:.1f} "
             f"| {rate / most:.0%} | {first:.1f} s |"
         )
 
@@ -326,10 +330,8 @@ def main() -> None:
     networks = list(Bench(torch.device("cpu"), channels_last=True).works())
     parser.add_argument("--network", nargs="*", choices=networks, default=networks)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device = torch.device(choose_device("auto", "--device"))
+    device = set_up(Compute(threads=options.threads))
     clock = Clock(device, options.threads, options.seconds)
-    torch.manual_seed(0)
     throughput(device, clock, options.form, options.network)
     parts(device, clock)
 

@@ -131,7 +131,8 @@ class Detector(nn.Module):
         return Proposals(logits.masked_fill(outside, float("-inf")), boxes)
 
     def decode(self, raw: Tensor) -> Tensor:
-        """Raw head outputs (B, C, 4) to boxes (B, C, 4) within the limits."""
+        """Raw head outputs (B, C, 4) to float32 boxes (B, C, 4) within the limits."""
+        raw = raw.float()
         size = self.scale_min + (self.scale_max - self.scale_min) * raw[..., 2:].sigmoid()
         offset = self.offset_limit * size * raw[..., :2].tanh()
         return torch.cat([self.centres + offset, size], dim=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import torch
 from torch import Tensor, nn
 
@@ -27,6 +29,16 @@ def standardise(image: Tensor) -> Tensor:
     The losses are computed in these units, in which the paper's weights make sense: the mask prior
     competes with squared errors of order one, not of order 0.01.
     """
-    mean = torch.tensor(IMAGENET_MEAN, device=image.device, dtype=image.dtype)
-    std = torch.tensor(IMAGENET_STD, device=image.device, dtype=image.dtype)
-    return (image - mean[:, None, None]) / std[:, None, None]
+    mean, std = _imagenet(image.device, image.dtype)
+    return (image - mean) / std
+
+
+@cache
+@torch.inference_mode(mode=False)  # usable in training whoever asks first
+def _imagenet(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Mean and deviation, (3, 1, 1); copied to a device once, for a copy waits for all its work."""
+    mean, std = (
+        torch.tensor(values, device=device, dtype=dtype)[:, None, None]
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
+    return mean, std

@@ -74,7 +74,8 @@ def _sample(
         ],
         dim=1,
     )  # (B, 2, 3)
-    grid = F.affine_grid(theta, [len(source), 1, height, width], align_corners=False)
+    with torch.autocast(source.device.type, enabled=False):  # bfloat16 has no tenths of a px
+        grid = F.affine_grid(theta, [len(source), 1, height, width], align_corners=False)
     return F.grid_sample(source, grid, padding_mode=padding, align_corners=False)
 
 

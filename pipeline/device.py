@@ -30,6 +30,8 @@ def set_up(compute: Compute) -> torch.device:
     # Ours is deterministic on a GPU too (`models/matrix_forms.py`). An operator that is not, of a
     # flow stack's warping or a user's encoder, shall warn, not end the training.
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing reads it; filled, it costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device = torch.device(choose_device(compute.device, "compute.device"))
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"
     precision = "bfloat16" if in_bfloat16(compute, device) else "float32"
@@ -47,7 +49,18 @@ def in_bfloat16(compute: Compute, device: torch.device) -> bool:
         return compute.precision == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return any(torch.cpu.get_capabilities().get(name, False) for name in CPU_BFLOAT16)
+    # Not in the oldest torch that we allow, where it was called otherwise.
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(capabilities.get(name, False) for name in CPU_BFLOAT16)
+
+
+def decisive(compute: Compute, device: torch.device) -> dict[str, object]:
+    """What of the machine changes a result, and therefore belongs to a checkpoint's fingerprint."""
+    return {
+        **compute.model_dump(include={"seed", "threads", "compile"}),
+        "device": device.type,
+        "bfloat16": in_bfloat16(compute, device),
+    }
 
 
 def place(module: ModuleT, device: torch.device) -> ModuleT:

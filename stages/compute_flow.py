@@ -90,7 +90,11 @@ def main() -> None:
         work,
         out=paths.FLOW,
         schema=hdf5.FLOW,
-        fingerprint={**settings.model_dump(), "estimator": choice.name},
+        fingerprint={
+            **settings.model_dump(),
+            "estimator": choice.name,
+            "device": choice.device,
+        },
         workers=1 if choice.device == "cuda" else None,
     )
 

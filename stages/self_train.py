@@ -16,7 +16,7 @@ from pathlib import Path
 from torch import Tensor
 
 from models.student import Student
-from pipeline.device import place, set_up
+from pipeline.device import decisive, place, set_up
 from pipeline.encoder_weights import AUTO, pretrained
 from pipeline.evaluation.calibration import read_calibration
 from pipeline.fingerprint import fingerprint
@@ -94,7 +94,7 @@ def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> 
 
     settings = {
         "self_train": params.model_dump(),
-        "compute": compute.result_keys(),
+        "compute": decisive(compute, device),
         "threshold": labels.threshold,
     }
     inputs = [INDEX_TABLE, *_inputs(labels.videos)]

@@ -17,7 +17,7 @@ from typing import cast
 from torch import Tensor
 
 from models.inpainter import Inpainter
-from pipeline.device import place, set_up
+from pipeline.device import decisive, place, set_up
 from pipeline.fingerprint import fingerprint
 from pipeline.known_background import write_known_background
 from pipeline.networks import save_network
@@ -57,7 +57,7 @@ def main(kind: Kind) -> None:
 
     stage = f"train_inpainter_{kind}"
     settings = {p.__class__.__name__: p.model_dump() for p in (network_params, params)}
-    settings["compute"] = compute.result_keys()
+    settings["compute"] = decisive(compute, device)
     checkpoint = Checkpoint(
         stage,
         fingerprint("stages.train_inpainter", settings, _inputs(kind, frames)),

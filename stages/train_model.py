@@ -17,7 +17,7 @@ from torch import Tensor
 from models.model import SegmentationModel
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
-from pipeline.device import place, set_up
+from pipeline.device import decisive, place, set_up
 from pipeline.encoder_weights import given_files, pretrained, start_encoders
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
@@ -99,7 +99,7 @@ def main() -> None:
     settings = {
         "network": network.model_dump(),
         "train_model": params.model_dump(exclude=AFTER_A_COLLAPSE),
-        "compute": compute.result_keys(),
+        "compute": decisive(compute, device),
     }
     checkpoint = Checkpoint(
         STAGE, fingerprint("stages.train_model", settings, _inputs(params)), compute.resume

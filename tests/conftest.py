@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+# Read once per process, and some tests use a GPU before any of ours asks for one.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 cv2.setNumThreads(1)  # as in a worker; on a busy machine its threads wait for each other
 # A shell without job control starts its background jobs with Ctrl-C ignored, and so would be every
 # process that a test starts and interrupts.

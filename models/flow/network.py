@@ -19,6 +19,15 @@ from models.flow.estimator import OutOfMemoryError, Part
 log = logging.getLogger("backdrop")
 
 
+# Libraries say it in their own words: cuDNN where no plan's workspace fits, cuBLAS at its start.
+OUT_OF_MEMORY = ("out of memory", "unable to find an engine to execute", "ALLOC_FAILED")
+
+
+def ran_out(error: RuntimeError) -> bool:
+    """Whether a GPU's memory was too small."""
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in OUT_OF_MEMORY)
+
+
 class FlowNetwork(Protocol):
     """A network (an `nn.Module`) that takes two images and gives the flow between them."""
 
@@ -136,7 +145,9 @@ class NetworkFlow:
         """
         try:
             return self._estimate(targets, sources)
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
             return None
 
     def _alone(self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]) -> NDArray[np.float32]:

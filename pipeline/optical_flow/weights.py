@@ -21,7 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from models.flow import raft
-from models.flow.network import NetworkFlow
+from models.flow.network import NetworkFlow, ran_out
 from models.flownet2 import weights as flownet2
 from models.torchvision_shim import WeightsUnavailable
 from pipeline.errors import BackdropError
@@ -140,8 +140,7 @@ def _on_device(network: nn.Module, device: torch.device, name: str) -> nn.Module
     try:
         return network.to(device)
     except RuntimeError as error:
-        # Where others hold all of the memory, CUDA cannot even start: that error has no class.
-        if "out of memory" not in str(error) and not isinstance(error, torch.OutOfMemoryError):
+        if not ran_out(error):
             raise
         raise BackdropError(
             "the network does not fit the memory of the GPU, or what others leave of it",

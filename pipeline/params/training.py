@@ -28,10 +28,6 @@ class Compute(Section):
     checkpoint_every: PositiveInt = Field(200, description="iterations")
     cache_mib: int = Field(1024, ge=0, description="frames kept in memory while training, MiB")
 
-    def result_keys(self) -> dict[str, object]:
-        """Those that change a result, and therefore belong to a checkpoint's fingerprint."""
-        return self.model_dump(include={"seed", "threads", "device", "precision", "compile"})
-
 
 class Network(Section):
     """What both inpainters and the model share."""

@@ -83,5 +83,6 @@ def view(images: Tensor, turn: Floats, zoom: Floats, shift: Floats, mirror: Floa
         axis=1,
     )
     camera = torch.from_numpy(theta.astype(np.float32)).to(images.device)
-    grid = F.affine_grid(camera, list(images.shape), align_corners=False)
+    with torch.autocast(images.device.type, enabled=False):  # bfloat16 has no tenths of a px
+        grid = F.affine_grid(camera, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)

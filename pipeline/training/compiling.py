@@ -22,7 +22,8 @@ def compile_networks(wanted: bool, *networks: nn.Module) -> bool:
     if not wanted:
         return False
     try:
-        torch.compile(_probe)(torch.ones(8))
+        device = next((p.device for n in networks for p in n.parameters()), torch.device("cpu"))
+        torch.compile(_probe)(torch.ones(8, device=device))
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         log.warning("torch.compile does not work here (%s): training without it", reason)

@@ -5,7 +5,9 @@ import os
 import pytest
 import torch
 
+from pipeline.device import decisive
 from pipeline.errors import BackdropError
+from pipeline.params.training import Compute
 from pipeline.usable_device import choose_device, processes_on
 
 
@@ -39,3 +41,16 @@ def test_few_processes_share_a_gpu(monkeypatch, cores, on_gpu):
     monkeypatch.setenv("BACKDROP_WORKERS", cores)
     assert processes_on("cuda") == on_gpu
     assert processes_on("cpu") == int(cores)
+
+
+def test_a_checkpoint_is_of_the_device_and_precision_that_auto_became(monkeypatch):
+    auto, cpu = Compute(), torch.device("cpu")
+    found = decisive(auto, cpu)
+    in_float32 = decisive(Compute(precision="float32"), cpu)
+    in_bfloat16 = decisive(Compute(precision="bfloat16"), cpu)
+    assert in_float32 != in_bfloat16
+    assert found in (in_float32, in_bfloat16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    assert decisive(auto, torch.device("cuda")) not in (in_float32, in_bfloat16)
+    assert decisive(Compute(checkpoint_every=7), cpu) == found
+    assert decisive(Compute(seed=1), cpu) != found

@@ -44,7 +44,7 @@ def project(tmp_path, monkeypatch):
 
 def set_params(**changes: object) -> None:
     params = {
-        "compute": {"threads": 1, "device": "cpu", "checkpoint_every": 2},
+        "compute": {"threads": 1, "checkpoint_every": 2},
         "network": NETWORK,
         "train_model": {**TRAINING, **changes},
     }

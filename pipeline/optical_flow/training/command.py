@@ -19,7 +19,7 @@ from models.flow.loss import FINEST_WEIGHT, multi_scale_epe
 from models.flow.metrics import endpoint_error
 from models.flow.network import NetworkFlow
 from models.flownet2.weights import VARIANTS
-from pipeline.device import place, set_up
+from pipeline.device import decisive, place, set_up
 from pipeline.errors import BackdropError
 from pipeline.fingerprint import fingerprint
 from pipeline.optical_flow.training.batches import PairBatches, to_tensors
@@ -29,6 +29,7 @@ from pipeline.optical_flow.weights import save_own
 from pipeline.params.flow import TrainFlow
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute
+from pipeline.pool import worker_count
 from pipeline.store.atomic import require_writable
 from pipeline.store.paths import VIDEOS_TABLE
 from pipeline.training.checkpoint import Checkpoint
@@ -65,7 +66,7 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     textures = read_textures(videos, params.frames_per_video, params.longest_side)
     device = set_up(compute)
     network = place(VARIANTS[params.variant](params.width), device)
-    pairs = PairBatches(textures, params, compute.seed, TRAINING, compute.threads)
+    pairs = PairBatches(textures, params, compute.seed, TRAINING, worker_count())
 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         target, source, flow = to_tensors(pairs.batch(iteration), device)
@@ -73,7 +74,7 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
         finest = multi_scale_epe(pyramid[:1], flow) / FINEST_WEIGHT
         return multi_scale_epe(pyramid, flow), {"endpoint_error": finest.detach()}
 
-    settings = {"train_flow": params.model_dump(), "compute": compute.result_keys()}
+    settings = {"train_flow": params.model_dump(), "compute": decisive(compute, device)}
     told = fingerprint(__name__, settings, [VIDEOS_TABLE])
     checkpoint = Checkpoint(STAGE, told, compute.resume)
     options = params.optimisation

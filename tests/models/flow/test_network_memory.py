@@ -84,6 +84,35 @@ def test_where_the_threads_pairs_do_not_fit_together_they_take_turns(room, batch
         assert np.allclose(result, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "FIND was unable to find an engine to execute this computation",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "CUDA error: out of memory",
+    ],
+)
+def test_what_libraries_say_of_too_little_memory_halves_the_batch(words):
+    class Refusing(torch.nn.Module):
+        def forward(self, target, source):
+            if len(target) > 1:
+                raise RuntimeError(words)
+            return (target - source)[:, :2]
+
+    flow = estimator(Refusing(), batch=3)
+    assert flow.estimate(*pairs(0)).shape == (3, 32, 40, 2)
+    assert flow.batch == 1
+
+
+def test_another_error_is_not_taken_for_it():
+    class Broken(torch.nn.Module):
+        def forward(self, target, source):
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        estimator(Broken()).estimate(*pairs(0))
+
+
 def test_one_pair_that_never_fits_ends_every_thread():
     flow = estimator(SharedMemory(0))
     for error in in_threads(lambda number: flow.estimate(*pairs(number))):
