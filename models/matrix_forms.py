@@ -1,10 +1,11 @@
-"""Resampling and sums for which CUDA has no deterministic kernel, as products of matrices.
+"""Resampling and sums for which CUDA has no deterministic kernel, in other forms.
 
 On a GPU the gradients of `grid_sample`, of pooling to a grid and of bilinear enlarging are added up
 in whatever order the threads finish, and `cumsum` may be, too: a training would never end with the
 same bytes twice. All of these work along rows and columns apart from each other, so that two
-products of matrices, which add in a fixed order, do the same. On a CPU PyTorch's own kernels are
-deterministic, and faster: they are used there, and wherever nobody asked for determinism
+products of matrices, which add in a fixed order, do the same; of enlarging by two, so do sums of
+neighbours. On a CPU PyTorch's own kernels are deterministic, and faster: they are used there, and
+wherever nobody asked for determinism
 (https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html).
 """
 
