@@ -43,7 +43,7 @@ demo: setup
 
 test: setup
 	@echo "== fast tests"
-	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n logical --dist loadfile $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n logical --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 test-slow: setup
 	@echo "== slow tests, one after the other: they measure time, and use all cores"

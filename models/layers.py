@@ -29,16 +29,19 @@ def standardise(image: Tensor) -> Tensor:
     The losses are computed in these units, in which the paper's weights make sense: the mask prior
     competes with squared errors of order one, not of order 0.01.
     """
-    mean, std = _imagenet(image.device, image.dtype)
+    statistics = _imagenet if torch.compiler.is_compiling() else _kept
+    mean, std = statistics(image.device, image.dtype)
     return (image - mean) / std
 
 
-@cache
 @torch.inference_mode(mode=False)  # usable in training whoever asks first
 def _imagenet(device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Mean and deviation, (3, 1, 1); copied to a device once, for a copy waits for all its work."""
+    """Mean and deviation, (3, 1, 1)."""
     mean, std = (
         torch.tensor(values, device=device, dtype=dtype)[:, None, None]
         for values in (IMAGENET_MEAN, IMAGENET_STD)
     )
     return mean, std
+
+
+_kept = cache(_imagenet)  # a copy to a GPU waits for all its work; the compiler keeps its own

@@ -1,11 +1,11 @@
 """Resampling and sums for which CUDA has no deterministic kernel, in other forms.
 
-On a GPU the gradients of `grid_sample`, of pooling to a grid and of bilinear enlarging are added up
-in whatever order the threads finish, and `cumsum` may be, too: a training would never end with the
-same bytes twice. All of these work along rows and columns apart from each other, so that two
-products of matrices, which add in a fixed order, do the same; of enlarging by two, so do sums of
-neighbours. On a CPU PyTorch's own kernels are deterministic, and faster: they are used there, and
-wherever nobody asked for determinism
+On a GPU the gradients of `grid_sample` and of pooling to a grid are added up in whatever order the
+threads finish, and `cumsum` may be, too: a training would never end with the same bytes twice.
+These work along rows and columns apart from each other, so that two products of matrices, which add
+in a fixed order, do the same. For bilinear enlarging PyTorch has a deterministic form, which sorts
+indices; by two, it is a mean of neighbours. On a CPU PyTorch's own kernels are deterministic, and
+faster: they are used there, and wherever nobody asked for determinism
 (https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html).
 """
 
@@ -90,7 +90,9 @@ class Upsample(nn.Upsample):
         """(B, C, H, W) to (B, C, 2H, 2W)."""
         if not needed(x):
             return super().forward(x)
-        return _doubled(_doubled(x, 2), 3)
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        larger = _doubled(_doubled(x, 2), 3)
+        return larger.contiguous(memory_format=torch.channels_last) if last else larger
 
 
 def _doubled(x: Tensor, axis: int) -> Tensor:
@@ -99,12 +101,12 @@ def _doubled(x: Tensor, axis: int) -> Tensor:
     first, last = x.narrow(axis, 0, 1), x.narrow(axis, size - 1, 1)
     before = torch.cat([first, x.narrow(axis, 0, size - 1)], dim=axis)
     after = torch.cat([x.narrow(axis, 1, size - 1), last], dim=axis)
-    sides = [x + (neighbour - x) / 4 for neighbour in (before, after)]
+    sides = [x.lerp(neighbour, 0.25) for neighbour in (before, after)]  # rounds once in bfloat16
     return torch.stack(sides, dim=axis + 1).flatten(axis, axis + 1)
 
 
 def running_sum(x: Tensor) -> Tensor:
-    """`cumsum` along the last axis of (B, N); in float32 also under autocast, as that."""
+    """`cumsum` along the last axis of (B, N), in the dtype of x also under autocast."""
     if not needed(x):
         return x.cumsum(dim=1)
     with torch.autocast(x.device.type, enabled=False):

@@ -27,8 +27,8 @@ def set_up(compute: Compute) -> torch.device:
     """
     torch.set_num_threads(compute.threads)
     torch.manual_seed(compute.seed)
-    # Ours is deterministic on a GPU too (`models/matrix_forms.py`). An operator that is not, of a
-    # flow stack's warping or a user's encoder, shall warn, not end the training.
+    # Ours is deterministic on a GPU too (`models/matrix_forms.py`). An operator that is not, like
+    # the warping inside a flow stack, shall warn, not end the training.
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Nothing reads it; filled, it costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

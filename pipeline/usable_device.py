@@ -13,7 +13,7 @@ ON_ONE_GPU = 4  # processes; each takes memory of its own, half a gigabyte and t
 
 
 def choose_device(wanted: str, param: str) -> str:
-    """`cuda` where it is usable and not excluded by `wanted`, else `cpu`.
+    """`cuda` where it is usable and not excluded by `wanted`, else `cpu`; tells cuBLAS to repeat.
 
     Raises:
         BackdropError: `cuda` asked for where there is none.

@@ -127,10 +127,10 @@ class NetworkFlow:
             pairs = targets[part], sources[part]
             with self.turns.together():
                 found = self._attempt(*pairs)
-            if found is None and len(pairs[0]) == 1:
+            if isinstance(found, str) and len(pairs[0]) == 1:
                 found = self._alone(*pairs)
-            if found is None:
-                self._halve(len(pairs[0]))
+            if isinstance(found, str):
+                self._halve(len(pairs[0]), found)
                 continue
             flows.append(found)
             done += len(found)
@@ -138,8 +138,8 @@ class NetworkFlow:
 
     def _attempt(
         self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]
-    ) -> NDArray[np.float32] | None:
-        """Flow; None where memory was too small.
+    ) -> NDArray[np.float32] | str:
+        """Flow; where memory was too small, what was said of it.
 
         The error ends here: its traceback would keep the attempt's activations on the device.
         """
@@ -148,24 +148,25 @@ class NetworkFlow:
         except RuntimeError as error:
             if not ran_out(error):
                 raise
-            return None
+            return str(error).strip().split("\n", 1)[0]
 
     def _alone(self, targets: NDArray[np.uint8], sources: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Flow of one pair that was too much beside the other threads'."""
         with self.turns.alone():
             torch.cuda.empty_cache()
             found = self._attempt(targets, sources)
-        if found is None:
-            raise OutOfMemoryError("one pair alone does not fit the memory of the GPU")
+        if isinstance(found, str):
+            raise OutOfMemoryError(f"one pair alone does not fit the memory of the GPU ({found})")
         return found
 
-    def _halve(self, tried: int) -> None:
+    def _halve(self, tried: int, told: str) -> None:
         """After so many pairs were too many; once, where several threads tried the same number."""
         with self.lock:
             torch.cuda.empty_cache()
             if tried <= self.batch:
                 self.batch //= 2
-                log.warning("%s: out of memory; pairs at once from now: %d", self.name, self.batch)
+                now = f"pairs at once from now: {self.batch}"
+                log.warning("%s: out of memory (%s); %s", self.name, told, now)
 
     @torch.inference_mode()
     def _estimate(

@@ -126,6 +126,8 @@ def make_network(choice: Choice) -> NetworkFlow:
     """
     network = build(read_weights(choice.weights)) if choice.weights else _download(choice.backend)
     device = torch.device(choice.device)
+    if device.type == "cuda":  # an operator that is not shall warn, not end the stage
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return NetworkFlow(
         choice.name,
         _on_device(network, device, choice.name),

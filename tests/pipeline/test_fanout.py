@@ -27,6 +27,7 @@ OUT = Path("out")
 def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BACKDROP_WORKERS", "2")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")  # what a worker must not take over
 
 
 def jobs(*names: str, identity: str = "1", kind: str = "good") -> list[Job[str]]:

@@ -66,7 +66,8 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     textures = read_textures(videos, params.frames_per_video, params.longest_side)
     device = set_up(compute)
     network = place(VARIANTS[params.variant](params.width), device)
-    pairs = PairBatches(textures, params, compute.seed, TRAINING, worker_count())
+    threads = compute.threads if device.type == "cpu" else worker_count()  # a GPU waits for pairs
+    pairs = PairBatches(textures, params, compute.seed, TRAINING, threads)
 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         target, source, flow = to_tensors(pairs.batch(iteration), device)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.layers import standardise
 from pipeline.training.compiling import compile_networks
 
 
@@ -25,6 +26,12 @@ def test_without_a_compiler_training_goes_on_and_says_so(monkeypatch, caplog):
 def test_nothing_is_compiled_unasked(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda *_: pytest.fail("compiled"))
     assert not compile_networks(False, nn.Linear(2, 2))
+
+
+def test_what_all_networks_begin_with_compiles_without_a_warning():
+    image = torch.rand(1, 3, 8, 8)
+    expected = standardise(image)  # kept from here on; a compiled network may not look it up
+    assert torch.equal(torch.compile(standardise, backend="eager", fullgraph=True)(image), expected)
 
 
 @pytest.mark.slow
