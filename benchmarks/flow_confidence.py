@@ -77,9 +77,7 @@ def synthetic_pairs(films: Path, rng: np.random.Generator) -> Iterator[tuple[str
             yield f"synthesised, {side} px", pair
 
 
-def measure(
-    name: str, pair: Pair, found: dict[tuple[str, bool], list[tuple[float, float]]]
-) -> None:
+def measure(name: str, pair: Pair, found: Scores) -> None:
     """Adds AUC and ms of both ways back; not where hardly anything or hardly nothing is wrong."""
     dis = DisFlow()
     forward = dis.estimate(pair.target[None], pair.source[None])[0]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.inpainter import Inpainter
-from models.matrix_forms import needed
+from models.matrix_forms import median
 
 GRID = 24
 """Pixels per side that are compared with the backgrounds, about."""
@@ -59,17 +59,10 @@ class KnownBackground(nn.Module):
         seen, known = (x[:, :, ::rows, ::columns].flatten(2) for x in (image, self.backgrounds))
         hidden = hole[:, None, :, ::rows, ::columns].flatten(3) > 0.5  # (B, 1, 1, P)
         difference = (seen[:, None] - known).masked_fill(hidden, float("nan"))  # (B, V, 3, P)
-        shift = _median(difference).nan_to_num(0)  # all hidden: no shift
-        error = _median((difference - shift[..., None]).abs()).mean(dim=2)  # (B, V)
+        shift = median(difference).nan_to_num(0)  # all hidden: no shift
+        error = median((difference - shift[..., None]).abs()).mean(dim=2)  # (B, V)
         best = error.nan_to_num(0).argmin(dim=1)
         return best, shift[torch.arange(len(image), device=image.device), best]
-
-
-def _median(x: Tensor) -> Tensor:
-    """Of the last axis, NaN apart. `nanmedian` is faster; its indices differ each time on a GPU."""
-    if needed(x):
-        return x.nanquantile(0.5, dim=-1, interpolation="lower")
-    return x.nanmedian(dim=-1).values
 
 
 BackgroundModel = Inpainter | KnownBackground

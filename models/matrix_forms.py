@@ -1,4 +1,4 @@
-"""Resampling and sums for which CUDA has no deterministic kernel, in other forms.
+"""Resampling, sums and medians for which CUDA has no deterministic kernel, in other forms.
 
 On a GPU the gradients of `grid_sample` and of pooling to a grid are added up in whatever order the
 threads finish, and `cumsum` may be, too: a training would never end with the same bytes twice.
@@ -111,3 +111,13 @@ def running_sum(x: Tensor) -> Tensor:
         return x.cumsum(dim=1)
     with torch.autocast(x.device.type, enabled=False):
         return x @ torch.ones(x.shape[1], x.shape[1], device=x.device, dtype=x.dtype).triu()
+
+
+def median(x: Tensor) -> Tensor:
+    """`nanmedian` of the last axis; of an even number of values the lower one in the middle.
+
+    Its values are the same each time on a GPU, but not the indices that come with them.
+    """
+    if not needed(x):
+        return x.nanmedian(dim=-1).values
+    return x.nanquantile(0.5, dim=-1, interpolation="lower")

@@ -74,7 +74,22 @@ def _sample(
         ],
         dim=1,
     )  # (B, 2, 3)
-    with torch.autocast(source.device.type, enabled=False):  # bfloat16 has no tenths of a px
+    return sample_affine(source, theta, height, width, padding)
+
+
+def sample_affine(source: Tensor, theta: Tensor, height: int, width: int, padding: str) -> Tensor:
+    """Bilinear sampling; where, is exact also under autocast: bfloat16 has no tenths of a px.
+
+    Args:
+        source: (B, C, H, W).
+        theta: (B, 2, 3), from the new image to the source; both reach from -1 to 1.
+        height, width: of the new image, px.
+        padding: what lies beyond the source, as `grid_sample` names it.
+
+    Returns:
+        (B, C, height, width).
+    """
+    with torch.autocast(source.device.type, enabled=False):
         grid = F.affine_grid(theta, [len(source), 1, height, width], align_corners=False)
     return F.grid_sample(source, grid, padding_mode=padding, align_corners=False)
 

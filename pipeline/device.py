@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pipeline.params.training import Compute
-from pipeline.usable_device import choose_device
+from pipeline.usable_device import choose_device, repeat_exactly
 
 log = logging.getLogger("backdrop")
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
@@ -27,12 +27,8 @@ def set_up(compute: Compute) -> torch.device:
     """
     torch.set_num_threads(compute.threads)
     torch.manual_seed(compute.seed)
-    # Ours is deterministic on a GPU too (`models/matrix_forms.py`). An operator that is not, like
-    # the warping inside a flow stack, shall warn, not end the training.
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    # Nothing reads it; filled, it costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     device = torch.device(choose_device(compute.device, "compute.device"))
+    repeat_exactly(device.type)
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"
     precision = "bfloat16" if in_bfloat16(compute, device) else "float32"
     log.info("device %s, %d threads, training in %s", name, compute.threads, precision)

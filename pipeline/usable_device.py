@@ -13,7 +13,7 @@ ON_ONE_GPU = 4  # processes; each takes memory of its own, half a gigabyte and t
 
 
 def choose_device(wanted: str, param: str) -> str:
-    """`cuda` where it is usable and not excluded by `wanted`, else `cpu`; tells cuBLAS to repeat.
+    """`cuda` where it is usable and not excluded by `wanted`, else `cpu`.
 
     Raises:
         BackdropError: `cuda` asked for where there is none.
@@ -25,11 +25,20 @@ def choose_device(wanted: str, param: str) -> str:
             where=f"params.yaml: {param}",
             remedy="set it to 'auto' or 'cpu', or install a CUDA build of torch",
         )
-    if not usable or wanted == "cpu":
-        return "cpu"
-    # Without it cuBLAS may add in another order each time; read when a process first multiplies.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    return "cuda"
+    return "cuda" if usable and wanted != "cpu" else "cpu"
+
+
+def repeat_exactly(device: str) -> None:
+    """Have PyTorch give the same bytes each time; before it first multiplies on a GPU.
+
+    Ours is deterministic on a GPU too (`models/matrix_forms.py`). An operator that is not, like the
+    warping inside a flow stack, shall warn, not end the stage.
+    """
+    if device == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Nothing reads it; filled, it costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def processes_on(device: str) -> int:

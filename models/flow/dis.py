@@ -22,8 +22,8 @@ PRESETS: dict[Preset, int] = {
 # The presets end at half or a quarter of the resolution, made for frames of 1,000 px. On DAVIS at
 # 128 px, going on to full resolution raises the subject's IoU from .41 to .47, for 6 ms a pair.
 FULL_SCALE_TO = 400  # px, longest side
-# A check of the other direction: fewer and shorter descents. It tells errors as well (docs/flow.md)
-# in half of the time.
+# A check of the other direction: fewer and shorter descents. It tells errors nearly as well, in
+# half of the time (docs/flow.md).
 CHECK_STRIDE, CHECK_DESCENTS, CHECK_REFINEMENTS = 4, 6, 2  # at least px; at most; at most
 SHORTEST_SIDE = 32  # px, also of a part; OpenCV crashes below it: what is smaller is padded
 WHOLE: Part = (slice(None), slice(None))

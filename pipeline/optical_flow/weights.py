@@ -28,6 +28,7 @@ from pipeline.errors import BackdropError
 from pipeline.optical_flow.choose import Choice, source_of
 from pipeline.store.atomic import write_bytes
 from pipeline.store.checkpoint_file import is_safetensors, read_checkpoint
+from pipeline.usable_device import repeat_exactly
 
 SCHEMA = "backdrop.flow_network v1"
 METADATA = "backdrop"
@@ -126,8 +127,7 @@ def make_network(choice: Choice) -> NetworkFlow:
     """
     network = build(read_weights(choice.weights)) if choice.weights else _download(choice.backend)
     device = torch.device(choice.device)
-    if device.type == "cuda":  # an operator that is not shall warn, not end the stage
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    repeat_exactly(device.type)
     return NetworkFlow(
         choice.name,
         _on_device(network, device, choice.name),

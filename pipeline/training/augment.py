@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+
+from models.spatial_transformer import sample_affine
 
 Floats = NDArray[np.float64]
 GAIN = 0.25
@@ -73,7 +74,8 @@ def view(images: Tensor, turn: Floats, zoom: Floats, shift: Floats, mirror: Floa
     Returns:
         (B, C, H, W), mirrored at the border where it shows what lies beyond.
     """
-    aspect = images.shape[3] / images.shape[2]
+    height, width = images.shape[2:]
+    aspect = width / height
     cos, sin = np.cos(turn) / zoom, np.sin(turn) / zoom
     theta = np.stack(
         [
@@ -83,6 +85,4 @@ def view(images: Tensor, turn: Floats, zoom: Floats, shift: Floats, mirror: Floa
         axis=1,
     )
     camera = torch.from_numpy(theta.astype(np.float32)).to(images.device)
-    with torch.autocast(images.device.type, enabled=False):  # bfloat16 has no tenths of a px
-        grid = F.affine_grid(camera, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+    return sample_affine(images, camera, height, width, padding="reflection")

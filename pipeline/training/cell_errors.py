@@ -15,6 +15,7 @@ from torch import Tensor
 from models.boxes import rectangle_mask
 from models.known_background import BackgroundModel
 from models.layers import standardise
+from models.matrix_forms import median
 
 HOLES_PER_PASS = 2
 """Cells half a grid apart share a pass, as long as no two holes of a pass overlap."""
@@ -92,7 +93,5 @@ def error_scale(table: Tensor) -> ErrorScale:
     if not len(table):
         return ErrorScale(1.0, 0.0)
     spread = float(table.std(dim=1).mean().clamp(min=1e-6))
-    # Sorted, not `median`: its indices would not be the same again on a GPU.
-    median = table.sort(dim=1).values[:, (table.shape[1] - 1) // 2].clamp(min=1e-6)
-    contrast = float((table.amax(dim=1) / median).median())
+    contrast = float((table.amax(dim=1) / median(table).clamp(min=1e-6)).median())
     return ErrorScale(spread, contrast)

@@ -56,7 +56,7 @@ import os
 import torch
 from pipeline.usable_device import choose_device
 assert choose_device("auto", "compute.device") == "cuda"
-del os.environ["CUBLAS_WORKSPACE_CONFIG"]
+os.environ.pop("CUBLAS_WORKSPACE_CONFIG", None)
 here = torch.rand(2, 3, 8, 8, device="cuda", requires_grad=True)
 there = torch.rand(2, 3, 8, 8)
 grid = torch.rand(2, 4, 4, 2, device="cuda")

@@ -8,7 +8,7 @@ import torch
 from pipeline.device import decisive
 from pipeline.errors import BackdropError
 from pipeline.params.training import Compute
-from pipeline.usable_device import choose_device, processes_on
+from pipeline.usable_device import choose_device, processes_on, repeat_exactly
 
 
 @pytest.fixture
@@ -21,11 +21,14 @@ def gpu(monkeypatch):
 @pytest.mark.usefixtures("gpu")
 def test_cublas_adds_in_one_order_unless_the_user_says_otherwise(monkeypatch):
     assert choose_device("cpu", "compute.device") == "cpu"
+    repeat_exactly("cpu")
     assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
     assert choose_device("auto", "compute.device") == "cuda"
+    repeat_exactly("cuda")
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     assert choose_device("cuda", "compute.device") == "cuda"
+    repeat_exactly("cuda")
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
