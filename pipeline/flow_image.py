@@ -20,10 +20,12 @@ LOWEST_OCTAVE, HIGHEST_OCTAVE = -10, 14
 
 def encode_flow(flow: NDArray[np.floating], scale_px: float) -> NDArray[np.float32]:
     """Flow image, float32 (..., 3) in 0..1, of flow (..., 2) in px."""
-    scaled = flow.astype(np.float32) / np.float32(scale_px)
-    magnitude = np.hypot(scaled[..., :1], scaled[..., 1:])
-    image: NDArray[np.float32] = np.tanh(np.concatenate([scaled, magnitude], axis=-1))
-    image[..., :2] = 0.5 + 0.5 * image[..., :2]
+    # One plane after the other: NumPy works through contiguous numbers twice as fast.
+    u, v = (flow[..., axis].astype(np.float32, order="C") / np.float32(scale_px) for axis in (0, 1))
+    image = np.empty((*u.shape, 3), np.float32)
+    image[..., 0] = 0.5 + 0.5 * np.tanh(u)
+    image[..., 1] = 0.5 + 0.5 * np.tanh(v)
+    image[..., 2] = np.tanh(np.hypot(u, v))
     return image
 
 

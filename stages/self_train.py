@@ -90,6 +90,7 @@ def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         rng = iteration_rng(compute.seed, iteration, BATCH)
         stack = labels.draw(params.batch_size, rng, device)
+        labels.expect(params.batch_size, iteration_rng(compute.seed, iteration + 1, BATCH))
         return student_loss(student, stack, params, rng)
 
     settings = {

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 from torch import Tensor
 
 from models.inpainter import Inpainter
@@ -49,10 +50,15 @@ def main(kind: Kind) -> None:
     frames = TrainingFrames(kind, network_params, compute)
     network = place(Inpainter(params.channels), device)
 
-    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def draw(iteration: int) -> tuple[list[int], np.random.Generator]:
         rng = iteration_rng(compute.seed, iteration)
-        chosen = rng.integers(0, len(frames), params.batch_size)
-        loss = inpainter_step(network, frames.batch(chosen.tolist(), device), params, rng)
+        return rng.integers(0, len(frames), params.batch_size).tolist(), rng
+
+    def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+        chosen, rng = draw(iteration)
+        images = frames.batch(chosen, device)
+        frames.expect(draw(iteration + 1)[0])
+        loss = inpainter_step(network, images, params, rng)
         return loss, {"hole_error": loss.detach()}
 
     stage = f"train_inpainter_{kind}"

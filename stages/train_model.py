@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.model import SegmentationModel
@@ -56,6 +58,16 @@ class Material:
 
 
 @dataclass(frozen=True)
+class _Draw:
+    """What an iteration draws: rows of the table or of all frames, and which frames these are."""
+
+    rows: NDArray[np.int64]
+    frames: list[int]
+    flipped: bool
+    generator: torch.Generator
+
+
+@dataclass(frozen=True)
 class ModelStep:
     """iteration -> loss: the warm-up on the table first, then all objectives."""
 
@@ -68,25 +80,37 @@ class ModelStep:
     def __call__(self, iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its terms."""
         material, params = self.material, self.params
+        drawn = self._draw(iteration)
+        image = self._image(material.frames, drawn)
+        if iteration < params.iterations_on_table:
+            density = material.table.density[torch.from_numpy(drawn.rows).to(self.device)]
+            prior = params.loss.probability_prior
+            self._expect(iteration + 1)
+            return warm_up_loss(self.model, image, density, drawn.flipped, prior, drawn.generator)
+        flow_image = self._image(material.flow, drawn) if material.flow else image
+        self._expect(iteration + 1)
+        flow_ok = material.flow_ok[drawn.frames].to(self.device)
+        batch = Batch(image, flow_image, flow_ok, drawn.flipped)
+        return model_loss(self.model, material.frozen, batch, params, drawn.generator)
+
+    def _draw(self, iteration: int) -> _Draw:
         rng = iteration_rng(self.seed, iteration, BATCH)
         flipped = bool(rng.integers(2))
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        if iteration < params.iterations_on_table:
-            table = material.table
-            rows = rng.integers(0, len(table.frames), params.batch_size)
-            image = self._image(material.frames, table.frames[rows].tolist(), flipped)
-            density = table.density[torch.from_numpy(rows).to(self.device)]
-            prior = params.loss.probability_prior
-            return warm_up_loss(self.model, image, density, flipped, prior, generator)
-        chosen = rng.integers(0, len(material.frames), params.batch_size).tolist()
-        image = self._image(material.frames, chosen, flipped)
-        flow_image = self._image(material.flow, chosen, flipped) if material.flow else image
-        batch = Batch(image, flow_image, material.flow_ok[chosen].to(self.device), flipped)
-        return model_loss(self.model, material.frozen, batch, params, generator)
+        on_table = iteration < self.params.iterations_on_table
+        choice = self.material.table.frames if on_table else np.arange(len(self.material.frames))
+        rows = rng.integers(0, len(choice), self.params.batch_size)
+        return _Draw(rows, choice[rows].tolist(), flipped, generator)
 
-    def _image(self, frames: TrainingFrames, chosen: list[int], flipped: bool) -> Tensor:
-        image = frames.batch(chosen, self.device)
-        return image.flip(3) if flipped else image
+    def _expect(self, iteration: int) -> None:
+        frames = self._draw(iteration).frames
+        self.material.frames.expect(frames)
+        if self.material.flow is not None and iteration >= self.params.iterations_on_table:
+            self.material.flow.expect(frames)
+
+    def _image(self, frames: TrainingFrames, drawn: _Draw) -> Tensor:
+        image = frames.batch(drawn.frames, self.device)
+        return image.flip(3) if drawn.flipped else image
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from pipeline.progress import Progress
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FLOW, video_file
+from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
 TRAINED_ON = ("train", "train_test")
@@ -52,17 +53,21 @@ class TrainingFrames:
             self.cached = self._read_all()
         else:
             log.info("%s frames take %.0f MiB: read from disk as needed", kind, size_mib)
+        self.ahead = ReadAhead(self._read_many)
 
     def __len__(self) -> int:
         return len(self.places)
 
     def batch(self, indices: Sequence[int], device: torch.device) -> Tensor:
         """The frames of `indices`: (B, 3, H, W) in [0, 1], channels last in memory."""
-        if self.cached is not None:
-            images = self.cached[list(indices)]
-        else:
-            images = np.stack([self._read(*self.places[i]) for i in indices])
+        cached = self.cached
+        images = self.ahead.take(indices) if cached is None else cached[list(indices)]
         return as_batch(images, device)
+
+    def expect(self, indices: Sequence[int]) -> None:
+        """Say which batch comes next, so that a thread reads it where it is not in memory."""
+        if self.cached is None:
+            self.ahead.expect(indices)
 
     def flow_ok(self) -> Tensor:
         """(N,) 1 where the frame's pair has a homography, else 0."""
@@ -79,6 +84,9 @@ class TrainingFrames:
                 images[place] = self._read(video, frame)
                 progress.advance()
         return images
+
+    def _read_many(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        return np.stack([self._read(*self.places[i]) for i in indices])
 
     def _read(self, video: str, frame: int) -> NDArray[np.uint8]:
         """One image at the network's size, uint8 (H, W, 3)."""

@@ -33,6 +33,7 @@ from pipeline.progress import Progress
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
 from pipeline.training.frames import as_batch, fit, training_videos
+from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
 FEWEST_MOVES = 0.1
@@ -80,6 +81,7 @@ class PseudoLabels:
             self.cached = self._read(range(len(self.places)))
         else:
             log.info("labels take %.0f MiB: read from disk as needed", size_mib)
+        self.ahead = ReadAhead(self._read)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -95,9 +97,19 @@ class PseudoLabels:
         Returns:
             (B, 5, H, W) in [0, 1], channels last: RGB, pseudo-mask, trust in each of its pixels.
         """
-        chosen = rng.choice(len(self.places), count, p=self.weights / self.weights.sum()).tolist()
-        stack = self._read(chosen) if self.cached is None else self.cached[chosen]
+        chosen = self._choose(count, rng)
+        stack = self.ahead.take(chosen) if self.cached is None else self.cached[chosen]
         return as_batch(stack, device)
+
+    def expect(self, count: int, rng: np.random.Generator) -> None:
+        """Say what is drawn next, so that a thread reads it where it is not in memory."""
+        if self.cached is None:
+            self.ahead.expect(self._choose(count, rng))
+
+    def _choose(self, count: int, rng: np.random.Generator) -> list[int]:
+        chances = self.weights / self.weights.sum()
+        chosen: list[int] = rng.choice(len(self.places), count, p=chances).tolist()
+        return chosen
 
     def _read(self, chosen: Sequence[int]) -> NDArray[np.uint8]:
         """(B, H, W, 5) of the chosen places; a video's files are opened once for its places."""
