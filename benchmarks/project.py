@@ -35,11 +35,12 @@ ROOT = Path(__file__).resolve().parents[1]
 LOG = "log.txt"
 SECONDS = "seconds.json"  # by stage, of its last run
 SCORED_EVEN_COLLAPSED = (
+    "train_model.watch.collapse=warn",
     "evaluate.collapse_empty=1",
     "evaluate.collapse_full=1",
     "evaluate.collapse_frozen_px=0",
 )
-"""Settings with which a collapsed run gets its low score instead of an error of the last stage."""
+"""Settings with which a collapsed run gets its low score instead of an error."""
 RUNNING = re.compile(r"Running stage '(.+)'")
 
 

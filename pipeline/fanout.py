@@ -89,6 +89,10 @@ class Unfinished:
         """Record that the job's outputs lie whole in the folder; `result` is JSON."""
         write_json(self._note(job), {"identity": job.identity, "result": result})
 
+    def forget(self, job: Job[Any]) -> None:
+        """Take back `mark`, before the job's outputs leave the folder one by one."""
+        self._note(job).unlink(missing_ok=True)
+
     def has(self, job: Job[Any]) -> bool:
         """Whether `mark` recorded this very job: the same video and the same inputs."""
         note = self._note(job)

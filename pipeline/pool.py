@@ -91,14 +91,15 @@ def run_jobs(
 
 
 def worker_count() -> int:
-    """Processes at work at once: `BACKDROP_WORKERS`, or the number of cores.
+    """Processes at work at once: `BACKDROP_WORKERS`, or the number of cores that this one may use.
 
     Raises:
         BackdropError: the variable is not a whole number of at least 1.
     """
     value = os.environ.get("BACKDROP_WORKERS", "")
     if not value:
-        return os.cpu_count() or 1
+        usable = getattr(os, "sched_getaffinity", None)  # not on macOS
+        return len(usable(0)) if usable else os.cpu_count() or 1
     if not value.isdecimal() or int(value) < 1:
         raise BackdropError(
             f"must be a whole number of at least 1 (found {value!r})",

@@ -12,6 +12,7 @@ from pipeline.params.schema import Params
 
 MULTIPLE = 8  # sides of the network's input
 LEAST_SIDE = 32
+LEAST_FRAMES = 12  # of one video: fewer show hardly any motion
 LEAST_FPS = 5.0  # thinned out further, a subject would jump between two frames
 
 
@@ -58,12 +59,15 @@ def frames_kept(params: Params, videos: Sequence[Material]) -> list[int]:
 
 
 def _cap(budget: int, kept: list[int]) -> int:
-    """The largest cap per video that meets the budget: short videos leave their share to long."""
+    """The largest cap per video that meets the budget: short videos leave their share to long.
+
+    Never below LEAST_FRAMES: with very many videos the budget is exceeded instead.
+    """
     left, videos = budget, sorted(kept)
     for index, count in enumerate(videos):
         share = left // (len(videos) - index)
         if count > share:
-            return max(share, 1)
+            return max(share, LEAST_FRAMES)
         left -= count
     return videos[-1]
 

@@ -40,8 +40,12 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
 
 def start_log() -> None:
     """Let log lines, progress among them, appear on stderr; `BACKDROP_LOG` sets their level."""
+    asked = os.environ.get("BACKDROP_LOG", "INFO")
+    level = logging.getLevelNamesMapping().get(asked.upper())
+    if level is None:
+        sys.exit(f"error: environment variable BACKDROP_LOG: {asked!r} is no level; INFO is one")
     logging.basicConfig(
-        level=os.environ.get("BACKDROP_LOG", "INFO"),
+        level=level,
         format="%(asctime)s %(message)s",
         datefmt="%H:%M:%S",
         stream=sys.stderr,
@@ -54,10 +58,17 @@ def stage_lock(name: str) -> FileLock:
     Its holder's process id lies beside it: to try for the lock empties the lock file itself.
 
     Raises:
-        BackdropError: another live process holds it.
+        BackdropError: another live process holds it, or the project's folder is read-only.
     """
     holder = LOCKS / f"{name}.pid"
-    LOCKS.mkdir(parents=True, exist_ok=True)
+    try:
+        LOCKS.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BackdropError(
+            f"cannot be made ({error.strerror})",
+            where=str(LOCKS),
+            remedy="make the folder writable or free disk space",
+        ) from error
     lock = FileLock(LOCKS / f"{name}.lock")
     try:
         lock.acquire(timeout=0)

@@ -14,21 +14,27 @@ from pipeline.errors import BackdropError
 from pipeline.store.atomic import read_json
 from pipeline.store.paths import METRICS, REPORT, Source
 
+SPLITS = ("test", "test_unseen", "val")
+
 
 def headline(root: Path = Path()) -> str:
-    """J and F on test (and without self-training), where the masks are, and the report.
+    """J and F (and without self-training), where the masks are, and the report.
+
+    They are those of test, or where it has no ground truth of the next of SPLITS that has.
 
     Raises:
         BackdropError: there are no metrics yet.
     """
     metrics = read_json(root / METRICS)
     own = metrics.get("without_self_train")
-    if metrics.get("test", {}).get("J") is None:
+    scored = (split for split in SPLITS if metrics.get(split, {}).get("J") is not None)
+    split = next(scored, None)
+    if split is None:
         lines = ["no ground truth: the report shows how good the masks are"]
     else:
-        lines = [f"test {_accuracy(metrics)}"]
+        lines = [f"{split} {_accuracy(metrics, split)}"]
         if own:
-            lines.append(f"without self-training: test {_accuracy(own)}")
+            lines.append(f"without self-training: {split} {_accuracy(own, split)}")
     masks = (Source.STUDENT if own else Source.MODEL).masks_folder
     return "\n".join([*lines, f"masks: {root / masks}", f"report: {root / REPORT / 'index.html'}"])
 
@@ -54,9 +60,9 @@ def metrics_table(metrics: dict[str, Any]) -> str:
     return "\n".join([*rest, "", header, rule, *rows]) + "\n"
 
 
-def _accuracy(block: dict[str, Any]) -> str:
-    test = block.get("test", {})
-    return f"J {_number(test.get('J'))}, F {_number(test.get('F'))}"
+def _accuracy(block: dict[str, Any], split: str) -> str:
+    values = block.get(split, {})
+    return f"J {_number(values.get('J'))}, F {_number(values.get('F'))}"
 
 
 def _is_split(values: Any) -> bool:

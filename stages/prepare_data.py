@@ -99,7 +99,10 @@ def render_clips(recipe: Recipe) -> None:
         progress.resume_at(sum(job.size for job in jobs if job not in left))
         run_jobs(left, partial(_render, recipe, unfinished), progress)
     _clear(RAW)
-    for clip in recipe.clips:
+    for job in jobs:
+        clip = job.data
+        # DVC clears `artifacts/raw`: what a stopped run has moved there must be rendered anew.
+        unfinished.forget(job)
         masks = Path(MASKS_FOLDER) / clip.video
         for mask in sorted((unfinished.folder / masks).iterdir()):
             move(mask, RAW / masks / mask.name)

@@ -37,10 +37,15 @@ def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) ->
 def read_yaml(path: Path) -> dict[str, Any]:
     """The file's mapping; missing or malformed, it is an error that names the line."""
     try:
-        value = yaml.safe_load(path.read_text())
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BackdropError(
             "is missing", where=str(path), remedy="run `backdrop init --preset demo`"
+        ) from error
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        raise BackdropError(
+            "is not UTF-8", where=f"{path}:{number}", remedy="save it in that encoding"
         ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)

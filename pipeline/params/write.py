@@ -65,7 +65,7 @@ def changed_by_hand(path: Path) -> bool:
     """True if the file's values are not those that `backdrop init` wrote into it."""
     if not path.exists():
         return False
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
     stated = first.removeprefix(_MARK).partition(" ")[0] if first.startswith(_MARK) else ""
     return stated != digest(_values(path))
 
@@ -77,10 +77,10 @@ def digest(values: Any) -> str:
 
 
 def _values(path: Path) -> Any:
-    """The file's values, or None where it is no YAML: then a hand is at work in it."""
+    """The file's values, or None where it is no YAML in UTF-8: then a hand is at work in it."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         return None
 
 

@@ -12,7 +12,7 @@ from pipeline.video.folder import folder_images, natural_key
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".gif"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".gif", ".vob", ".mxf", ".asf"}
 )
 MASKS_FOLDER = "masks"  # ground truth beside the videos: ROOT/masks/VIDEO/*.png
 
@@ -35,7 +35,7 @@ def find_videos(paths: Iterable[Path]) -> list[Source]:
     """Videos in files, folders of videos and folders of frames; naturally sorted by name.
 
     A file that is named itself is taken whatever its suffix; inside a folder only known suffixes
-    count, hidden files and the folder `masks` do not.
+    count, hidden files and the folder `masks` do not. A link that leads nowhere is a missing video.
 
     Raises:
         BackdropError: a path is missing, a folder holds no video, or two videos have one name.
@@ -60,6 +60,13 @@ def _videos_at(path: Path) -> Iterator[Path]:
         yield path
         return
     inside = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    for entry in inside:
+        if entry.is_symlink() and not entry.exists() and entry.suffix.lower() in VIDEO_SUFFIXES:
+            raise BackdropError(
+                f"is a link to {entry.readlink()}, which is missing",
+                where=str(entry),
+                remedy="mend or remove the link",
+            )
     videos = [
         entry
         for entry in inside

@@ -16,6 +16,7 @@ import pytest
 from pipeline.closure import REPOSITORY
 from pipeline.errors import BackdropError
 from pipeline.fanout import Job, fan_out
+from pipeline.pool import worker_count
 from pipeline.store.hdf5 import MASKS, create, is_complete, open_artifact
 from pipeline.store.paths import UNFINISHED
 
@@ -135,6 +136,13 @@ def test_worker_count_must_be_a_number(monkeypatch):
     monkeypatch.setenv("BACKDROP_WORKERS", "many")
     with pytest.raises(BackdropError, match="BACKDROP_WORKERS: must be a whole number"):
         run(jobs("a"))
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="cores cannot be assigned here")
+def test_workers_are_as_many_as_the_cores_assigned(monkeypatch):
+    monkeypatch.delenv("BACKDROP_WORKERS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 9})
+    assert worker_count() == 3
 
 
 def test_full_or_read_only_out_is_one_line():

@@ -98,6 +98,41 @@ def test_a_changed_original_is_another_video(tmp_path: Path) -> None:
         place(collect([clip]), root, force=False)
 
 
+def test_what_lies_beside_the_same_videos_is_named_and_hidden_files_do_not_count(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "data/raw/mine"
+    clips = [_touch(root / f"{name}.mp4", name) for name in "ab"]
+    _touch(root / ".DS_Store")
+    assert not place(collect(clips), root, force=False)
+    _touch(root / "notes.txt")
+    with pytest.raises(BackdropError, match=r"already holds other videos \(notes.txt\)"):
+        place(collect(clips), root, force=False)
+
+
+def test_only_copies_are_not_lost_by_force(tmp_path: Path) -> None:
+    root = tmp_path / "data/raw/mine"
+    for name in "abc":
+        _touch(root / f"{name}.mp4", name)
+    with pytest.raises(BackdropError, match=r"lose 2 file.*b\.mp4 the first.*move them elsewhere"):
+        place(collect([root / "a.mp4"]), root, force=True)
+    assert _tree(root) == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+def test_a_suffix_that_no_stage_would_find_is_refused(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "clip.rec")
+    with pytest.raises(BackdropError, match=r"clip\.rec: '\.rec' is not known.*rename it"):
+        place(collect([clip]), tmp_path / "raw", force=False)
+    assert not (tmp_path / "raw").exists()
+
+
+def test_masks_are_found_by_the_videos_own_name(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "my clip.mp4")
+    _touch(tmp_path / "masks/my clip/00000.png")
+    place(collect([clip]), tmp_path / "raw", force=False)
+    assert _tree(tmp_path / "raw") == ["masks/my_clip/00000.png", "my_clip.mp4"]
+
+
 def test_placing_a_part_of_what_is_placed(tmp_path: Path) -> None:
     root = tmp_path / "raw"
     clips = [_touch(tmp_path / f"{name}.mp4", name) for name in "ab"]

@@ -6,6 +6,7 @@ from pipeline.errors import BackdropError
 from pipeline.params.read import load_section
 from pipeline.params.schema import read_params
 from pipeline.params.training import Inpainter, TrainModel
+from pipeline.params.write import changed_by_hand
 
 
 @pytest.fixture
@@ -68,6 +69,14 @@ def test_every_mistake_is_one_line_with_the_key(params, text, line):
     assert line in str(caught.value)
     assert "params.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_another_encoding_is_told_with_the_line(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_bytes("stabilize:\n  gap: 1  # Stra\xdfe".encode("latin-1"))
+    with pytest.raises(BackdropError, match=r"params\.yaml:2: is not UTF-8"):
+        read_params(path)
+    assert changed_by_hand(path)
 
 
 def test_a_missing_file_says_what_to_run(tmp_path):

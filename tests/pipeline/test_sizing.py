@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.params.preset import compose
 from pipeline.params.schema import Params
-from pipeline.sizing import LEAST_FPS, Material, frames_kept, network_size, thinning
+from pipeline.sizing import LEAST_FPS, LEAST_FRAMES, Material, frames_kept, network_size, thinning
 
 DEFAULT = Params()
 materials = st.lists(
@@ -45,7 +45,7 @@ def test_network_sides_are_allowed_and_keep_area(videos: list[Material]) -> None
 def test_the_budget_is_kept_and_motion_stays_small(videos: list[Material], budget: int) -> None:
     thinned = thinning(budget, videos)
     params = compose({"extract_frames": thinned})
-    assert sum(frames_kept(params, videos)) <= max(budget, len(videos))
+    assert sum(frames_kept(params, videos)) <= max(budget, LEAST_FRAMES * len(videos))
     slowest = min(video.fps for video in videos)
     assert thinned["stride"] == 1 or slowest / thinned["stride"] >= LEAST_FPS
 
@@ -54,3 +54,8 @@ def test_the_budget_is_kept_and_motion_stays_small(videos: list[Material], budge
 def test_what_fits_is_left_alone(videos: list[Material]) -> None:
     total = sum(video.frames for video in videos)
     assert thinning(total, videos) == {"stride": 1, "max_frames": None}
+
+
+def test_very_many_videos_keep_enough_of_each_to_be_of_use() -> None:
+    params = thinning(1200, [Material(640, 480, 300, 30.0)] * 1300)
+    assert params["max_frames"] == LEAST_FRAMES

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.errors import BackdropError
 from pipeline.progress import Progress
-from pipeline.stage import run_stage, stage_lock
+from pipeline.stage import run_stage, stage_lock, start_log
 from pipeline.store.paths import LOCKS
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +38,21 @@ def test_ctrl_c_is_exit_130_without_a_traceback(capsys):
         run_stage("toy", interrupt)
     assert stopped.value.code == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_level_of_the_log_in_small_letters_and_one_that_is_none(monkeypatch, capsys):
+    monkeypatch.setenv("BACKDROP_LOG", "debug")
+    start_log()
+    monkeypatch.setenv("BACKDROP_LOG", "loud")
+    with pytest.raises(SystemExit, match=r"BACKDROP_LOG: 'loud' is no level"):
+        start_log()
+
+
+def test_a_folder_for_locks_that_cannot_be_made_is_one_line():
+    LOCKS.parent.parent.mkdir(parents=True, exist_ok=True)
+    LOCKS.parent.write_text("a file where a folder should be")
+    with pytest.raises(BackdropError, match="cannot be made"):
+        stage_lock("toy")
 
 
 def test_a_lock_held_by_another_process_is_refused_and_freed_with_it():

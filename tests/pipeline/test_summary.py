@@ -38,6 +38,17 @@ def test_without_ground_truth_the_headline_sends_to_the_report(tmp_path: Path) -
     assert lines[1] == f"masks: {tmp_path}/artifacts/student/masks"
 
 
+def test_where_test_has_no_ground_truth_another_split_is_told(tmp_path: Path) -> None:
+    (tmp_path / "artifacts/evaluate").mkdir(parents=True)
+    metrics = {
+        "test": {"J": None},
+        "val": {"J": 0.7, "F": 0.8},
+        "test_unseen": {"J": 0.5, "F": 0.4},
+    }
+    (tmp_path / "artifacts/evaluate/metrics.json").write_text(json.dumps(metrics))
+    assert headline(tmp_path).splitlines()[0] == "test_unseen J 0.500, F 0.400"
+
+
 def test_with_a_student_headline_tells_both_and_where_its_masks_are(tmp_path: Path) -> None:
     (tmp_path / "artifacts/evaluate").mkdir(parents=True)
     both = METRICS | {"without_self_train": {"test": {"J": 0.5, "F": 0.4}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,28 @@ def test_bad_input_is_named_and_nothing_is_written(make, words):
 def test_a_missing_root():
     with pytest.raises(BackdropError, match=r"prepare_data\.root: 'nowhere' is not a folder"):
         prepare(root="nowhere")
+
+
+@pytest.mark.parametrize("moves", [1, 2, 3, 4, 5])
+def test_stopped_while_clips_are_moved_it_ends_as_if_it_had_not_been(monkeypatch, moves):
+    Path("data/recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    prepare(source="recipe")
+    files = {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")}
+    left, move = [moves], prepare_data.move
+
+    def stops(source, target):
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare_data, "move", stops)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(source="recipe")
+    shutil.rmtree("artifacts")  # as DVC does before it runs a stage again
+    prepare(source="recipe")
+    assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == files
 
 
 def test_a_recipe_is_rendered_checked_and_listed():

@@ -32,6 +32,13 @@ def test_a_named_file_counts_whatever_its_suffix(tmp_path):
     assert names(tmp_path / "recording.dat") == ["recording.dat"]
 
 
+def test_a_link_that_leads_nowhere_is_told(tmp_path):
+    (tmp_path / "a.mp4").touch()
+    (tmp_path / "b.mp4").symlink_to(tmp_path / "gone.mp4")
+    with pytest.raises(BackdropError, match=r"b\.mp4: is a link to .*gone\.mp4, which is missing"):
+        find_videos([tmp_path])
+
+
 def test_the_same_video_given_twice_is_one(tmp_path):
     (tmp_path / "a.mp4").touch()
     assert names(tmp_path, tmp_path / "a.mp4") == ["a"]
