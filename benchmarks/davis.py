@@ -6,7 +6,8 @@
 FOLDER/SEQUENCE is a project of its own (a clone of this working tree), trained and tested on that
 sequence; log.txt in it tells how far it is, sheet.png shows what came out. FOLDER/table.md and
 table.csv are written again after each sequence. A finished sequence is not repeated, an interrupted
-one goes on where it was. One setting for all sequences, nothing is chosen by ground truth.
+one goes on where it was. One setting for all sequences; ground truth only scores them (what the
+preset owes to lucia's is said in docs/davis.md).
 """
 
 from __future__ import annotations
