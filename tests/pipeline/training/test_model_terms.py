@@ -1,0 +1,177 @@
+"""What each term of the step is, against loops and mirrored worlds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from helpers_training import tiny_batch, tiny_frozen, tiny_model, tiny_params
+from torch import Tensor, nn
+
+from models.sampling import draw
+from pipeline.training import model_step
+from pipeline.training.model_step import error_density, model_loss, model_terms
+from pipeline.training.warm_up import warm_up_loss
+
+
+class Place(nn.Module):
+    """An inpainter that knows one place by heart."""
+
+    def __init__(self, picture: Tensor) -> None:
+        super().__init__()
+        self.picture = picture
+
+    def forward(self, image: Tensor, hole: Tensor) -> Tensor:
+        return torch.lerp(image, self.picture.expand_as(image), hole)
+
+
+@pytest.fixture
+def still(monkeypatch):
+    """No jitter."""
+    monkeypatch.setattr(model_step, "jitter", lambda image, generator: image)
+
+
+def peaked(model):
+    """D's probabilities and boxes far from uniform."""
+    torch.manual_seed(0)
+    head = model.eval().detector.logit_head[-1]
+    nn.init.normal_(head.weight)
+    nn.init.normal_(model.detector.box_head[-1].weight, std=0.1)
+    with torch.no_grad():
+        head.weight.mul_(2 / model.detector(tiny_batch().image).logits.std())
+    return model
+
+
+def places(frozen, mirrored: bool):
+    generator = torch.Generator().manual_seed(7)
+    pictures = torch.rand(2, 1, 3, 32, 48, generator=generator)
+    rgb, flow = (Place(picture.flip(3) if mirrored else picture) for picture in pictures)
+    return dataclasses.replace(frozen, rgb=rgb, flow=flow)
+
+
+def test_a_mirrored_batch_is_the_same_frames_in_a_mirrored_place(still):
+    params = tiny_params(recolour=False)
+    model, frozen, batch = peaked(tiny_model(params)), tiny_frozen(params), tiny_batch()
+    told = [
+        model_loss(
+            model,
+            places(frozen, mirrored=not flipped),
+            dataclasses.replace(batch, flipped=flipped),
+            params,
+            torch.Generator().manual_seed(0),
+        )[1]
+        for flipped in (True, False)
+    ]
+    assert told[0].keys() == told[1].keys()
+    for name, value in told[0].items():
+        assert torch.allclose(value, told[1][name], rtol=1e-4), name
+    other = model_loss(
+        model, places(frozen, mirrored=False), batch, params, torch.Generator().manual_seed(0)
+    )[1]
+    assert not torch.allclose(other["background"], told[0]["background"], rtol=1e-3)
+
+
+def test_the_warm_up_mirrors_the_table_along_columns(monkeypatch):
+    monkeypatch.setattr("pipeline.training.warm_up.jitter", lambda image, generator: image)
+    model, batch = peaked(tiny_model(tiny_params())), tiny_batch()
+    density = torch.rand(4, 16, generator=torch.Generator().manual_seed(1))
+    by_hand = torch.empty_like(density)
+    for row in range(4):
+        for column in range(4):
+            by_hand[:, 4 * row + column] = density[:, 4 * row + 3 - column]
+    generator = torch.Generator()
+    mirrored = warm_up_loss(model, batch.image, density, True, 0.1, generator)[0]
+    expected = warm_up_loss(model, batch.image, by_hand, False, 0.1, generator)[0]
+    assert torch.equal(mirrored, expected)
+
+
+def test_every_term_counts_as_its_param_says(still):
+    loss = {
+        "mask_prior_weight": 0.3,
+        "flow_mask": 0.7,
+        "box_fit": 1.1,
+        "probability_prior": 1.3,
+    }
+    params = tiny_params(recolour=False, loss={**loss, "flow": 2.0})
+    model, frozen, batch = peaked(tiny_model(params)), tiny_frozen(params), tiny_batch()
+    total, told = model_loss(model, frozen, batch, params, torch.Generator().manual_seed(0))
+    expected = (
+        told["foreground"]
+        + told["background"]
+        + 0.3 * told["mask_prior"]
+        + 0.7 * told["flow_mask"]
+        + 1.1 * told["box_fit"]
+        + 1.3 * told["probability_prior"]
+    )
+    assert float(total.detach()) == pytest.approx(float(expected), rel=1e-5)
+    for name in ("mask_prior", "flow_mask", "box_fit", "probability_prior"):
+        assert abs(float(told[name])) > 1e-4, name
+
+
+def test_flow_adds_to_the_density_and_a_failed_pair_adds_nothing():
+    frozen, batch = places(tiny_frozen(tiny_params()), mirrored=False), tiny_batch()
+    hole = torch.zeros(4, 1, 32, 48)
+    hole[..., 8:20, 10:30] = 1
+    filled = frozen.rgb(batch.image, hole)
+    half = dataclasses.replace(batch, flow_ok=torch.tensor([1.0, 0.0, 1.0, 0.0]))
+    alone = error_density(frozen, half, filled, (hole, hole), 0.0)[0]
+    both, moving, error_map = error_density(frozen, half, filled, (hole, hole), 2.5)
+    assert torch.allclose(both - alone, 2.5 * moving, atol=1e-5)
+    assert (moving[[0, 2]] > 0).all()
+    assert (moving[[1, 3]] == 0).all()
+    assert error_map[[0, 2]].amax(dim=(1, 2)).min() > 0
+    assert (error_map[[1, 3]] == 0).all()
+
+
+def test_mean_of_sampled_objectives_is_the_exact_one(still):
+    """Through the networks: O and G of drawn cells against Eq. (2), in value and gradient of p."""
+    model, frozen, batch = (
+        peaked(tiny_model(tiny_params())),
+        tiny_frozen(tiny_params()),
+        tiny_batch(),
+    )
+    head = model.detector.logit_head[-1].weight
+
+    def estimate(sampling, seed):
+        params = tiny_params(recolour=False, sampling=sampling)
+        generator = torch.Generator().manual_seed(seed)
+        terms, _ = model_terms(model, frozen, batch, params, generator)
+        (gradient,) = torch.autograd.grad(terms["background"], [head])
+        values = torch.stack([terms["foreground"].detach(), terms["background"].detach()])
+        return torch.cat([values, gradient.flatten()])
+
+    expected = estimate({"method": "exact"}, 0)
+    drawn = {"method": "importance", "samples": 16, "epsilon": 0.02}
+    many = torch.stack([estimate(drawn, seed) for seed in range(60)])
+    error = many.std(dim=0) / len(many) ** 0.5
+    assert ((many.mean(dim=0) - expected).abs() <= 4 * error + 1e-6).all()
+    assert (4 * error < expected.abs()).any()  # or anything would pass
+
+
+@pytest.mark.parametrize("method", ["exact", "uniform"])
+def test_where_cells_are_not_drawn_by_p_the_mask_prior_is_weighted_by_it(
+    monkeypatch, still, method
+):
+    """Sum over cells of p times the prior of that cell's mask, a cell at a time."""
+    params = tiny_params(recolour=False, sampling={"method": method, "samples": 400})
+    model, frozen, batch = peaked(tiny_model(params)), tiny_frozen(params), tiny_batch()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        found = model_terms(model, frozen, batch, params, generator)[0]["mask_prior"]
+        probability = model.detector(batch.image).probability
+        # All frames take the same cell; the prior of each is weighted by its own p.
+        expected = torch.zeros(())
+        for cell in range(16):
+
+            def one_cell(logits, *_, cell=cell):
+                p = logits.softmax(dim=1)[:, cell : cell + 1]
+                return torch.full_like(p, cell, dtype=torch.long), p
+
+            monkeypatch.setattr(model_step, "draw", one_cell)
+            once = tiny_params(recolour=False, sampling={"method": "exact"})
+            expected += model_terms(model, frozen, batch, once, generator)[0]["mask_prior"]
+            monkeypatch.setattr(model_step, "draw", draw)
+    assert probability.max() > 0.5
+    tolerance = 1e-5 if method == "exact" else 0.15
+    assert float(found) == pytest.approx(float(expected), rel=tolerance)
