@@ -145,7 +145,9 @@ def weight_files(where: Path) -> list[Path]:
     """The files of weights in a folder, by name; or the file itself; nothing if it is missing."""
     if where.is_file():
         return [where]
-    return sorted(path for path in where.glob("[!.]*") if path.suffix in SUFFIXES)
+    return sorted(
+        path for path in where.glob("[!.]*") if path.suffix in SUFFIXES and path.is_file()
+    )
 
 
 def source_of(backend: str) -> str:

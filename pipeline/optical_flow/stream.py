@@ -124,9 +124,11 @@ class FlowStream:
         results = []
         for place, (pair, found) in enumerate(zip(pairs, aligned, strict=True)):
             flow, valid = forward[place], found.valid
-            if not np.isfinite(flow).all():
-                raise ValueError(f"the flow of frame {pair.target} is not finite")
-            home = None if backward is None else consistency(flow, backward[place], valid)
+            back = None if backward is None else backward[place]
+            for found_flow in (flow,) if back is None else (flow, back):
+                if not np.isfinite(found_flow).all():
+                    raise ValueError(f"the flow of frame {pair.target} is not finite")
+            home = None if back is None else consistency(flow, back, valid)
             flow *= found.weight[..., None]  # in place: the run's largest array is not there twice
             results.append(ResidualFlow(pair.target, flow, valid, home))
         return results

@@ -246,6 +246,17 @@ def test_flow_that_is_not_finite_names_the_frame_and_leaves_no_artifact(monkeypa
     assert "compute_flow.half: false" in refused_with(monkeypatch, broken, line).remedy
 
 
+def test_the_way_back_must_be_finite_too(monkeypatch):
+    ways = []
+
+    def broken(targets):
+        ways.append(targets)
+        value = np.nan if len(ways) % 2 == 0 else 1.0  # there, back, there, back
+        return np.full((*targets.shape[:3], 2), value, np.float32)
+
+    refused_with(monkeypatch, broken, r"a\.h5: dis-medium: .* frame \d+ is not finite")
+
+
 def test_a_pair_too_large_for_the_gpu_is_told_what_saves_memory(monkeypatch):
     def large(_targets):
         raise OutOfMemoryError("one pair alone does not fit the memory of the GPU")

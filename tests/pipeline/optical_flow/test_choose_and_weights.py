@@ -32,6 +32,7 @@ WORSE = {"own": 2.5, "dis-medium": 2.0, "zero": 3.0}
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "README.md").write_text("not weights")
+    (tmp_path / "folder.pth").mkdir()
     (tmp_path / "._weights.pth").write_text("of a Mac's file system, not weights")
     return tmp_path
 
