@@ -17,22 +17,34 @@ from numpy.typing import NDArray
 
 from models.keypoints import KeypointDetector, Keypoints
 from models.local_motion import fit_mesh, spread
-from models.refinement import AGREE_PX, REACH_PX, consensus, fit, misfit, refine, residuals
+from models.refinement import (
+    AGREE_PX,
+    REACH_PX,
+    consensus,
+    disagreement,
+    fit,
+    furthest,
+    misfit,
+    refine,
+    residuals,
+)
 from models.stabilization import (
     HomographySettings,
+    Matrix,
     PairHomography,
     estimate_homography,
     implausible,
     project,
     unknown_homography,
 )
-from models.tracks import Points, corners, follow
+from models.tracks import Points, Tracks, corners, follow
 from models.warping import Mesh
 
 Method = Literal["", "keypoints", "tracks", "chain", "static"]
 KEYPOINTS: Method = "keypoints"
 TRACKS: Method = "tracks"
 COVERED = 0.5  # of width and height, by the corners that a homography may stand on alone
+REST_PX = 0.25  # a homography that moves no corner of the frame further may be its own jitter
 FEW_KEYPOINTS = ("no texture", "too few matches", "too few inliers")
 
 
@@ -55,12 +67,14 @@ class Alignment:
             `chain`, over the frames between; `static`, the identity; "" where none was found.
         parallax_px: `local_motion.spread` of the tracks; NaN where unknown.
         mesh: (rows, cols, 2), see `models.warping`; None where there is none.
+        moved: whether tracks all over the frame and the images say that the camera moved.
     """
 
     pair: PairHomography
     method: Method
     parallax_px: float = float("nan")
     mesh: Mesh | None = None
+    moved: bool = False
 
 
 def look(detector: KeypointDetector, grey: NDArray[np.uint8]) -> View:
@@ -120,14 +134,14 @@ def _by_tracks(
     tracks = follow(target.grey, source.grey, target.corners, target.corners)
     if len(tracks) < limits.min_inliers:
         return found
+    size = target.grey.shape[0], target.grey.shape[1]
     H = fit(tracks, consensus(tracks))
-    if H is None or implausible(H, target.grey.shape, limits.max_scale_change, limits.max_shift):
+    if H is None or implausible(H, size, limits.max_scale_change, limits.max_shift):
         return found
     near = np.linalg.norm(residuals(H, tracks), axis=1) < AGREE_PX
     if near.sum() < max(limits.min_inliers, limits.min_inlier_ratio * tracks.tried):
         return found
-    covered = np.ptp(tracks.points[near], axis=0) / target.grey.shape[::-1]
-    if covered.min() < COVERED:  # a subject before a bare wall has corners, too
+    if not _spread_out(tracks.points[near], size):
         return found
     return PairHomography(
         H=H,
@@ -160,5 +174,33 @@ def _exact(
         pair = replace(pair, H=H, error_px=float(near.mean()) if len(near) else np.nan)
         method = method if method == "chain" else "tracks"
     return Alignment(
-        pair, method, spread(left), fit_mesh(tracks.points, left, size) if mesh else None
+        pair,
+        method,
+        spread(left),
+        fit_mesh(tracks.points, left, size) if mesh else None,
+        _moved(H, tracks, target.grey, source.grey),
     )
+
+
+def _moved(H: Matrix, tracks: Tracks, target: NDArray[np.uint8], source: NDArray[np.uint8]) -> bool:
+    rest = np.eye(3)
+    if furthest(H, rest, target.shape) <= REST_PX:
+        return False
+    near = np.linalg.norm(residuals(H, tracks), axis=1) < AGREE_PX
+    return (
+        _spread_out(tracks.points[near], (target.shape[0], target.shape[1]), trim=0.25)
+        and disagreement(H, tracks) < disagreement(rest, tracks)
+        and misfit(H, target, source) < misfit(rest, target, source)
+    )
+
+
+def _spread_out(points: Points, size: tuple[int, int], trim: float = 0.0) -> bool:
+    """Whether they span the frame, as a subject before a bare wall does not.
+
+    Args:
+        trim: share of them that is left out at each side, where some are there by chance.
+    """
+    if not len(points):
+        return False
+    low, high = np.quantile(points, [trim, 1 - trim], axis=0)
+    return bool(((high - low) / size[::-1]).min() >= COVERED * (1 - 2 * trim))

@@ -1,4 +1,4 @@
-"""What the camera does over a whole video: static, rotating or translating.
+"""What the camera does: static in a shot; static, rotating or translating over a whole video.
 
 The verdict on a static camera needs no keypoints, so that it holds for a bare arena too: it asks
 whether the strongest edges stay where they are, or hardly a pixel changes, from frame to frame and
@@ -30,6 +30,8 @@ STEP_PX, STEP_SHARE = 0.25, 0.05
 DRIFT_PX, DRIFT_SHARE = 0.6, 0.2
 STEPS_STILL, DRIFTS_STILL = 0.95, 0.9  # of the frames: a jolt or a flicker does not count
 PARALLAX_RATIO = 0.65  # inlier ratio over a long baseline below which depth shows
+PARALLAX_PX = 0.2  # of near pairs; up to 0.08 where a homography does as well as a mesh (DAVIS)
+UNTOLD = ("no texture", "too few matches")  # what a fast pan or a bare wall leaves, too
 
 
 def edge_motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:
@@ -61,20 +63,20 @@ def _change(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[
 
 @dataclass
 class EdgeMotionMeter:
-    """Follows the edges through a video; keeps two thumbnails, whatever its length."""
+    """Follows the edges through a shot; keeps two thumbnails, whatever its length."""
 
     steps: list[bool] = field(default_factory=list)
     drifts: list[bool] = field(default_factory=list)
     first: NDArray[np.float32] | None = None
     last: NDArray[np.float32] | None = None
 
-    def add(self, grey: NDArray[np.uint8], new_shot: bool) -> None:
+    def add(self, grey: NDArray[np.uint8]) -> None:
         """Take the next frame, uint8 (H, W)."""
         scale = min(1.0, THUMBNAIL / max(grey.shape))
         down, across = (max(scale, 1 / length) for length in grey.shape)  # a strip keeps a px
         thumbnail = cv2.resize(grey, None, fx=across, fy=down, interpolation=cv2.INTER_AREA)
         small = np.asarray(cv2.GaussianBlur(thumbnail, (0, 0), 1.0), np.float32)
-        if self.first is None or self.last is None or new_shot:
+        if self.first is None or self.last is None:
             self.first = small
         else:
             self.steps.append(_rests(self.last, small, STEP_PX, STEP_SHARE))
@@ -95,15 +97,17 @@ def _rests(
     return edge_motion(before, after) <= px or changed_share(before, after) <= share
 
 
-def camera_verdict(still: bool, long_pairs: Sequence[PairHomography]) -> Camera:
-    """The verdict on a video.
+def moving_camera(long_pairs: Sequence[PairHomography], parallax_px: Sequence[float]) -> Camera:
+    """How a camera moves that does not stand still.
 
     Args:
-        still: from `EdgeMotionMeter`.
         long_pairs: homographies over a longer baseline, where parallax has room to show: a camera
             that moves through the scene leaves near and far things on different homographies.
+        parallax_px: of near pairs, `Alignment.parallax_px`; asked where most of the long pairs
+            matched too little to tell, or there are none.
     """
-    if still:
-        return "static"
-    ratios = [pair.inlier_ratio for pair in long_pairs if pair.inliers]
-    return "translating" if ratios and np.median(ratios) < PARALLAX_RATIO else "rotating"
+    ratios = [pair.inlier_ratio for pair in long_pairs if pair.reason not in UNTOLD]
+    if ratios and 2 * len(ratios) >= len(long_pairs):
+        return "translating" if np.median(ratios) < PARALLAX_RATIO else "rotating"
+    known = [value for value in parallax_px if np.isfinite(value)]
+    return "translating" if known and np.median(known) > PARALLAX_PX else "rotating"

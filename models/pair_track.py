@@ -5,13 +5,14 @@
         track.add(grey)
     camera, alignments = track.result()   # alignments[source, target]
 
-For every frame t a pair with target t and source t + gap (t - gap at the end). The views of gap + 1
-frames are kept at a time.
+For every frame t a pair with target t and source t + gap, or t - gap where t + gap lies in another
+shot or beyond the end. The views of gap + 1 frames are kept at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from bisect import bisect_right
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import Alignment, View, align, better, chain, look
-from models.camera import Camera, EdgeMotionMeter, camera_verdict
+from models.camera import STEPS_STILL, Camera, EdgeMotionMeter, moving_camera
 from models.keypoints import KeypointDetector
 from models.stabilization import (
     HomographySettings,
@@ -67,17 +68,20 @@ class PairTrack:
     found: dict[tuple[int, int], Alignment] = field(default_factory=dict)
     long_pairs: list[PairHomography] = field(default_factory=list)
     anchor: tuple[int, View] | None = None
-    edges: EdgeMotionMeter = field(default_factory=EdgeMotionMeter)
+    shots: list[EdgeMotionMeter] = field(default_factory=list)
     frame: int = 0
 
     def add(self, grey: NDArray[np.uint8]) -> None:
         """Take the next frame, uint8 (H, W), and align the pairs that it completes."""
         t, gap = self.frame, self.settings.gap
         view = self.views[t] = look(self.detector, grey)
-        self.edges.add(grey, new_shot=t in self.cuts)
+        if not self.shots or t in self.cuts:
+            self.shots.append(EdgeMotionMeter())
+        self.shots[-1].add(grey)
         if t >= gap:
-            self.found[t, t - gap] = self._align(t, t - gap)
-            if t >= self.count - gap:
+            if self._source_of(t - gap) == t:
+                self.found[t, t - gap] = self._align(t, t - gap)
+            if self._source_of(t) == t - gap:
                 self.found[t - gap, t] = self._align(t - gap, t)
             del self.views[t - gap]
             self.links = {pair: link for pair, link in self.links.items() if min(pair) > t - gap}
@@ -92,16 +96,45 @@ class PairTrack:
     def result(self) -> tuple[Camera, dict[tuple[int, int], Alignment]]:
         """The camera's verdict, and the alignments by (source, target), once all frames passed.
 
-        Of a static camera, H is the identity: the estimates' jitter of some hundredths of a px
-        would else be motion of a still background.
+        In a shot in which the camera stands still, H is the identity but where it clearly moved:
+        the estimates' jitter of some hundredths of a px would else be motion of a still background.
         """
-        camera = camera_verdict(self.edges.still, self.long_pairs)
-        found = self.found
-        if camera == "static":
-            found = {pair: self._still(pair, one) for pair, one in found.items()}
-        elif camera == "rotating" and self.settings.local == "auto":
-            found = {pair: replace(one, mesh=None) for pair, one in found.items()}
+        shots = self._by_shot()
+        rests = [self._rests(*shot) for shot in zip(self.shots, shots, strict=True)]
+        camera: Camera = "static"
+        if not all(rests):
+            near = [one.parallax_px for pairs in shots for one in pairs.values()]
+            camera = moving_camera(self.long_pairs, near)
+        meshes = self.settings.local == "on" or camera == "translating"
+        found = {}
+        for pairs, rest in zip(shots, rests, strict=True):
+            for pair, one in pairs.items():
+                kept = one if meshes else replace(one, mesh=None)
+                found[pair] = self._still(pair, one) if rest and not one.moved else kept
         return camera, found
+
+    def _by_shot(self) -> list[dict[tuple[int, int], Alignment]]:
+        """What was found in each shot, by the pair's target."""
+        shots: list[dict[tuple[int, int], Alignment]] = [{} for _ in self.shots]
+        starts = sorted(cut for cut in self.cuts if cut)
+        for pair, one in self.found.items():
+            shots[bisect_right(starts, pair[1])][pair] = one
+        return shots
+
+    @staticmethod
+    def _rests(edges: EdgeMotionMeter, pairs: Mapping[tuple[int, int], Alignment]) -> bool:
+        """Edges of a scene with few of them, or pale ones, say little: its pairs are asked, too."""
+        moved = sum(one.moved for one in pairs.values())
+        return edges.still and moved <= (1 - STEPS_STILL) * len(pairs)
+
+    def _source_of(self, target: int) -> int:
+        """The frame that is brought onto this one."""
+        before, after = target - self.settings.gap, target + self.settings.gap
+        if after >= self.count:
+            return before
+        if before < 0 or not self._cut_between(target, after):
+            return after
+        return after if self._cut_between(before, target) else before
 
     def _align(self, source: int, target: int) -> Alignment:
         ends = self.views[source], self.views[target]

@@ -101,15 +101,17 @@ def _sample(job: Job[Network], advance: Advance, must_rest: bool) -> Images:
     height, width = job.data.height, job.data.width
     most = min(MOST_FRAMES, max(16, MOST_MIB * 2**20 // (height * width * 3)))
     chosen = set(np.linspace(0, job.size - 1, min(most, job.size)).astype(int).tolist())
-    meter, frames = EdgeMotionMeter(), []
+    shots, frames = [EdgeMotionMeter()], []
     with open_frames(job.video) as reader:
         for number in range(job.size):
             image = reader.read(number)
-            meter.add(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)), number in reader.cuts)
+            if number in reader.cuts:
+                shots.append(EdgeMotionMeter())
+            shots[-1].add(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
             if number in chosen:
                 frames.append(fit(image, height, width))
             advance(1)
-    if must_rest and not meter.still:
+    if must_rest and not all(shot.still for shot in shots):
         raise BackdropError(
             "its camera moves, so that it has no one background",
             where=job.video,

@@ -3,7 +3,7 @@
     python -m stages.stabilize
 
 Reads `artifacts/frames/`, writes `artifacts/stabilize/homographies.parquet`: for every frame t a
-row with target t and source t + gap (t - gap at the end).
+row with target t and source t + gap, or t - gap where that lies in another shot or beyond the end.
 """
 
 from __future__ import annotations

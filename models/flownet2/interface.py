@@ -39,9 +39,9 @@ class TwoFrame(nn.Module, ABC):
             ValueError: an image is not finite.
         """
         height, width = target.shape[2:]
-        target, source = _padded(target), _padded(source)
-        finest = self.pyramid(target, source)[0]
-        flow = enlarged(finest, target.shape[2] // finest.shape[2], self.enlarging)
+        x = _padded(_centred(target, source))  # what is repeated beyond the border is not averaged
+        finest = self._in_px(x)[0]
+        flow = enlarged(finest, x.shape[2] // finest.shape[2], self.enlarging)
         return flow[..., :height, :width]
 
     def pyramid(self, target: Tensor, source: Tensor) -> list[Tensor]:
@@ -59,10 +59,10 @@ class TwoFrame(nn.Module, ABC):
         Raises:
             ValueError: an image is not finite.
         """
-        for name, image in (("target", target), ("source", source)):
-            if not torch.isfinite(image).all():
-                raise ValueError(f"the {name} image has values that are not finite")
-        return [self.unit * flow.float() for flow in self.levels(_centred(target, source))]
+        return self._in_px(_centred(target, source))
+
+    def _in_px(self, x: Tensor) -> list[Tensor]:
+        return [self.unit * flow.float() for flow in self.levels(x)]
 
     @abstractmethod
     def levels(self, x: Tensor) -> list[Tensor]:
@@ -85,5 +85,8 @@ def _padded(image: Tensor) -> Tensor:
 
 def _centred(target: Tensor, source: Tensor) -> Tensor:
     """(B, 6, H, W) without the mean of each pair and channel over both images."""
+    for name, image in (("target", target), ("source", source)):
+        if not torch.isfinite(image).all():
+            raise ValueError(f"the {name} image has values that are not finite")
     mean = (target.mean(dim=(2, 3), keepdim=True) + source.mean(dim=(2, 3), keepdim=True)) / 2
     return torch.cat([target - mean, source - mean], dim=1)

@@ -22,9 +22,9 @@ from pipeline.pool import Advance
 
 CRF_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 """Under CRF: lower than without, since the CRF removes what stands alone."""
-BLOB_CRF_THRESHOLDS = (0.3, 0.5, 0.7)
-"""Of the control under CRF; coarse, since its scale says much the same."""
-BLOB_CRF_FRAMES = 24
+BLOB_CRF_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
+"""Of the control under CRF: as many as the masks have."""
+BLOB_CRF_FRAMES = 60
 """At most so many frames, over all videos, choose the control's scale, threshold and setting."""
 
 Scores = NDArray[np.float64]

@@ -15,7 +15,9 @@ from models.stabilization import Matrix
 from models.warping import pixel_grid, warp_onto
 
 BORDER_PX = 4  # at the warp's edge, interpolation and DIS's patches see what is not there
-CHANGE_REACH = 0.05  # of the longest side
+# Of the longest side. Twice as wide doubles the flow left on the background and finds no subject
+# better (docs/experiments.md).
+CHANGE_WIDTH = 0.05
 # Forward and backward flow agree up to a share of their length and a constant (Sundaram, Brox and
 # Keutzer 2010, Eq. 5); what errs by just that much has a confidence of one half.
 RELATIVE, ABSOLUTE_PX2 = 0.01, 0.5
@@ -55,14 +57,15 @@ def change_weight(
     With `levels` 0, it is 1 everywhere.
 
     Where they do not differ, standing still explains the image as well as any flow, and what an
-    estimator gives there is drift (a bare floor under flickering light). "Nearby" is an ellipse of
-    `CHANGE_REACH` of the frame, so that the inside of a plain subject counts with its outline.
+    estimator gives there is drift (a bare floor under flickering light). "Nearby" is an ellipse
+    `CHANGE_WIDTH` of the frame wide, so that the inside of a plain limb counts with its outline;
+    that of a plain body further than half of it from any change does not.
     """
     if levels == 0:
         return np.ones(target.shape[:2], np.float32)
     before, after = (cv2.blur(image, (3, 3)) for image in (target, warped))
-    reach = int(CHANGE_REACH * max(target.shape)) | 1
-    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
+    width = int(CHANGE_WIDTH * max(target.shape)) | 1
+    ellipse = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     red, green, blue = cv2.split(cv2.absdiff(before, after))
     change = cv2.dilate(cv2.max(cv2.max(red, green), blue), ellipse)
     weight = np.clip(change.astype(np.float32) / np.float32(levels) - 1, 0, 1)

@@ -59,7 +59,7 @@ class Calibrate(Section):
     frames_per_video: PositiveInt = Field(10, description="validation frames looked at per video")
     crf: tuple[Crf, ...] = Field((Crf(),), min_length=1, description="settings to choose from")
     blob_scales: tuple[Annotated[float, Field(gt=0.0, le=4.0)], ...] = Field(
-        (0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0),
+        (0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),
         min_length=1,
         description="ellipse axes over box sides",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from torch import Tensor
 from models.spatial_transformer import sample_affine
 
 Floats = NDArray[np.float64]
+Real = TypeVar("Real", np.float32, np.float64)
 GAIN = 0.25
 """Largest change of a channel's contrast and, halved, of its level."""
 
@@ -28,11 +31,22 @@ def recolour(image: Tensor, background: Tensor, generator: torch.Generator) -> T
     """
     batch = len(image)
     normal = torch.randn(batch, 3, 3, generator=generator)
-    rotation = torch.linalg.qr(normal).Q.to(image.device)
+    rotation = torch.from_numpy(orthogonal(normal.numpy())).to(image.device)
     keep = torch.rand(batch, 1, 1, generator=generator).to(image.device) < 0.5
     rotation = torch.where(keep, torch.eye(3, device=image.device), rotation)
     difference = torch.einsum("bij,bjhw->bihw", rotation, image - background)
     return (background + difference).clamp(0, 1)
+
+
+def orthogonal(normal: NDArray[Real]) -> NDArray[Real]:
+    """Q of normal = Q R with a positive diagonal of R: (B, n, n).
+
+    Of matrices of normal draws it is uniform over all rotations and reflections (Mezzadri 2007);
+    LAPACK's own Q is not: its signs depend on the algorithm, and some never occur.
+    """
+    Q, R = np.linalg.qr(normal)
+    signs = np.copysign(1, np.diagonal(R, axis1=1, axis2=2)).astype(normal.dtype)
+    return np.asarray(Q * signs[:, None, :], normal.dtype)
 
 
 def jitter(image: Tensor, generator: torch.Generator) -> Tensor:

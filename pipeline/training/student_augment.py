@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.training.augment import relight, view
+from pipeline.training.augment import orthogonal, relight, view
 
 ROTATION = 0.15  # radians
 ZOOM = 1.4  # at most, and its inverse at least
@@ -71,7 +71,7 @@ def dye(image: Tensor, mask: Tensor, share: float, rng: np.random.Generator) -> 
         (B, 3, H, W) in [0, 1].
     """
     batch = len(image)
-    rotation = np.linalg.qr(rng.standard_normal((batch, 3, 3)))[0]
+    rotation = orthogonal(rng.standard_normal((batch, 3, 3)))
     rotation *= np.exp(rng.uniform(-CONTRAST, CONTRAST, batch))[:, None, None]
     change = rng.normal(0.0, DYE, (batch, 3))
     given = _tensor(rng.random(batch) < share, image)[:, None, None, None]

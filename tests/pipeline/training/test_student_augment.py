@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.training.augment import orthogonal
 from pipeline.training.student_augment import dye, light, move, paste
 
 
@@ -52,6 +53,24 @@ def test_dye_changes_the_subject_and_nothing_else():
     change = (dyed - image).abs().mean(dim=1)[mask[:, 0] > 0].view(4, -1).mean(dim=1)
     assert (change > 0.02).all()
     assert torch.equal(dye(image, mask, 0.0, rng()), image)
+
+
+def test_rotations_of_colour_are_uniform_over_rotations_and_reflections():
+    """Of Haar's measure each entry has mean 0 and mean square 1/3, and half mirror."""
+    Q = orthogonal(rng().standard_normal((4000, 3, 3)))
+    np.testing.assert_allclose(Q @ Q.swapaxes(1, 2), np.broadcast_to(np.eye(3), Q.shape), atol=1e-9)
+    assert np.abs(Q.mean(axis=0)).max() < 0.04  # four deviations
+    assert np.abs(np.square(Q).mean(axis=0) - 1 / 3).max() < 0.03
+    assert abs(np.linalg.det(Q).mean()) < 0.07
+
+
+def test_dye_turns_a_colour_as_often_into_its_opposite_as_it_keeps_it():
+    image, mask = subject(batch=2000)
+    reddish = image.clone()
+    reddish[:, 0, 6:18, 10:15] += 0.1
+    dyed = dye(reddish, mask, 1.0, rng())
+    left, right = dyed[:, :, 6:18, 10:15].mean(dim=(2, 3)), dyed[:, :, 6:18, 15:20].mean(dim=(2, 3))
+    assert (left - right).mean(dim=0).abs().max() < 0.006
 
 
 def test_dye_without_a_subject_changes_nothing():
