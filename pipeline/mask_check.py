@@ -48,7 +48,7 @@ def read_mask(file: Path) -> NDArray[np.uint8]:
     """The values of a mask's picture (H, W), as they are in the file.
 
     Raises:
-        BackdropError: not a picture, coloured, or of other than 8 bits a value.
+        BackdropError: not a picture, coloured, transparent, or of other than 8 bits a value.
     """
     mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
     if mask is None:
@@ -62,6 +62,13 @@ def read_mask(file: Path) -> NDArray[np.uint8]:
             remedy="export the masks in 8 bits: 255 where the subject is, 0 elsewhere",
         )
     colour = mask[..., :3] if mask.ndim == 3 else mask[..., None]
+    alpha = mask[..., 3:]
+    if mask.ndim == 3 and (alpha != alpha[:1, :1]).any() and (alpha != colour[..., :1]).any():
+        raise BackdropError(
+            "is partly transparent, by another shape than its grey values have",
+            where=str(file),
+            remedy="save masks without an alpha channel: 255 where the subject is, 0 elsewhere",
+        )
     if (colour != colour[..., :1]).any():
         raise BackdropError(
             "is coloured (a mask of several labels?)",

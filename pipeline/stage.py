@@ -6,6 +6,7 @@ if __name__ == "__main__":
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -17,10 +18,12 @@ from types import FrameType
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BackdropError
-from pipeline.store.atomic import write_bytes
+from pipeline.store.atomic import MAKE_ROOM, write_bytes
 from pipeline.store.paths import LOCKS
 
 log = logging.getLogger("backdrop")
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what libraries write meets it, too
 
 
 def run_stage(name: str, main: Callable[[], None]) -> None:
@@ -32,6 +35,13 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
             main()
     except BackdropError as error:
         print(f"error: {name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        where = error.filename or Path.cwd()
+        told = BackdropError(f"cannot write ({error.strerror})", where=str(where), remedy=MAKE_ROOM)
+        print(f"error: {name}: {told}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again to go on", file=sys.stderr)

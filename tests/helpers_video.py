@@ -65,6 +65,22 @@ def write_video(
     return path
 
 
+def copy_packets(source: Path, target: Path, live: bool) -> Path:
+    """The same packets in another container; a live one states no duration."""
+    container = {".webm": "matroska", ".h264": "h264"}[target.suffix]
+    options = {"live": "1"} if live else {}
+    with (
+        av.open(str(source)) as old,
+        av.open(str(target), "w", format=container, container_options=options) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                new.mux(packet)
+    return target
+
+
 def rotate_header(path: Path) -> None:
     """Make players turn an mp4 by a quarter: rewrite the matrix of its track header."""
     data = bytearray(path.read_bytes())

@@ -155,7 +155,7 @@ def _describe_video(path: Path) -> list[str]:
         "frames": f"{info.frames} decoded{announced}",
         "rate": f"{info.fps:.3f} fps, {rate}",
         "duration": f"{info.duration_s:.2f} s",
-        "damage": f"{info.damage.bad_packets} bad packets" if info.damage.found else "none",
+        "damage": str(info.damage),
     }
     return [f"video{'' if path.is_dir() else ', ' + _size(path)}", *_block("", facts)]
 

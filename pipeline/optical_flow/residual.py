@@ -21,6 +21,7 @@ CHANGE_WIDTH = 0.05
 # Forward and backward flow agree up to a share of their length and a constant (Sundaram, Brox and
 # Keutzer 2010, Eq. 5); what errs by just that much has a confidence of one half.
 RELATIVE, ABSOLUTE_PX2 = 0.01, 0.5
+CERTAIN = 255  # confidence, where the way back leads home exactly
 
 
 def stabilised(
@@ -84,7 +85,7 @@ def consistency(
 
     Returns:
         uint8 (H, W): 255 where they agree exactly, 128 at Sundaram's limit, 0 where not valid or
-        where the flow leaves the frame.
+        where the flow leaves the frame by more than half a px.
     """
     height, width = valid.shape
     u, v = cv2.split(forward)
@@ -93,6 +94,8 @@ def consistency(
     home_u, home_v = cv2.split(home)
     error = (u + home_u) ** 2 + (v + home_v) ** 2
     allowed = RELATIVE * (u * u + v * v + home_u * home_u + home_v * home_v) + ABSOLUTE_PX2
-    inside = (at_x >= 0) & (at_x <= width - 1) & (at_y >= 0) & (at_y <= height - 1)
-    confidence = np.where(valid & inside, 255 / (1 + error / allowed), 0)
+    inside = (np.abs(at_x - (width - 1) / 2) <= width / 2) & (
+        np.abs(at_y - (height - 1) / 2) <= height / 2
+    )
+    confidence = np.where(valid & inside, CERTAIN / (1 + error / allowed), 0)
     return np.rint(confidence).astype(np.uint8)

@@ -22,7 +22,7 @@ from models.stabilization import Matrix
 from pipeline.frames import FrameReader
 from pipeline.optical_flow.choose import Choice
 from pipeline.optical_flow.parts import changed_part
-from pipeline.optical_flow.residual import change_weight, consistency, stabilised
+from pipeline.optical_flow.residual import CERTAIN, change_weight, consistency, stabilised
 
 LEAST_RUN = 8  # pairs of a run; neighbouring pairs share a frame, which is then decoded once
 RUNS_A_THREAD = 2  # in memory, with those under way and the one that is being taken
@@ -129,6 +129,8 @@ class FlowStream:
                 if not np.isfinite(found_flow).all():
                     raise ValueError(f"the flow of frame {pair.target} is not finite")
             home = None if back is None else consistency(flow, back, valid)
+            if home is not None:  # there the flow becomes 0, whatever the estimator said
+                home[valid & (found.weight == 0)] = CERTAIN
             flow *= found.weight[..., None]  # in place: the run's largest array is not there twice
             results.append(ResidualFlow(pair.target, flow, valid, home))
         return results

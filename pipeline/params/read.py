@@ -18,16 +18,41 @@ from pipeline.params.base import Section
 
 PARAMS_FILE = Path("params.yaml")
 AnySection = TypeVar("AnySection", bound=Section)
+SECTIONS = (
+    "prepare_data",
+    "extract_frames",
+    "stabilize",
+    "compute_flow",
+    "train_flow",
+    "compute",
+    "network",
+    "train_inpainter",
+    "train_model",
+    "predict",
+    "calibrate",
+    "refine_masks",
+    "self_train",
+    "evaluate",
+    "report",
+)
+"""Those of `schema.Params`, which a stage must not import: another section's keys are not its."""
 
 
 def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) -> AnySection:
     """Read one section by its dotted name, e.g. `train_inpainter.rgb`; missing keys take defaults.
 
     Raises:
-        BackdropError: unreadable file, unknown key (with a suggestion), bad value; of this section
-            only.
+        BackdropError: unreadable file, unknown section; unknown key (with a suggestion) or bad
+            value, of this section only.
     """
     value: Any = read_yaml(path)
+    unknown = [str(key) for key in value if key not in SECTIONS]
+    if unknown:
+        raise BackdropError(
+            "is not a known param",
+            where=f"{path}: {unknown[0]}",
+            remedy=did_you_mean(unknown[0], SECTIONS),
+        )
     keys = tuple(name.split("."))
     for key in keys:
         value = value.get(key, {}) if isinstance(value, dict) else {}

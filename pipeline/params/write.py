@@ -72,8 +72,15 @@ def changed_by_hand(path: Path) -> bool:
 
 def digest(values: Any) -> str:
     """12 hex digits of the values' sha256, independent of their order and of comments."""
-    canonical = json.dumps(values, sort_keys=True, default=str)
+    canonical = json.dumps(_with_text_keys(values), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _with_text_keys(values: Any) -> Any:
+    """YAML's keys may be numbers and dates, of which JSON cannot sort those of several kinds."""
+    if isinstance(values, Mapping):
+        return {str(key): _with_text_keys(value) for key, value in values.items()}
+    return [_with_text_keys(value) for value in values] if isinstance(values, list) else values
 
 
 def _values(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ class Inputs:
         cameras: verdict on the camera per video.
         threshold_source: validation, or default where no validation video has ground truth.
         flow_backend, flow_reason: which flow was computed, and why that one.
-        frame_size: width and height of the first video's cached frames, px.
+        frame_sizes: widths and heights of the cached frames, px, smallest first.
     """
 
     metrics: dict[str, Any]
@@ -40,7 +41,7 @@ class Inputs:
     threshold_source: str
     flow_backend: str
     flow_reason: str
-    frame_size: tuple[int, int]
+    frame_sizes: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,6 @@ def read_inputs() -> Inputs:
     first = str(videos["video"].iloc[0])
     with open_artifact(paths.video_file(paths.FLOW, first), FLOW) as file:
         backend, reason = str(file.attrs["backend"]), str(file.attrs["reason"])
-    with open_frames(first) as frames:
-        size = frames.width, frames.height
     return Inputs(
         metrics=read_json(paths.METRICS),
         videos=videos,
@@ -95,8 +94,16 @@ def read_inputs() -> Inputs:
         threshold_source=read_calibration(sources()[-1]).source,
         flow_backend=backend,
         flow_reason=reason,
-        frame_size=size,
+        frame_sizes=_sizes(videos["video"]),
     )
+
+
+def _sizes(videos: Iterable[str]) -> list[tuple[int, int]]:
+    found = set()
+    for video in videos:
+        with open_frames(video) as frames:
+            found.add((frames.width, frames.height))
+    return sorted(found)
 
 
 def summarize(inputs: Inputs) -> list[VideoSummary]:

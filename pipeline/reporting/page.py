@@ -81,10 +81,10 @@ def render_page(
 
 def _facts(inputs: Inputs, params: RunParams) -> list[str]:
     """The line under the title."""
-    width, height = inputs.frame_size
+    sizes = [f"{width}x{height}" for width, height in inputs.frame_sizes]
     network = params.network
     return [
-        f"{len(inputs.videos)} videos, {len(inputs.per_frame)} frames of {width}x{height} px",
+        f"{len(inputs.videos)} videos, {len(inputs.per_frame)} frames of {', '.join(sizes)} px",
         f"network input {network.width}x{network.height} px",
         f"flow: {inputs.flow_backend}" + (f" ({inputs.flow_reason})" if inputs.flow_reason else ""),
         f"seed {params.seed}",

@@ -37,7 +37,7 @@ class Panel:
 
 
 def choose_frames(confidence: Sequence[float], count: int) -> list[int]:
-    """`count` frames spread evenly over the video, and the one the detector is least sure of.
+    """`count` frames spread evenly over the video, and the one of the least confident prediction.
 
     >>> choose_frames([0.9, 0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.9], 2)
     [2, 4, 6]

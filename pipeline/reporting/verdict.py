@@ -42,7 +42,7 @@ def judge(metrics: dict[str, Any]) -> Verdict:
 
 
 def _against_blob(values: dict[str, Any], split: str) -> Verdict:
-    """Compare with the control: a soft ellipse in the same box, tuned on validation."""
+    """Compare with the control: a soft ellipse in the same box, under its own best CRF."""
     raw = values["J_no_crf"] - values["J_blob_no_crf"]
     refined = values["J"] - values["J_blob"]
     numbers = (

@@ -8,8 +8,10 @@ with open_artifact(path, FLOW) as file:
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,14 +49,34 @@ def create(path: Path, schema: Schema) -> Iterator[h5py.File]:
     Raises:
         BackdropError: the folder is read-only or the disk is full.
     """
-    with (
-        atomic_path(path) as temporary,
-        h5py.File(temporary, "w", libver="v110", track_order=False) as file,
-    ):
+    with atomic_path(path) as temporary, _new_file(temporary) as file:
         file.attrs["schema"] = schema.name
         file.attrs["schema_version"] = schema.version
         yield file
         file.attrs["complete"] = True
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[h5py.File]:
+    """A file without a cache of chunks: on a full disk the write fails, not the process at its end.
+
+    Our writers fill whole chunks, so that a cache gains nothing. What the system said is somewhere
+    in h5py's OSError or RuntimeError of several lines; here it becomes the error.
+    """
+    try:
+        file = h5py.File(path, "w", libver="v110", track_order=False, rdcc_nbytes=0)
+        try:
+            yield file
+        except BaseException:
+            with suppress(RuntimeError):  # that it cannot be flushed either is no news
+                file.close()
+            raise
+        file.close()
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
@@ -73,6 +73,15 @@ def announced_seconds(container: InputContainer, stream: VideoStream) -> float |
     if len(container.streams) == 1 and container.duration is not None:
         return float(container.duration / av.time_base)
     return None
+
+
+def count_packets(container: InputContainer, stream: VideoStream) -> int:
+    """Packets of the stream up to the first that cannot be read; most often one holds a frame."""
+    count = 0
+    with suppress(av.FFmpegError):
+        for packet in container.demux(stream):
+            count += packet.size > 0
+    return count
 
 
 def _unreadable(path: Path, head: bytes) -> BackdropError:

@@ -65,6 +65,17 @@ class Damage:
         """Whether anything is wrong."""
         return self.bad_packets > 0 or self.lost_end_s > 0
 
+    def __str__(self) -> str:
+        told = []
+        if self.bad_packets:
+            told.append(f"{self.bad_packets} damaged packet(s)")
+        if self.lost_end_s:
+            told.append(f"{self.lost_end_s:.2f} s missing at its end")
+        if not told:
+            return "none"
+        last = f"its last good frame is {self.last_good}"
+        return f"{' and '.join(told)}; {last if self.last_good >= 0 else 'no good frame'}"
+
 
 def iter_frames(path: Path, damage: Damage | None = None) -> Iterator[DecodedFrame]:
     """Yield every frame of a video file or folder of frames, in order.
@@ -91,16 +102,8 @@ def iter_frames(path: Path, damage: Damage | None = None) -> Iterator[DecodedFra
 
 def damaged(path: Path, damage: Damage) -> BackdropError:
     """The one line for a damaged or truncated video."""
-    told = []
-    if damage.bad_packets:
-        told.append(f"{damage.bad_packets} damaged packet(s)")
-    if damage.lost_end_s:
-        told.append(f"{damage.lost_end_s:.1f} s missing at its end")
-    good = (
-        f"its last good frame is {damage.last_good}" if damage.last_good >= 0 else "no good frame"
-    )
     return BackdropError(
-        f"is damaged or cut short: {' and '.join(told)}; {good}",
+        f"is damaged or cut short: {damage}",
         where=str(path),
         remedy="copy it again from its source, or keep what can be read by re-encoding it: "
         f"`ffmpeg -err_detect ignore_err -i {path.name} -c:v libx264 -crf 16 mended.mp4`",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BackdropError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+SPARSE_16_BIT = 4096  # a 16-bit frame that is no brighter holds values of 10 or 12 bits
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}  # first bytes: last bytes
 
 
@@ -35,13 +36,15 @@ def read_image(file: Path) -> NDArray[np.uint8]:
     """A picture as RGB uint8 (H, W, 3), upright (EXIF honoured).
 
     Raises:
-        BackdropError: unreadable, cut short, or no picture.
+        BackdropError: unreadable, cut short, or no picture; or values of 10 or 12 bits in 16, of
+            which 8 bits would keep the highest 2 or 4.
     """
     try:
         data = file.read_bytes()
     except OSError as error:
         raise BackdropError(f"cannot be read ({error.strerror})", where=str(file)) from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    whole = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), whole) if data else None
     end = ENDS.get(data[:2])
     # OpenCV fills what is missing of a cut picture with grey and says nothing. A thumbnail inside
     # a JPEG has an end of its own, near the start.
@@ -52,4 +55,17 @@ def read_image(file: Path) -> NDArray[np.uint8]:
             where=str(file),
             remedy="copy or export this frame again",
         )
-    return image.astype(np.uint8, copy=False)
+    return _in_8_bits(np.asarray(image), file)
+
+
+def _in_8_bits(image: NDArray[np.generic], file: Path) -> NDArray[np.uint8]:
+    if image.dtype == np.uint8:
+        return np.asarray(image, np.uint8)
+    brightest = float(np.max(np.asarray(image, np.float64)))
+    if image.dtype != np.uint16 or 255 < brightest < SPARSE_16_BIT:
+        raise BackdropError(
+            f"has {8 * image.itemsize} bits a value, of which the largest is {brightest:g}",
+            where=str(file),
+            remedy="export the frames in 8 bits, with black at 0 and white at 255",
+        )
+    return np.asarray(np.asarray(image, np.uint16) >> 8, np.uint8)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.video.container import announced_seconds, open_video, video_stream
+from pipeline.video.container import announced_seconds, count_packets, open_video, video_stream
 from pipeline.video.decode import FOLDER_FPS, Damage, DecodedFrame, damaged, iter_frames
 from pipeline.video.folder import folder_images
 
@@ -40,7 +40,11 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """What a video announces, before anything is decoded."""
+    """What a video announces, before anything is decoded.
+
+    A file that states neither frames nor a duration (a browser's recording, a raw stream) has its
+    packets counted for the latter.
+    """
 
     codec: str
     announced_frames: int | None
@@ -92,11 +96,15 @@ def read_header(path: Path) -> Header:
         return Header("pictures", count, count / FOLDER_FPS, FOLDER_FPS, 1.0)
     with open_video(path) as container:
         stream = video_stream(path, container)
+        fps = float(stream.average_rate or FOLDER_FPS)
+        duration_s = announced_seconds(container, stream)
+        if not duration_s and not stream.frames:
+            duration_s = count_packets(container, stream) / fps
         return Header(
             codec=stream.codec_context.codec.name,
             announced_frames=stream.frames or None,
-            duration_s=announced_seconds(container, stream) or 0.0,
-            fps=float(stream.average_rate or FOLDER_FPS),
+            duration_s=duration_s or 0.0,
+            fps=fps,
             pixel_aspect=float(stream.sample_aspect_ratio or 1),
         )
 

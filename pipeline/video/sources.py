@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,13 @@ class Source:
 
 
 def video_name(path: Path) -> str:
-    """Name of a video after its file or folder: letters, digits, `_`, `-` and `.` only."""
+    """Name of a video after its file or folder: letters, digits, `_`, `-` and `.` only.
+
+    Letters of any script, composed alike: file systems differ in how they spell an accent.
+    """
     stem = path.stem if path.suffix.lower() in VIDEO_SUFFIXES else path.name
-    return re.sub(r"[^A-Za-z0-9_.-]+", "_", stem).strip("_.") or "video"
+    composed = unicodedata.normalize("NFC", stem)
+    return re.sub(r"[^\w.-]+", "_", composed).strip("_.") or "video"
 
 
 def find_videos(paths: Iterable[Path]) -> list[Source]:
@@ -38,7 +43,8 @@ def find_videos(paths: Iterable[Path]) -> list[Source]:
     count, hidden files and the folder `masks` do not. A link that leads nowhere is a missing video.
 
     Raises:
-        BackdropError: a path is missing, a folder holds no video, or two videos have one name.
+        BackdropError: a path is missing, a folder holds no video, or pictures both in itself and in
+            folders, or two videos have one name.
     """
     found: dict[str, Path] = {}
     for path in (video for given in paths for video in _videos_at(given)):
@@ -73,8 +79,16 @@ def _videos_at(path: Path) -> Iterator[Path]:
         if (entry.is_file() and entry.suffix.lower() in VIDEO_SUFFIXES)
         or (entry.is_dir() and entry.name != MASKS_FOLDER and folder_images(entry))
     ]
-    if not videos and folder_images(path):
+    frames = folder_images(path)
+    if not videos and frames:
         videos = [path]
+    elif len(frames) > 1 and all(video.is_dir() for video in videos):
+        raise BackdropError(
+            f"holds {len(frames)} pictures and, in '{videos[0].name}', more of them: which are the "
+            "video's frames?",
+            where=str(path),
+            remedy="move one or the other elsewhere",
+        )
     if not videos:
         raise BackdropError(
             "holds no video and no pictures",

@@ -25,7 +25,10 @@ def mask(value=255, size=(48, 64)):
 
 def test_good_masks(tmp_path):
     empty, coloured = np.zeros((48, 64), np.uint8), np.repeat(mask()[..., None], 3, axis=2)
-    check_masks(write_masks(tmp_path / "clip", [mask(), empty, coloured]), 3, 64, 48)
+    opaque = np.dstack([mask()] * 3 + [np.full_like(empty, 255)])
+    alike = np.dstack([mask()] * 4)
+    masks = [mask(), empty, coloured, opaque, alike]
+    check_masks(write_masks(tmp_path / "clip", masks), 5, 64, 48)
 
 
 WRONG = {
@@ -34,6 +37,7 @@ WRONG = {
     "ones": ([mask(), mask(1), mask()], "00001.png: holds the values 1, .* multiply these masks"),
     "grey": ([mask(), mask(), mask(130)], "00002.png: holds the values 130, only 0 and 255"),
     "labels": ([mask()] * 2 + [np.dstack([mask(), mask(0), mask(128)])], "00002.png: is coloured"),
+    "alpha": ([np.dstack([mask(0)] * 3 + [mask()])], "00000.png: is partly transparent"),
     "16 bits": ([mask(), mask().astype(np.uint16)], "00001.png: has 16 bits a value"),
     "16 bits, all of them": ([mask().astype(np.uint16) * 257], "00000.png: has 16 bits a value"),
 }

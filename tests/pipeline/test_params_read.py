@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import BackdropError
-from pipeline.params.read import load_section
-from pipeline.params.schema import read_params
+from pipeline.params.data import Stabilize
+from pipeline.params.read import SECTIONS, load_section
+from pipeline.params.schema import Params, read_params
 from pipeline.params.training import Inpainter, TrainModel
 from pipeline.params.write import changed_by_hand
 
@@ -96,3 +97,20 @@ def test_a_stage_does_not_mind_another_stages_mistake(params):
     assert load_section(TrainModel, "train_model", path).iterations == 3
     with pytest.raises(BackdropError, match=r"train_inpainter\.rgb\.holes"):
         load_section(Inpainter, "train_inpainter.rgb", params("train_inpainter: {rgb: {holes: 0}}"))
+
+
+def test_the_sections_are_those_of_the_whole_file():
+    assert list(Params.model_fields) == list(SECTIONS)
+
+
+def test_a_stage_minds_a_section_that_there_is_not(params):
+    path = params("trian_model: {iterations: 3}\nstabilize: {gap: 1}")
+    with pytest.raises(BackdropError, match="trian_model: is not a known param — did you mean"):
+        load_section(Stabilize, "stabilize", path)
+
+
+def test_a_split_by_number_or_date_is_told_and_no_traceback(params):
+    path = params("prepare_data: {splits: {12: val, clip: test, 2026-11-26: val}}")
+    assert changed_by_hand(path)
+    with pytest.raises(BackdropError, match=r"prepare_data\.splits.*should be a valid string"):
+        read_params(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -28,6 +29,18 @@ def test_a_users_mistake_is_one_line_and_exit_1(capsys):
         run_stage("toy", fail)
     assert stopped.value.code == 1
     assert capsys.readouterr().err == "error: toy: clip.mp4: is broken — mend it\n"
+
+
+def test_a_full_disk_is_one_line_whoever_wrote(capsys):
+    def fill():
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "artifacts/curves/loss.tsv")
+
+    with pytest.raises(SystemExit) as stopped:
+        run_stage("toy", fill)
+    assert stopped.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: toy: artifacts/curves/loss.tsv: cannot write (No space left")
+    assert told.count("\n") == 1
 
 
 def test_ctrl_c_is_exit_130_without_a_traceback(capsys):

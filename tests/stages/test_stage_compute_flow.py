@@ -106,6 +106,23 @@ def test_the_square_moves_and_the_wall_rests():
     assert attributes["scale_px"] == pytest.approx(np.percentile(magnitude, 98), rel=0.02)
 
 
+def test_flow_that_is_set_to_zero_is_certain_whatever_the_estimator_said():
+    """On a flickering floor DIS drifts there and back by different ways."""
+    x, y = np.meshgrid(np.arange(SIZE[1]), np.arange(SIZE[0]))
+    frames = np.empty((COUNT, *SIZE, 3), np.uint8)
+    for t, frame in enumerate(frames):
+        light = 150 + 30 * np.sin(x / 40) * np.cos(y / 30) + 2 * np.sin(x / 6 + 3 * t + y / 9)
+        frame[:] = light[..., None]
+        frame[24:48, 30 + 3 * t : 54 + 3 * t] = texture(24, 24, seed=9)
+    write_videos({"a": frames}, params={"compute_flow": {"change_margin": 1.0}})
+    homographies(["a"], step=0)
+    compute_flow.main()
+    data, _ = read("a")
+    resting = data["valid"] & ~data["flow"].any(axis=-1)
+    assert resting.mean() > 0.4
+    assert (data["confidence"][resting] == 255).all()
+
+
 def test_a_still_scene_is_not_stretched_to_full_colour():
     write_videos({"a": np.stack([texture(*SIZE)] * COUNT)})
     homographies(["a"], step=0)

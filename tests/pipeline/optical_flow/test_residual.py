@@ -103,7 +103,7 @@ def test_confidence_is_full_where_the_way_back_leads_home(quarters_right, quarte
     valid = np.ones(SIZE, bool)
     confidence = consistency(constant(u, v), constant(-u, -v), valid)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    leaves = (x + u < 0) | (x + u > SIZE[1] - 1) | (y + v < 0) | (y + v > SIZE[0] - 1)
+    leaves = (x + u < -0.5) | (x + u > SIZE[1] - 0.5) | (y + v < -0.5) | (y + v > SIZE[0] - 0.5)
     assert (confidence[~leaves] >= 254).all()
     assert not confidence[leaves].any()
 

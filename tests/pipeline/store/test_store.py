@@ -4,6 +4,8 @@ import errno
 import os
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -158,6 +160,45 @@ def test_hdf5_round_trip_and_bytes_that_repeat(tmp_path):
     with open_artifact(tmp_path / "a.h5", FLOW) as file:
         assert file["flow"][:].tolist() == [1.0, 2.0]
         assert file.attrs["backend"] == "dis"
+
+
+FILL = """
+import resource, signal, sys
+import numpy as np
+from pathlib import Path
+from pipeline.errors import BackdropError
+from pipeline.store.hdf5 import FLOW, PACKED, create
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
+noise = np.random.default_rng(0).integers(0, 255, (40, 100, 120), np.uint8)
+try:
+    with create(Path("full.h5"), FLOW) as file:
+        options = PACKED if sys.argv[2] == "packed" else {}
+        flow = file.create_dataset("flow", noise.shape, np.uint8, chunks=(1, 100, 120), **options)
+        for number, frame in enumerate(noise):
+            flow[number] = frame
+except BackdropError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.parametrize("packing", ["raw", "packed"])
+@pytest.mark.parametrize("room", [2_000, 100_000, 480_500])
+def test_a_disk_that_fills_up_is_one_line_and_no_crash(tmp_path, packing, room):
+    """A limit on the file's size stands for the disk: HDF5 meets it at the same places."""
+    run = subprocess.run(
+        [sys.executable, "-c", FILL, str(room), packing],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert run.stderr.count("\n") == 1
+    assert "full.h5: cannot be written (File too large)" in run.stderr
+    assert names(tmp_path) == []
 
 
 def test_hdf5_of_another_schema_cut_short_unfinished_or_missing(tmp_path):

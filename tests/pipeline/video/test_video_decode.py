@@ -71,6 +71,26 @@ def test_folder_in_the_order_people_count(tmp_path, suffix):
     assert [number_of(image) for image in decode(folder)] == list(range(12))
 
 
+def deep(folder: Path, suffix: str, bits: int, name: str = "0") -> Path:
+    folder.mkdir(exist_ok=True)
+    ramp = np.linspace(0, 2**bits - 1, 64).astype(np.uint16)
+    assert cv2.imwrite(str(folder / f"{name}{suffix}"), np.tile(ramp, (48, 1)))
+    return folder
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_pictures_of_16_bits_become_8_and_sparse_ones_are_refused(tmp_path, suffix):
+    (image,) = decode(deep(tmp_path / "full", suffix, 16))
+    expected = np.linspace(0, 2**16 - 1, 64).astype(np.uint16) // 256
+    assert np.array_equal(image, np.broadcast_to(expected[:, None], (48, 64, 3)))
+    for bits in (10, 12):
+        folder = deep(tmp_path / f"sparse_{bits}", suffix, bits)
+        with pytest.raises(BackdropError, match=rf"16 bits a value.*largest is {2**bits - 1} "):
+            decode(folder)
+    black = deep(tmp_path / "black", suffix, 7)
+    assert not decode(black)[0].any()
+
+
 def test_folder_of_unequal_sizes_names_the_file(tmp_path):
     folder = write_pictures(tmp_path / "clip", [*numbered(3), numbered(1, 40, 64)[0]])
     with pytest.raises(BackdropError, match=r"3\.png: is 64x40, but 0\.png is 64x48"):

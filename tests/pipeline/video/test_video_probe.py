@@ -6,7 +6,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from helpers_video import cut_file, numbered, rotate_header, texture, write_pictures, write_video
+from helpers_video import (
+    copy_packets,
+    cut_file,
+    numbered,
+    rotate_header,
+    texture,
+    write_pictures,
+    write_video,
+)
 
 from pipeline.errors import BackdropError
 from pipeline.video.probe import probe_video, read_header
@@ -67,3 +75,16 @@ def test_matroska_announces_no_count_but_a_duration(tmp_path):
 def test_real_clips(test_data: Path):
     info = probe_video(test_data / "clips" / "one_by_one_person.mp4")
     assert (info.frames, info.width, info.height, info.fps) == (921, 768, 432, 10.0)
+
+
+@pytest.mark.parametrize("suffix", [".h264", ".webm"])
+def test_a_video_that_states_no_duration_is_counted(tmp_path, suffix):
+    """A raw stream; and a recording of a browser, which cannot go back to state it."""
+    images = [texture(48, 64, seed) for seed in range(30)]
+    whole = write_video(tmp_path / "a.mkv", images)
+    path = tmp_path / f"b{suffix}"
+    copy_packets(whole, path, live=suffix == ".webm")
+    header = read_header(path)
+    assert header.announced_frames is None
+    assert header.expected_frames == 30
+    assert probe_video(path).frames == 30

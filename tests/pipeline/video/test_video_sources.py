@@ -65,8 +65,26 @@ def test_nothing_to_find(tmp_path):
 def test_names_are_safe_as_file_names(name):
     safe = video_name(Path(name))
     assert safe
-    assert set(safe) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+    assert all(letter.isalnum() or letter in "_.-" for letter in safe)
+    assert Path(safe).name == safe.encode().decode()
     assert not safe.startswith(".")
+
+
+def test_names_keep_the_letters_of_any_script_composed_alike():
+    assert video_name(Path("Лыжник 3.mp4")) == "Лыжник_3"
+    assert video_name(Path("滑雪.mov")) == "滑雪"
+    assert video_name(Path("Skila\u0308ufer.mp4")) == video_name(Path("Skil\u00e4ufer.mp4"))
+
+
+def test_a_folder_of_frames_with_another_inside_is_not_guessed_at(tmp_path):
+    for folder in (tmp_path, tmp_path / "small"):
+        folder.mkdir(exist_ok=True)
+        for number in range(2):
+            (folder / f"{number}.png").touch()
+    with pytest.raises(BackdropError, match="holds 2 pictures and, in 'small', more of them"):
+        find_videos([tmp_path])
+    (tmp_path / "1.png").unlink()
+    assert [source.video for source in find_videos([tmp_path])] == ["small"]  # 0.png: a cover
 
 
 @settings(deadline=None, max_examples=40)
