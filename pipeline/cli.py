@@ -59,7 +59,7 @@ def init(
     _require_project()
     # `--videos *.mp4` reaches us as one option and many arguments.
     paths = [*(videos or []), *(more or [])]
-    if (preset == BUILT_IN) == bool(paths):
+    if (preset == BUILT_IN) == bool(paths) or (name and not paths):
         raise BackdropError(
             "give videos of your own or the built-in ones",
             where="backdrop init",
@@ -177,6 +177,7 @@ def train_flow(
     force: Annotated[bool, typer.Option("--force", help="Overwrite that file.")] = False,
 ) -> None:
     """Train a flow network on pairs made from the videos (params.yaml: train_flow)."""
+    _require_project()
     from pipeline.optical_flow.training.command import train_flow as train
     from pipeline.stage import run_stage
 

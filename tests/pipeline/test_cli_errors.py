@@ -30,6 +30,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     [
         (["init"], "give videos of your own or the built-in ones"),
         (["init", "--preset", "demo", "--videos", "x"], "give videos of your own"),
+        (["init", "--preset", "demo", "--name", "mine"], "give videos of your own"),
         (["init", "--videos", "nowhere"], "nowhere: is missing"),
         (["init", "--videos", "empty"], "holds no video"),
         (["init", "--videos", "a.mp4", "sub/a.mp4"], "two videos of the same name 'a'"),
@@ -61,7 +62,7 @@ def test_mistakes_are_one_line(
     assert sorted(project.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", [["init", "--preset", "demo"], ["run"]])
+@pytest.mark.parametrize("command", [["init", "--preset", "demo"], ["run"], ["train-flow"]])
 def test_outside_a_clone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

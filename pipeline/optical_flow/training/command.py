@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.flow.dis import DisFlow
@@ -62,8 +63,11 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
             "is there already", where=str(to), remedy="give another file (--to), or --force"
         )
     params, compute = load_section(TrainFlow, "train_flow"), load_section(Compute, "compute")
-    videos = videos_for(TRAINED_ON)
-    textures = read_textures(videos, params.frames_per_video, params.longest_side)
+    how = params.frames_per_video, params.longest_side
+    textures = read_textures(videos_for(TRAINED_ON), *how)
+    others = videos_for(HELD_OUT)
+    # Before the training, too: what is damaged is told now.
+    held_out = [] if others.empty else read_textures(others, *how)
     device = set_up(compute)
     network = place(VARIANTS[params.variant](params.width), device)
     threads = compute.threads if device.type == "cpu" else worker_count()  # a GPU waits for pairs
@@ -85,18 +89,20 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     finally:
         pairs.close()
     own = NetworkFlow("own", network, device, batch=params.batch_size)
-    errors = compare({"own": own, "dis-medium": DisFlow()}, params, compute.seed)
+    estimators: dict[str, FlowEstimator] = {"own": own, "dis-medium": DisFlow()}
+    errors = compare(estimators, held_out, params, compute.seed) if held_out else {}
     save_own(to, network, errors)
     checkpoint.remove()
     return errors
 
 
-def compare(estimators: dict[str, FlowEstimator], params: TrainFlow, seed: int) -> dict[str, float]:
-    """Mean endpoint error, px, of each and of zero flow on held-out synthetic pairs."""
-    videos = videos_for(HELD_OUT)
-    if videos.empty:
-        return {}
-    textures = read_textures(videos, params.frames_per_video, params.longest_side)
+def compare(
+    estimators: dict[str, FlowEstimator],
+    textures: Sequence[NDArray[np.uint8]],
+    params: TrainFlow,
+    seed: int,
+) -> dict[str, float]:
+    """Mean endpoint error, px, of each and of zero flow on pairs cut from held-out frames."""
     pairs = [
         synthesise(textures, rng, params.crop_height, params.crop_width, params.motion_px)
         for rng in iteration_rng(seed, 0, HELD_OUT_PAIRS).spawn(COMPARED_ON)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers_video import texture, write_video
+from helpers_video import cut_file, texture, write_video
 from pydantic import ValidationError
 
 from models.flow.loss import FINEST_WEIGHT, multi_scale_epe
@@ -99,6 +99,13 @@ def test_without_held_out_videos_nothing_is_compared_and_nothing_claimed(tmp_pat
     project(splits=("train_test",))
     assert command.train_flow(tmp_path / "own.safetensors", force=False) == {}
     assert not read_weights(tmp_path / "own.safetensors").beats_dis
+
+
+def test_a_damaged_held_out_video_is_told_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "train", lambda *_: pytest.fail("it was trained first"))
+    cut_file(VIDEOS_TABLE.parents[2] / "clip_1.mp4", 0.5)
+    with pytest.raises(BackdropError, match=r"clip_1\.mp4: is "):
+        command.train_flow(tmp_path / "own.safetensors", force=False)
 
 
 def test_without_training_videos_it_says_so(tmp_path):
