@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from helpers_training import tiny_batch, tiny_frozen, tiny_model
 
+from models.perceptual import PerceptualFeatures
+from models.reconstruction import ReconstructionLoss
+from pipeline.encoder_weights import pretrained
 from pipeline.params.preset import compose, load_preset
 from pipeline.training.model_step import model_loss
 
@@ -48,18 +53,24 @@ def test_a_tiny_version_learns() -> None:
     """On one batch, both D (its p) and S move, and what is minimised falls."""
     params = compose(PAPER.params, TINY).train_model
     model, frozen = tiny_model(params), tiny_frozen(params)
+    loss = params.loss
+    features = PerceptualFeatures(
+        pretrained(loss.perceptual_encoder, loss.perceptual_encoder_weights, "a.param")
+    )
+    distance = ReconstructionLoss(loss.pixel, loss.perceptual, features)
+    frozen = replace(frozen, distance=distance)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     before = {name: value.clone() for name, value in model.named_parameters()}
     reconstruction = []
     for _ in range(6):
         # The same draw every time: the losses can be compared.
         generator = torch.Generator().manual_seed(0)
-        loss, terms = model_loss(model, frozen, tiny_batch(), params, generator)
+        total, terms = model_loss(model, frozen, tiny_batch(), params, generator)
         optimizer.zero_grad()
-        loss.backward()
+        total.backward()
         optimizer.step()
         reconstruction.append(float(terms["foreground"]))
-        assert torch.isfinite(loss)
+        assert torch.isfinite(total)
     assert reconstruction[-1] < reconstruction[0]
     after = dict(model.named_parameters())
     moved = [name for name, value in before.items() if not torch.equal(value, after[name])]
