@@ -26,6 +26,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from models.backbones import make_stages
+from models.flow.loss import multi_scale_epe
+from models.flownet2.weights import VARIANTS
 from models.inpainter import Inpainter
 from models.objectives import exact_background_objective
 from models.perceptual import PerceptualFeatures
@@ -173,6 +175,19 @@ class Bench:
             network, [network], params.batch_size,
         )  # fmt: skip
 
+    def flow_network(self) -> Work:
+        params = self.params.train_flow
+        network = VARIANTS[params.variant](params.width)
+        self.put(network)
+        size = params.crop_height, params.crop_width
+        images = F.interpolate(self.images(2 * params.batch_size), size)
+        flow = torch.rand(params.batch_size, 2, *size, device=self.device)
+
+        def loss() -> Tensor:
+            return multi_scale_epe(network.pyramid(*images.chunk(2)), flow)
+
+        return Work(loss, network, [network], params.batch_size)
+
     def works(self) -> dict[str, Callable[[], Work]]:
         sections = self.params.train_inpainter
         return {
@@ -183,6 +198,7 @@ class Bench:
             "model step": lambda: self.model_step(0.0),
             "model step, perceptual": lambda: self.model_step(2.0),
             "student step": self.student,
+            "flow network, pairs": self.flow_network,
         }
 
 

@@ -1,0 +1,51 @@
+"""The benchmarks of flow and of stabilisation measure what they say, on a clip of known motion."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import numpy as np
+import pytest
+from helpers_motion import pan, texture
+from helpers_video import write_video
+
+from benchmarks import flow, stabilize
+from pipeline.params.data import Stabilize
+
+FRAMES = 12
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A pan of 2 px a frame over a wall, on which a square moves by 3 px more."""
+    frames = pan(FRAMES, (96, 128), 2.0)
+    for t, frame in enumerate(frames):
+        frame[30:58, 30 + t : 58 + t] = texture(28, 28, seed=9)
+    return write_video(tmp_path / "clip.mp4", frames)
+
+
+def test_both_ways_of_the_flow_find_the_same_flow_and_are_timed(clip, monkeypatch, capsys):
+    asked = ["flow", str(clip), "--frames", str(FRAMES), "--side", "128", "--turns", "1"]
+    monkeypatch.setattr(sys, "argv", asked)
+    flow.main()
+    told = capsys.readouterr().out
+    assert f"dis-medium, 128x96 px, {FRAMES - 1} pairs" in told
+    apart, length = re.search(r"differ by ([\d.]+) px.*mean length is ([\d.]+) px", told).groups()
+    assert float(apart) < 0.1 * float(length)
+    loop, ours, speed_up = (
+        float(re.search(pattern, told)[1])
+        for pattern in (r"plain loop +([\d.]+)", r"ours +([\d.]+)", r"speed-up ([\d.]+)")
+    )
+    assert speed_up == pytest.approx(ours / loop, rel=0.02)
+
+
+def test_every_way_of_stabilising_aligns_a_pan(clip):
+    frames = stabilize.read(clip, FRAMES, 128)
+    before = [np.eye(3)] * (FRAMES - 1)
+    for way in (stabilize.ours, stabilize.keypoints_alone, stabilize.per_pair):
+        found = way(frames, Stabilize())
+        shifts = np.array([H[:2, 2] for H in found])
+        assert np.abs(np.median(shifts, axis=0) - [2.0, 0.0]).max() < 0.2
+        assert stabilize.alignment(frames, found) < 0.5 * stabilize.alignment(frames, before)
+    assert stabilize.measure(frames).count("|") == 6
