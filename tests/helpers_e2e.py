@@ -44,6 +44,7 @@ PARAMS = {
         "warmup_iterations": 4,
         "warmup_frames": 8,
         "batch_size": 4,
+        "encoder": "none",
         "detector": {"grid": 4, "channels": 4},
         "synthesis": {"window": 16, "channels": 4},
         "loss": {"perceptual": 0.0},

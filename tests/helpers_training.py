@@ -13,6 +13,7 @@ from pipeline.training.model_step import Batch, Frozen
 
 TINY = {
     "batch_size": 4,
+    "encoder": "none",
     "detector": {"grid": 4, "channels": 4},
     "synthesis": {"window": 16, "channels": 4},
     "sampling": {"samples": 2},

@@ -170,7 +170,8 @@ class TrainModel(Section):
         "grid", description="direct: D regresses one box and no p (Fig. 10d)"
     )
     encoder: Literal["none", "imagenet", "resnet18", "resnet50"] = Field(
-        "none", description="of D and S; none: ours; imagenet: EfficientNet-Lite0"
+        "imagenet",
+        description="of D and S; none: ours, from scratch; imagenet: EfficientNet-Lite0",
     )
     encoder_weights: str = Field(
         "auto", description="auto: ImageNet's | random | a file, see weights/encoder/README.md"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.train import FORMS, Bench, step_of
+from benchmarks.train import FORMS, step_of
+from benchmarks.training_work import Bench
 
 BENCH = Bench(torch.device("cpu"), channels_last=True)
 

@@ -72,19 +72,32 @@ def test_a_bare_arena_needs_no_keypoints():
     assert (rows["inliers"] == 0).any()
 
 
-def test_pairs_across_a_cut_are_flagged():
-    frames = np.concatenate([pan(5, SIZE, 2.0, seed=1), pan(5, SIZE, 2.0, seed=2)])
-    write_videos({"cut": frames}, cuts=[5])
+def shots(*frames):
+    """One video of them, one after the other."""
+    write_videos(
+        {"cut": np.concatenate(frames)},
+        cuts=np.cumsum([len(one) for one in frames])[:-1].tolist(),
+    )
+
+
+def test_no_pair_crosses_a_cut():
+    shots(pan(5, SIZE, 2.0, seed=1), pan(5, SIZE, 2.0, seed=2))
+    rows = run()
+    assert rows["source"].tolist() == [1, 2, 3, 4, 3, 6, 7, 8, 9, 8]
+    assert rows["ok"].all()
+
+
+def test_a_shot_shorter_than_the_gap_is_flagged():
+    shots(pan(5, SIZE, 2.0, seed=1), pan(1, SIZE, 2.0, seed=3), pan(5, SIZE, 2.0, seed=2))
     rows = run()
     bad = rows[~rows["ok"]]
-    assert bad["target"].tolist() == [4]
+    assert bad["target"].tolist() == [5]
     assert bad["reason"].tolist() == ["scene cut"]
     assert np.isnan(matrix(bad.iloc[0])).all()
 
 
 def test_a_static_video_with_a_cut_keeps_its_flag():
-    frames = np.stack([texture(*SIZE, 1)] * 4 + [texture(*SIZE, 2)] * 4)
-    write_videos({"cut": frames}, cuts=[4])
+    shots(*(np.stack([texture(*SIZE, seed)] * count) for seed, count in ((1, 4), (3, 1), (2, 4))))
     rows = run()
     assert set(rows["camera"]) == {"static"}
     assert rows.loc[~rows["ok"], "reason"].tolist() == ["scene cut"]
