@@ -18,6 +18,7 @@ from models.crf import CrfSetting, DenseCrf, refine
 from models.segmentation_metrics import boundary_measure, contour_map, region_similarity
 
 TRIES = 5
+TOLERANCE = 0.008  # share of the image's diagonal, as in DAVIS
 
 
 def milliseconds(call: Callable[[], object], tries: int = TRIES) -> float:
@@ -30,9 +31,9 @@ def milliseconds(call: Callable[[], object], tries: int = TRIES) -> float:
     return 1000 * min(times)
 
 
-def f_by_dilation(mask: np.ndarray, truth: np.ndarray, tolerance: float = 0.008) -> float:
+def f_by_dilation(mask: np.ndarray, truth: np.ndarray) -> float:
     """The published code's way, whole frames dilated by a disk with OpenCV."""
-    radius = math.ceil(tolerance * math.hypot(*mask.shape))
+    radius = math.ceil(TOLERANCE * math.hypot(*mask.shape))
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     disk = (x**2 + y**2 <= radius**2).astype(np.uint8)
     contour, true_contour = (contour_map(m).astype(np.uint8) for m in (mask, truth))

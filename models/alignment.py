@@ -29,6 +29,9 @@ from models.refinement import (
     residuals,
 )
 from models.stabilization import (
+    FEW_INLIERS,
+    FEW_MATCHES,
+    NO_TEXTURE,
     HomographySettings,
     Matrix,
     PairHomography,
@@ -45,7 +48,7 @@ KEYPOINTS: Method = "keypoints"
 TRACKS: Method = "tracks"
 COVERED = 0.5  # of width and height, by the corners that a homography may stand on alone
 REST_PX = 0.25  # a homography that moves no corner of the frame further may be its own jitter
-FEW_KEYPOINTS = ("no texture", "too few matches", "too few inliers")
+FEW_KEYPOINTS = (NO_TEXTURE, FEW_MATCHES, FEW_INLIERS)
 
 
 @dataclass(frozen=True)

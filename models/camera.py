@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.stabilization import PairHomography
+from models.stabilization import FEW_MATCHES, NO_TEXTURE, PairHomography
 
 Camera = Literal["static", "rotating", "translating"]
 
@@ -31,7 +31,7 @@ DRIFT_PX, DRIFT_SHARE = 0.6, 0.2
 STEPS_STILL, DRIFTS_STILL = 0.95, 0.9  # of the frames: a jolt or a flicker does not count
 PARALLAX_RATIO = 0.65  # inlier ratio over a long baseline below which depth shows
 PARALLAX_PX = 0.2  # of near pairs; up to 0.08 where a homography does as well as a mesh (DAVIS)
-UNTOLD = ("no texture", "too few matches")  # what a fast pan or a bare wall leaves, too
+UNTOLD = (NO_TEXTURE, FEW_MATCHES)  # what a fast pan or a bare wall leaves, too
 
 
 def edge_motion(before: NDArray[np.float32], after: NDArray[np.float32]) -> float:

@@ -24,8 +24,8 @@ class CrfSetting:
     smooth_px: float = 2.0
     bilateral_weight: float = 5.0
     bilateral_px: float = 20.0
-    bilateral_colour: float = 10.0  # 0-255 levels
-    floor: float = 0.0  # soft masks are clipped to [floor, 1 - floor]: how sure a pixel may be
+    bilateral_colour: float = 5.0  # 0-255 levels
+    floor: float = 0.1  # soft masks are clipped to [floor, 1 - floor]: how sure a pixel may be
 
 
 class DenseCrf:

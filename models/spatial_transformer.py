@@ -44,7 +44,7 @@ def uncrop(window: Tensor, boxes: Tensor, height: int, width: int) -> Tensor:
     return _sample(window, scale, centre, height, width, padding="zeros")
 
 
-def focal_bump(height: int, width: int, device: torch.device | None = None) -> Tensor:
+def focal_bump(height: int, width: int) -> Tensor:
     """A smooth window, 1 in the middle and 0 at the border, that multiplies the mask of S.
 
     What lies near the box's border is dimmed, so that the reconstruction improves when the box
@@ -54,8 +54,8 @@ def focal_bump(height: int, width: int, device: torch.device | None = None) -> T
     Returns:
         (1, 1, height, width) in [0, 1].
     """
-    y = (torch.arange(height, device=device) + 0.5) / height * 2 - 1
-    x = (torch.arange(width, device=device) + 0.5) / width * 2 - 1
+    y = (torch.arange(height) + 0.5) / height * 2 - 1
+    x = (torch.arange(width) + 0.5) / width * 2 - 1
     return ((1 - y[:, None] ** 8) * (1 - x[None, :] ** 8))[None, None]
 
 

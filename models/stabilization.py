@@ -23,6 +23,9 @@ Matrix = NDArray[np.float64]
 METHODS = {"magsac": cv2.USAC_MAGSAC, "ransac": cv2.RANSAC}
 MAX_ITERATIONS = 2000
 CONFIDENCE = 0.999
+NO_TEXTURE = "no texture"
+FEW_MATCHES = "too few matches"
+FEW_INLIERS = "too few inliers"
 MIN_AREA = 1e-9  # what a px may shrink to before the homography counts as singular
 
 
@@ -93,10 +96,10 @@ def estimate_homography(
         size: height and width of the frames, px.
     """
     if min(len(source), len(target)) < settings.min_inliers:
-        return unknown_homography("no texture", len(source))
+        return unknown_homography(NO_TEXTURE, len(source))
     pairs = match(source, target, settings.ratio)
     if len(pairs) < settings.min_inliers:
-        return unknown_homography("too few matches", len(source), len(pairs))
+        return unknown_homography(FEW_MATCHES, len(source), len(pairs))
     start, end = source.points[pairs[:, 0]], target.points[pairs[:, 1]]
     fitted, inlier_mask = cv2.findHomography(
         start,
@@ -112,7 +115,7 @@ def estimate_homography(
     H = np.asarray(fitted / fitted[2, 2], np.float64)
     inliers = inlier_mask.ravel().astype(bool)
     if inliers.sum() < settings.min_inliers:
-        reason = "too few inliers"
+        reason = FEW_INLIERS
     elif inliers.mean() < settings.min_inlier_ratio:
         reason = "low inlier ratio"
     else:

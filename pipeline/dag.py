@@ -44,7 +44,9 @@ def read_dag(root: Path = Path()) -> list[Stage]:
             }
     except DvcException as error:
         raise BackdropError(
-            f"DVC cannot read the project ({error})", where=str(root / "dvc.yaml")
+            f"DVC cannot read the project ({error})",
+            where=str(root / "dvc.yaml"),
+            remedy="mend the line that it names; `git diff dvc.yaml` shows what was changed",
         ) from error
     order = TopologicalSorter({name: needs[name] for name in sorted(needs)}).static_order()
     return [Stage(name, tuple(needs[name])) for name in order]

@@ -48,7 +48,11 @@ def expected_deps(definition: dict[str, Any], root: Path) -> list[str]:
     try:
         return data + [path.as_posix() for path in module_closure(module, root)]
     except ModuleNotFoundError as error:
-        raise BackdropError(f"runs {module}, which is missing", where=str(DVC_FILE)) from error
+        raise BackdropError(
+            f"runs {module}, which is missing",
+            where=str(DVC_FILE),
+            remedy="add the module, or mend the stage's cmd",
+        ) from error
 
 
 def out_of_step(root: Path) -> dict[str, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class BackdropError(Exception):
@@ -26,6 +27,24 @@ class BackdropError(Exception):
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.what, self.where, self.remedy)
+
+
+def unreadable(path: Path, error: OSError) -> BackdropError:
+    """A file that is there, or should be, and that the system does not let us read."""
+    return BackdropError(
+        f"cannot be read ({error.strerror})",
+        where=str(path),
+        remedy="check the path and who may read it, or copy the file again",
+    )
+
+
+def cannot_be_made(folder: Path, error: OSError) -> BackdropError:
+    """A folder that the project needs and that the system does not let us make."""
+    return BackdropError(
+        f"cannot be made ({error.strerror})",
+        where=str(folder),
+        remedy="make the folder above it writable, or free disk space",
+    )
 
 
 def _rebuild(cls: type[BackdropError], what: str, where: str, remedy: str) -> BackdropError:

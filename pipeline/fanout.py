@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pipeline.closure import source_digest
-from pipeline.errors import BackdropError
+from pipeline.errors import cannot_be_made
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.store.atomic import atomic_path, read_json, write_json
@@ -34,7 +34,7 @@ class Job(Generic[DataT]):
 
     Args:
         video: its name; the result is `VIDEO.h5`.
-        size: work in it, in the unit of the progress (frames).
+        size: its frames.
         identity: tells this video's inputs from others, e.g. their sha256; a finished video of
             another identity is done again.
         data: what the worker needs, picklable.
@@ -71,11 +71,7 @@ class Unfinished:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise BackdropError(
-                f"cannot be made ({error.strerror})",
-                where=str(self.folder),
-                remedy="make the folder writable or free disk space",
-            ) from error
+            raise cannot_be_made(self.folder, error) from error
         for other in self.folder.parent.iterdir():
             if other != self.folder:
                 shutil.rmtree(other)
@@ -118,13 +114,12 @@ def fan_out(
     out: Path,
     schema: Schema,
     fingerprint: Mapping[str, object],
-    unit: str = "frames",
     workers: int | None = None,
 ) -> dict[str, Any]:
     """Make `out/VIDEO.h5` for every job; other `.h5` files in `out` are removed.
 
     `worker(job, path, advance)` writes an artifact of `schema` to `path` (through
-    `pipeline.store.hdf5.create`), calls `advance(n)` after every n units, and returns a JSON value.
+    `pipeline.store.hdf5.create`), calls `advance(n)` after n more frames, and returns a JSON value.
     It is a module's function; it runs in a process of its own, where libraries have one thread.
     `workers` is the number of processes; by default one per core.
 
@@ -142,7 +137,7 @@ def fan_out(
         if unfinished.has(job) and is_complete(video_file(unfinished.folder, job.video), schema)
     }
     left = [job for job in jobs if job.video not in finished]
-    with Progress(stage, sum(job.size for job in jobs), unit) as progress:
+    with Progress(stage, sum(job.size for job in jobs), "frames") as progress:
         progress.resume_at(sum(job.size for job in jobs if job.video in finished))
         made = run_jobs(left, partial(_make, worker, unfinished), progress, workers)
     _publish(unfinished, jobs, out)

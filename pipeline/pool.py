@@ -230,5 +230,5 @@ def _work(worker: Callable[[JobT, Advance], ResultT], job: JobT, index: int) -> 
     return worker(job, partial(_advance, _counters, index))
 
 
-def _advance(counters: Array[c_longlong], index: int, count: int = 1) -> None:
+def _advance(counters: Array[c_longlong], index: int, count: int) -> None:
     counters[index] += count

@@ -12,6 +12,7 @@ import urllib.request
 from pipeline.errors import BackdropError
 
 LOCAL_API = "http://127.0.0.1:4200/api"  # where `prefect server start` listens
+TIMEOUT_S = 5.0
 _SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
@@ -48,12 +49,12 @@ def require_server(url: str | None) -> str:
     return f"watch this run at {url.removesuffix('/').removesuffix('/api')}"
 
 
-def answers(api: str, timeout_s: float = 5.0) -> bool:
+def answers(api: str) -> bool:
     """True if a Prefect server is up at `api`."""
     if not api.startswith(("http://", "https://")):
         return False
     try:
-        with urllib.request.urlopen(f"{api.rstrip('/')}/health", timeout=timeout_s) as reply:
+        with urllib.request.urlopen(f"{api.rstrip('/')}/health", timeout=TIMEOUT_S) as reply:
             return bool(reply.status == 200)
     except (urllib.error.URLError, OSError, ValueError):
         return False

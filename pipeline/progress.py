@@ -22,19 +22,19 @@ from rich.progress import (
 
 log = logging.getLogger("backdrop")
 
+EVERY_S = 10.0  # between two lines where there is no terminal
+
 
 class Progress:
     """Counts `total` items of `label`; `advance(n, note)` after each.
 
-        with Progress("compute_flow", total=400, unit="frames") as progress:
-            progress.advance(8, "clip_3")
+    with Progress("compute_flow", total=400, unit="frames") as progress:
+        progress.advance(8, "clip_3")
 
-    Args:
-        every_s: seconds between two lines where there is no terminal.
     """
 
-    def __init__(self, label: str, total: int, unit: str = "", every_s: float = 10.0) -> None:
-        self.label, self.total, self.unit, self.every_s = label, total, unit, every_s
+    def __init__(self, label: str, total: int, unit: str = "") -> None:
+        self.label, self.total, self.unit = label, total, unit
         self.done = 0
         self.started = self.spoken = time.monotonic()
         self.begun = 0
@@ -66,7 +66,7 @@ class Progress:
         self.done += count
         if self.bar:
             self.bar.update(self.task, advance=count, note=note)
-        elif time.monotonic() - self.spoken >= self.every_s:
+        elif time.monotonic() - self.spoken >= EVERY_S:
             self.spoken = time.monotonic()
             log.info("%s", self.line(note))
 

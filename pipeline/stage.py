@@ -17,7 +17,7 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, cannot_be_made
 from pipeline.store.atomic import MAKE_ROOM, write_bytes
 from pipeline.store.paths import LOCKS
 
@@ -74,11 +74,7 @@ def stage_lock(name: str) -> FileLock:
     try:
         LOCKS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BackdropError(
-            f"cannot be made ({error.strerror})",
-            where=str(LOCKS),
-            remedy="make the folder writable or free disk space",
-        ) from error
+        raise cannot_be_made(LOCKS, error) from error
     lock = FileLock(LOCKS / f"{name}.lock")
     try:
         lock.acquire(timeout=0)

@@ -50,13 +50,12 @@ def draw_instances(image: Image, boxes: NDArray[np.floating]) -> Image:
     return image
 
 
-def draw_dots(image: Image, probability: NDArray[np.floating], colour: Colour = BLUE) -> Image:
+def draw_dots(image: Image, probability: NDArray[np.floating]) -> Image:
     """A dot at every cell's centre whose area is proportional to the cell's probability.
 
     Args:
         image: (H, W, 3).
         probability: (C,) with C = G*G cells, row by row.
-        colour: RGB.
     """
     drawn = image.copy()
     grid = grid_of(len(probability))
@@ -66,13 +65,11 @@ def draw_dots(image: Image, probability: NDArray[np.floating], colour: Colour = 
         if p < SMALLEST_SHOWN:
             continue
         centre, radius = cell_centre(cell, grid, height, width), largest * float(np.sqrt(p))
-        cv2.circle(drawn, _fixed(centre), round(radius * 2**SHIFT), colour, -1, cv2.LINE_AA, SHIFT)
+        cv2.circle(drawn, _fixed(centre), round(radius * 2**SHIFT), BLUE, -1, cv2.LINE_AA, SHIFT)
     return drawn
 
 
-def draw_offset(
-    image: Image, cell: int, cells: int, box: NDArray[np.floating], colour: Colour = GREEN
-) -> Image:
+def draw_offset(image: Image, cell: int, cells: int, box: NDArray[np.floating]) -> Image:
     """A line from the winning cell's centre to its box's centre: the offset that D predicts.
 
     Args:
@@ -80,15 +77,14 @@ def draw_offset(
         cell: index of the winning cell, row by row.
         cells: C = G*G.
         box: (4,) `x, y, w, h`.
-        colour: RGB.
     """
     drawn = image.copy()
     x, y, width, height = (float(value) for value in box)
     start = cell_centre(cell, grid_of(cells), *image.shape[:2])
     end = (x + width / 2, y + height / 2)
-    _line(drawn, start, end, colour)
+    _line(drawn, start, end, GREEN)
     radius = max(2.0, max(image.shape[:2]) / 90)
-    cv2.circle(drawn, _fixed(end), round(radius * 2**SHIFT), colour, -1, cv2.LINE_AA, SHIFT)
+    cv2.circle(drawn, _fixed(end), round(radius * 2**SHIFT), GREEN, -1, cv2.LINE_AA, SHIFT)
     return drawn
 
 

@@ -70,9 +70,14 @@ LAYOUTS = (
         r".*-img[01]\.ppm",
     ),
     _Layout(
-        "KITTI (image_2/N_10.png, image_2/N_11.png, flow_occ/N_10.png or flow_noc/N_10.png)",
+        "KITTI (image_2, or of 2012 colored_0 or image_0, with N_10.png and N_11.png; "
+        "flow_occ/N_10.png or flow_noc/N_10.png)",
         r"(?P<root>(?:.*/)?)flow_(occ|noc)/(?P<n>\d+)_10\.png",
-        (("{root}image_2/{n}_10.png", "{root}image_2/{n}_11.png"),),
+        (
+            ("{root}image_2/{n}_10.png", "{root}image_2/{n}_11.png"),
+            ("{root}colored_0/{n}_10.png", "{root}colored_0/{n}_11.png"),
+            ("{root}image_0/{n}_10.png", "{root}image_0/{n}_11.png"),
+        ),
     ),
     _Layout(
         "Middlebury (other-data/NAME/frame10.png, frame11.png, other-gt-flow/NAME/flow10.flo)",
@@ -126,9 +131,14 @@ def load_pair(pair: BenchmarkPair) -> LoadedPair:
                 f"has {size[1]}x{size[0]} px, but {pair.target.name} has "
                 f"{target.shape[1]}x{target.shape[0]}",
                 where=str(path),
+                remedy=f"{pair.flow.name} and its two frames must have one size",
             )
     if not known.any():
-        raise BackdropError("does not know the flow of a single px", where=str(pair.flow))
+        raise BackdropError(
+            "does not know the flow of a single px",
+            where=str(pair.flow),
+            remedy="copy it again, or take the pair out",
+        )
     return LoadedPair(target, source, flow, known)
 
 

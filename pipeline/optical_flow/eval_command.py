@@ -45,12 +45,18 @@ def eval_flow(
         csv_file: for a line per backend and pair.
 
     Raises:
-        BackdropError: an unknown backend, no pairs, a file that cannot be read or written, a
-            network that does not fit the memory of the GPU, or flow that is not finite.
+        BackdropError: an unknown backend, no pairs, one path for two outputs, a file that cannot
+            be read or written, a network that does not fit the memory of the GPU, or flow that is not finite.
     """
     start_log()
     pairs = find_pairs(folder)
     choices = choose(backends, weights)
+    if csv_file is not None and csv_file == pictures:
+        raise BackdropError(
+            "is given for both the table and the folder of pictures",
+            where=str(csv_file),
+            remedy="give --csv and --pictures different paths",
+        )
     if csv_file is not None:
         require_writable(csv_file)
     if pictures is not None:

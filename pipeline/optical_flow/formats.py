@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 from pipeline.store.atomic import write_bytes
 
 MAGIC = b"PIEH"  # 202021.25 as little-endian float32
@@ -47,7 +47,7 @@ def read_flow(path: Path) -> Flow:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BackdropError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise unreadable(path, error) from error
     return _decode_flo(path, data) if suffix == ".flo" else _decode_kitti(path, data)
 
 

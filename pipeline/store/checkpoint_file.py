@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 
 LONGEST_HEADER = 100_000_000  # bytes; safetensors refuses longer ones
 PICKLED = b"\x80"  # first byte of a bare pickle
@@ -49,7 +49,7 @@ def is_safetensors(path: Path) -> bool:
         with path.open("rb") as file:
             start = file.read(9)
     except OSError as error:
-        raise BackdropError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise unreadable(path, error) from error
     return start[8:] == b"{" and int.from_bytes(start[:8], "little") <= LONGEST_HEADER
 
 

@@ -40,11 +40,10 @@ class Canvas:
         palette: Palette,
         wavelength: tuple[float, float],
         contrast: float = 0.7,
-        octaves: int = 5,
     ) -> Image:
         """A textured surface as large as the panorama, in the colours of `palette`."""
         shape = (self.height, self.width)
-        noise = fractal(self.rng, shape, wavelength, octaves, falloff=0.6)
+        noise = fractal(self.rng, shape, wavelength, octaves=5, falloff=0.6)
         noise += 0.35 * specks(self.rng, shape, spacing=20, radius=(3, 7))
         return ramp(contrast * noise, palette)
 

@@ -11,7 +11,7 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 
 STILL_IMAGE = "_pipe"  # FFmpeg's demuxers of single pictures: png_pipe, jpeg_pipe, ...
 
@@ -30,7 +30,7 @@ def open_video(path: Path) -> Iterator[InputContainer]:
     except FileNotFoundError as error:
         raise BackdropError("is missing", where=str(path), remedy="check the path") from error
     except OSError as error:
-        raise BackdropError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        raise unreadable(path, error) from error
     if empty:
         raise BackdropError("is empty (0 bytes)", where=str(path), remedy="copy it again")
     try:

@@ -124,7 +124,11 @@ def _same_size(path: Path, frames: Iterator[DecodedFrame]) -> Iterator[DecodedFr
             )
         yield frame
     if first is None:
-        raise BackdropError("holds no frame that can be decoded", where=str(path))
+        raise BackdropError(
+            "holds no frame that can be decoded",
+            where=str(path),
+            remedy="copy it again from its source, or export it as H.264",
+        )
 
 
 def _file_frames(path: Path, damage: Damage) -> Iterator[DecodedFrame]:

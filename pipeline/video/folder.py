@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 SPARSE_16_BIT = 4096  # a 16-bit frame that is no brighter holds values of 10 or 12 bits
@@ -42,7 +42,7 @@ def read_image(file: Path) -> NDArray[np.uint8]:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise BackdropError(f"cannot be read ({error.strerror})", where=str(file)) from error
+        raise unreadable(file, error) from error
     whole = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH
     image = cv2.imdecode(np.frombuffer(data, np.uint8), whole) if data else None
     end = ENDS.get(data[:2])

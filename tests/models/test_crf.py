@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.crf import CrfSetting, DenseCrf, refine, unary_energies
+from pipeline.evaluation.calibration import crf_setting
+from pipeline.params.results import Crf
 
 
 def brute_force(soft, image, threshold, setting, iterations):
@@ -91,7 +93,9 @@ def test_without_pairwise_terms_it_is_the_threshold(threshold, seed):
     rng = np.random.default_rng(seed)
     soft = rng.integers(0, 256, (6, 7)).astype(np.float32) / 255
     image = rng.integers(0, 256, (6, 7, 3)).astype(np.uint8)
-    found = refine(soft, image, threshold, CrfSetting(smooth_weight=0, bilateral_weight=0), 3)
+    found = refine(
+        soft, image, threshold, CrfSetting(smooth_weight=0, bilateral_weight=0, floor=0), 3
+    )
     clear = abs(soft - threshold) > 1e-3
     np.testing.assert_array_equal((found > 0.5)[clear], (soft > threshold)[clear])
 
@@ -134,3 +138,7 @@ def test_floor_bounds_how_sure_a_pixel_may_be():
     quiet = {"smooth_weight": 0.0, "bilateral_weight": 0.0}
     found = refine(soft, image, 0.5, CrfSetting(**quiet, floor=0.1), 1)
     np.testing.assert_allclose(found[0], [0.1, 0.1, 0.5, 0.9, 0.9], atol=1e-5)
+
+
+def test_a_setting_left_alone_is_that_of_the_params():
+    assert CrfSetting() == crf_setting(Crf())

@@ -33,6 +33,16 @@ LAYOUTS = {
             (f"{IMAGE}/000001_10.png", f"{IMAGE}/000001_11.png", f"{NOC}/000001_10.png"),
         ],
     ),
+    "kitti of 2012, grey and colour": (
+        [
+            *(f"{camera}_0/000000_1{n}.png" for camera in ("colored", "image") for n in (0, 1)),
+            "flow_noc/000000_10.png",
+        ],
+        [
+            (f"{camera}_0/000000_10.png", f"{camera}_0/000000_11.png", "flow_noc/000000_10.png")
+            for camera in ("colored", "image")
+        ],
+    ),
     "middlebury": (
         [
             "other-data/Venus/frame10.png",

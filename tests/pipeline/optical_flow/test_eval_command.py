@@ -103,6 +103,10 @@ def test_all_that_can_run_here_by_default(folder, monkeypatch, capsys):
         (["half"], "c_flow.flo: is half a pair: there is no c_img1.ppm and no c_img2.ppm"),
         (["set", "--backend", "dsi"], "--backend dsi: is no backend — did you mean 'dis'?"),
         (["set", "--backend", "dis", "--csv", "set"], "set: cannot be written"),
+        (
+            ["set", "--backend", "dis", "--csv", "new", "--pictures", "new"],
+            "new: is given for both the table and the folder of pictures — give --csv and",
+        ),
     ],
 )
 def test_mistakes_are_one_line(folder, monkeypatch, capsys, arguments, line):
