@@ -46,7 +46,8 @@ def eval_flow(
 
     Raises:
         BackdropError: an unknown backend, no pairs, one path for two outputs, a file that cannot
-            be read or written, a network that does not fit the memory of the GPU, or flow that is not finite.
+            be read or written, a network that does not fit the memory of the GPU, or flow that is
+            not finite.
     """
     start_log()
     pairs = find_pairs(folder)
