@@ -35,14 +35,11 @@ from pipeline.store import paths
 from pipeline.store.paths import Source
 from stages import calibrate
 
-SETTINGS = (
-    CrfSetting(bilateral_weight=2, bilateral_px=8),
-    CrfSetting(smooth_weight=9, smooth_px=6, bilateral_weight=0),
-)
 CRF_PARAMS = [
     {"bilateral_weight": 2.0, "bilateral_px": 8.0, "floor": 0.0},
     {"smooth_weight": 9.0, "smooth_px": 6.0, "bilateral_weight": 0.0, "floor": 0.0},
 ]
+SETTINGS = tuple(CrfSetting(**params) for params in CRF_PARAMS)
 
 
 def advance(count):

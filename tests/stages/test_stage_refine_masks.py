@@ -41,7 +41,7 @@ def test_all_videos_are_refined_with_what_validation_chose(tmp_path, monkeypatch
                 (scene.soft[number] / 255).astype(np.float32),
                 scene.frames[number],
                 0.35,
-                CrfSetting(bilateral_px=9.0),
+                CrfSetting(**chosen["crf"]),
                 3,
             )
             np.testing.assert_array_equal(masks[number] > 0, expected > 0.5)
