@@ -88,7 +88,11 @@ def missing(tables: Mapping[str, Table], results: Sequence[Result]) -> list[str]
 
 
 def to_csv(results: Sequence[Result], split: str) -> str:
-    """A line per experiment; values of one that is not done, and what cannot be had, are empty."""
+    """A line per experiment, then per setting its mean and its standard deviation over seeds.
+
+    `seed` says `mean` or `std` there. Values of an experiment that is not done, and what cannot be
+    had, are empty: a single seed has no standard deviation.
+    """
     out = io.StringIO()
     names = ["experiment", "table", "setting", "seed", "label", "state", "split", "collapsed"]
     writer = csv.writer(out, lineterminator="\n")
@@ -100,9 +104,21 @@ def to_csv(results: Sequence[Result], split: str) -> str:
                 *(result.known.name, result.table, result.setting.row, result.seed, result.label),
                 *(result.known.state, split, result.collapsed if done else None),
                 *(result.value(split, metric) for metric in CSV_METRICS),
-                *(result.setting.paper.get(metric) for metric in SHOWN[:3]),
+                *_paper_cells(result.setting),
             ]
         )
+    for own in _by_setting(results):
+        first, collapsed = own[0], sum(one.collapsed for one in own)
+        columns = [_had(own, split, metric) for metric in CSV_METRICS]
+        for name, summary in SUMMARIES.items():
+            writer.writerow(
+                [
+                    *(None, first.table, first.setting.row, name, first.label, DONE, split),
+                    collapsed / len(own) if name == "mean" else None,
+                    *(summary(values) for values in columns),
+                    *_paper_cells(first.setting),
+                ]
+            )
     return out.getvalue()
 
 
@@ -111,21 +127,50 @@ def paper_says(setting: Setting) -> str:
     return ", ".join(f"{metric} {value:.2f}" for metric, value in setting.paper.items()) or NOTHING
 
 
+def _paper_cells(setting: Setting) -> list[float | None]:
+    return [setting.paper.get(metric) for metric in SHOWN[:3]]
+
+
+def _by_setting(results: Sequence[Result]) -> list[list[Result]]:
+    """What is done, a list per setting, in the order of `results`."""
+    grouped: dict[tuple[str, str], list[Result]] = {}
+    for one in results:
+        if one.known.state == DONE:
+            grouped.setdefault((one.table, one.setting.name), []).append(one)
+    return list(grouped.values())
+
+
+def _had(results: Sequence[Result], split: str, metric: str) -> list[float]:
+    values = (one.value(split, metric) for one in results)
+    return [value for value in values if value is not None]
+
+
 def _row(setting: Setting, results: Sequence[Result], split: str) -> list[str]:
     own = [one for one in results if one.setting == setting and one.known.state == DONE]
-    cells = [_spread([one.value(split, metric) for one in own]) for metric in SHOWN]
     return [
         setting.row,
         paper_says(setting),
-        *cells,
+        *(_spread(_had(own, split, metric)) for metric in SHOWN),
         str(len(own)),
         str(sum(one.collapsed for one in own)),
     ]
 
 
-def _spread(values: Sequence[float | None]) -> str:
-    """Mean and standard deviation (of the sample) over seeds; no deviation of a single one."""
-    had = [value for value in values if value is not None]
-    if not had:
+def _mean(values: Sequence[float]) -> float | None:
+    return mean(values) if values else None
+
+
+def _std(values: Sequence[float]) -> float | None:
+    """Of the sample; none of a single value."""
+    return stdev(values) if len(values) > 1 else None
+
+
+SUMMARIES = {"mean": _mean, "std": _std}
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation over seeds, as printed."""
+    middle, deviation = _mean(values), _std(values)
+    if middle is None:
         return NOTHING
-    return f"{mean(had):.3f}" + (f" ± {stdev(had):.3f}" if len(had) > 1 else "")
+    return f"{middle:.3f}" + ("" if deviation is None else f" ± {deviation:.3f}")

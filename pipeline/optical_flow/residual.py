@@ -15,8 +15,8 @@ from models.stabilization import Matrix
 from models.warping import pixel_grid, warp_onto
 
 BORDER_PX = 4  # at the warp's edge, interpolation and DIS's patches see what is not there
-# Of the longest side. Twice as wide doubles the flow left on the background and finds no subject
-# better (docs/experiments.md).
+# Of the longest side. Twice as wide leaves two fifths more flow on the background and finds no
+# subject better (docs/experiments.md).
 CHANGE_WIDTH = 0.05
 # Forward and backward flow agree up to a share of their length and a constant (Sundaram, Brox and
 # Keutzer 2010, Eq. 5); what errs by just that much has a confidence of one half.

@@ -7,6 +7,7 @@ import io
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pipeline.ablations.dvc_experiments import parse_known
 from pipeline.ablations.results import markdown, match, missing, to_csv, unfinished
@@ -101,7 +102,8 @@ def test_what_is_not_done_is_named() -> None:
 
 def test_csv_has_a_line_per_experiment() -> None:
     text = to_csv(match(TABLES, _known().values(), ""), "test")
-    rows = {row["experiment"]: row for row in csv.DictReader(io.StringIO(text))}
+    lines = [row for row in csv.DictReader(io.StringIO(text)) if row["experiment"]]
+    rows = {row["experiment"]: row for row in lines}
     assert list(rows)[:3] == ["table3-l2-s0", "table3-l2-s1", "table3-l2-s10"]
     assert len(rows) == 8
     assert "someones-own" not in rows
@@ -109,3 +111,19 @@ def test_csv_has_a_line_per_experiment() -> None:
     assert (done["J"], done["mAP50"], done["collapsed"], done["seed"]) == ("0.7", "", "True", "10")
     assert (running["state"], running["J"], running["collapsed"]) == ("running", "", "")
     assert done["paper_J"] == "0.61"
+
+
+def test_csv_ends_with_mean_and_deviation_of_each_setting() -> None:
+    text = to_csv(match(TABLES, _known().values(), ""), "test")
+    summary = {
+        (row["setting"], row["seed"]): row
+        for row in csv.DictReader(io.StringIO(text))
+        if not row["experiment"]
+    }
+    several, alone = "w/o flow, L2 prior", "w/o flow, L1 prior"
+    assert float(summary[several, "mean"]["J"]) == pytest.approx(np.mean(J))
+    assert float(summary[several, "std"]["J"]) == pytest.approx(np.std(J, ddof=1))
+    assert float(summary[several, "mean"]["collapsed"]) == pytest.approx(1 / 3)
+    assert summary[several, "mean"]["mAP50"] == ""
+    assert (summary[alone, "mean"]["J"], summary[alone, "std"]["J"]) == ("0.5", "")
+    assert {setting for setting, _ in summary} == {several, alone, "w/o flow, L_v prior"}
