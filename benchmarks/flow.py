@@ -2,7 +2,7 @@
 
     python -m benchmarks.flow ../shared/data/clips/one_by_one_person.mp4
     python -m benchmarks.flow ../shared/data/davis2016_train/JPEGImages/480p/lucia --frames 70
-    python -m benchmarks.flow CLIP --backend raft_small --weights ../shared/data/weights
+    python -m benchmarks.flow CLIP --backend dis raft_small --weights ../shared/data/weights
 
 Both take the same frames, homographies (found before, by our stabiliser) and estimator and write
 flow, validity and confidence to HDF5, in one run, in turns. The loop decodes, resizes and warps
@@ -52,42 +52,65 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--side", type=int, default=320, help="longest side, px")
-    parser.add_argument("--backend", default="dis")
+    parser.add_argument("--backend", nargs="+", default=["dis"])
     parser.add_argument("--weights", default="weights/flow")
     parser.add_argument("--no-confidence", action="store_true")
     parser.add_argument("--turns", type=int, default=TURNS)
     arguments = parser.parse_args()
-    choice = choose_estimator(
-        ComputeFlow(
-            backend=arguments.backend,
-            weights=arguments.weights,
-            confidence=not arguments.no_confidence,
-        )
-    )
     framing = framing_of(arguments.clip, arguments.side)
     with tempfile.TemporaryDirectory() as folder:
-        cache, loops_flow, our_flow = (Path(folder) / f"{name}.h5" for name in ("f", "a", "b"))
+        cache = Path(folder) / "frames.h5"
         decode = timed(lambda: fill_cache(cache, arguments.clip, arguments.frames, framing))
         pairs = aligned_pairs(cache, arguments.frames)
-        print(f"{choice.name}, {framing.width}x{framing.height} px, {len(pairs)} pairs")
+        print(f"{framing.width}x{framing.height} px, {len(pairs)} pairs")
+        for backend in arguments.backend:
+            settings = ComputeFlow(
+                backend=backend,
+                weights=arguments.weights,
+                confidence=not arguments.no_confidence,
+            )
+            choice = choose_estimator(settings)
+            print(f"\n{choice.name}")
+            clip = Clip(arguments.clip, cache, framing, pairs)
+            loops, ours = side_by_side(clip, choice, Path(folder), arguments.turns)
+            tell(loops, ours, decode, len(pairs))
 
-        def loop_way() -> None:
-            plain_loop(loops_flow, arguments.clip, pairs, framing, choice)
 
-        def our_way() -> None:
-            stage_way(our_flow, cache, pairs, choice)
+class Clip(NamedTuple):
+    """What is computed on: the file, its frames in the cache, and the pairs of them."""
 
-        turns = [(timed(loop_way), timed(our_way)) for _ in range(arguments.turns)]
-        loops, ours = zip(*turns, strict=True)
-        tell_difference(loops_flow, our_flow)
-        if choice.device == "cuda":
-            print(f"the GPU computes for {gpu_share(our_way, choice):.0%} of our time")
+    file: Path
+    cache: Path
+    framing: Framing
+    pairs: list[StabilisedPair]
+
+
+def side_by_side(
+    clip: Clip, choice: Choice, folder: Path, turns: int
+) -> tuple[list[Took], list[Took]]:
+    """How long the loop and ours take, in turns; tells how far their flows differ."""
+    loops_flow, our_flow = folder / "loop.h5", folder / "ours.h5"
+
+    def loop_way() -> None:
+        plain_loop(loops_flow, clip.file, clip.pairs, clip.framing, choice)
+
+    def our_way() -> None:
+        stage_way(our_flow, clip.cache, clip.pairs, choice)
+
+    taken = [(timed(loop_way), timed(our_way)) for _ in range(turns)]
+    tell_difference(loops_flow, our_flow)
+    if choice.device == "cuda":
+        print(f"the GPU computes for {gpu_share(our_way, choice):.0%} of our time")
+    return [loop for loop, _ in taken], [ours for _, ours in taken]
+
+
+def tell(loops: list[Took], ours: list[Took], decode: Took, pairs: int) -> None:
+    """Pairs per second of both, and how much faster ours is."""
     loop, own = min(loops), min(ours)
     for name, runs in (("plain loop", loops), ("ours", ours)):
         each = ", ".join(f"{took.wall:.2f}" for took in runs)
         cpu = min(took.cpu for took in runs)
-        rate = len(pairs) / min(runs).wall
-        print(f"{name:12} {rate:7.1f} pairs/s   ({each} s; CPU {cpu:.2f} s)")
+        print(f"{name:12} {pairs / min(runs).wall:7.1f} pairs/s   ({each} s; CPU {cpu:.2f} s)")
     print(f"ours with decoding into the cache, once for all stages: + {decode.wall:.2f} s")
     print(
         f"speed-up {loop.wall / own.wall:.2f}, with decoding "

@@ -1,8 +1,9 @@
 """Training throughput of each network, before and after tuning, and where a model step's time goes.
 
-    python -m benchmarks.train [--seconds N] [--threads N] [--form FORM ...] [--network NAME ...]
+    python -m benchmarks.train [--preset demo] [--seconds N] [--threads N] [--form FORM ...]
+                               [--network NAME ...]
 
-Random images of the demo preset's sizes: no artifacts are needed. A step is forward, backward and
+Random images of a preset's sizes: no artifacts are needed. A step is forward, backward and
 AdamW. Time is CPU time over threads (wall time on a GPU), the least of some steps: others who share
 the machine only ever make it longer. Work is counted by torch's FLOP counter, backward included.
 The peak is the fastest of square matrix products and of a large convolution, of the same type with
@@ -24,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.clock import Clock, peak
 from benchmarks.training_work import Bench, Work
 from pipeline.device import set_up
+from pipeline.params.preset import preset_names
 from pipeline.params.training import Compute
 from pipeline.training.compiling import compile_networks
 from pipeline.training.optimiser import WEIGHT_DECAY, adamw
@@ -44,7 +46,8 @@ FORMS = {
     "+ channels last": Form(fused=False),
     "+ fused AdamW": Form(),
     "+ bfloat16": Form(precision=torch.bfloat16),
-    "+ compiled (float32)": Form(compiled=True),
+    "+ compiled": Form(precision=torch.bfloat16, compiled=True),
+    "compiled, float32": Form(compiled=True),
 }
 
 
@@ -67,7 +70,9 @@ def step_of(work: Work, form: Form, device: torch.device) -> Callable[[], None]:
     return step
 
 
-def throughput(device: torch.device, clock: Clock, forms: list[str], networks: list[str]) -> None:
+def throughput(
+    device: torch.device, clock: Clock, preset: str, forms: list[str], networks: list[str]
+) -> None:
     peaks: dict[torch.dtype, dict[str, float]] = {}
     lines = []
     for name in networks:
@@ -77,7 +82,7 @@ def throughput(device: torch.device, clock: Clock, forms: list[str], networks: l
             best = peaks.setdefault(form.precision, tried)
             best.update({kind: max(rate, best[kind]) for kind, rate in tried.items()})
             torch.manual_seed(0)
-            work = Bench(device, form.channels_last).works()[name]()
+            work = Bench(device, form.channels_last, preset).works()[name]()
             step = step_of(work, form, device)
             with FlopCounterMode(display=False) as counter:
                 step()
@@ -99,9 +104,9 @@ def throughput(device: torch.device, clock: Clock, forms: list[str], networks: l
         )
 
 
-def parts(device: torch.device, clock: Clock) -> None:
+def parts(device: torch.device, clock: Clock, preset: str) -> None:
     """Each part of a model step alone, and what they leave of the whole."""
-    bench = Bench(device, channels_last=True)
+    bench = Bench(device, True, preset)
     whole, synthesis, detector = bench.model_step(2.0), bench.synthesis(), bench.detector()
     rgb, flow, features = *whole.networks[2:4], whole.networks[4].features
     images, twin = bench.images(whole.batch), bench.images(whole.batch).requires_grad_()
@@ -143,13 +148,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--form", nargs="*", choices=list(FORMS), default=list(FORMS))
-    networks = list(Bench(torch.device("cpu"), channels_last=True).works())
+    networks = list(Bench(torch.device("cpu"), True, "demo").works())
+    parser.add_argument("--preset", default="demo", choices=preset_names())
     parser.add_argument("--network", nargs="*", choices=networks, default=networks)
     options = parser.parse_args()
     device = set_up(Compute(threads=options.threads))
     clock = Clock(device, options.threads, options.seconds)
-    throughput(device, clock, options.form, options.network)
-    parts(device, clock)
+    throughput(device, clock, options.preset, options.form, options.network)
+    parts(device, clock, options.preset)
 
 
 if __name__ == "__main__":

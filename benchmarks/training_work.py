@@ -1,4 +1,4 @@
-"""What the trainings of the demo preset do in a step: their networks, losses and sizes."""
+"""What the trainings of a preset do in a step: their networks, losses and sizes."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from pipeline.networks import build_model
 from pipeline.params.preset import load_preset
 from pipeline.params.schema import Params
 from pipeline.params.training import Inpainter as InpainterParams
+from pipeline.training.frames import near, to_images
 from pipeline.training.inpainter_step import inpainter_step
 from pipeline.training.model_step import Batch, Frozen, model_loss
 from pipeline.training.student_step import student_loss
@@ -39,25 +40,27 @@ class Work:
 
 
 class Bench:
-    """Networks and data of the demo's sizes.
+    """Networks and data of a preset's sizes.
 
     Args:
         device: cpu or cuda.
         channels_last: memory format of weights and images.
+        preset: of `backdrop init`.
     """
 
-    def __init__(self, device: torch.device, channels_last: bool) -> None:
-        self.params = Params.model_validate(load_preset("demo").params)
+    def __init__(self, device: torch.device, channels_last: bool, preset: str) -> None:
+        self.params = Params.model_validate(load_preset(preset).params)
         self.device, self.channels_last = device, channels_last
         network = self.params.network
-        self.stored = np.random.default_rng(0).integers(
+        stored = np.random.default_rng(0).integers(
             0, 256, (256, network.height, network.width, 3), np.uint8
         )
+        self.stored = near(torch.from_numpy(stored), device)
 
     def images(self, batch: int) -> Tensor:
         """A batch as `TrainingFrames` makes it: (B, 3, H, W) in [0, 1]."""
-        chosen = self.stored[np.arange(batch) * 7 % len(self.stored)]
-        images = torch.from_numpy(chosen).to(self.device).permute(0, 3, 1, 2).float() / 255
+        chosen = [7 * i % len(self.stored) for i in range(batch)]
+        images = to_images(self.stored[chosen].to(self.device))
         return images if self.channels_last else images.contiguous()
 
     def put(self, module: nn.Module) -> nn.Module:

@@ -68,7 +68,7 @@ def run_jobs(
     workers = min(workers or worker_count(), len(jobs))
     others = set(multiprocessing.active_children())
     with (
-        _single_threaded(),
+        single_threaded(),
         ProcessPoolExecutor(workers, context, _start_worker, (counters,)) as pool,
     ):
         futures: dict[Future[ResultT], int] = {}
@@ -188,7 +188,7 @@ def _stop(child: BaseProcess) -> None:
 
 
 @contextmanager
-def _single_threaded() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """Give children one thread each; the libraries read these variables when they are loaded."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
@@ -206,9 +206,13 @@ _counters: Array[c_longlong] | None = None  # of this worker process
 
 
 def _start_worker(counters: Array[c_longlong]) -> None:
-    """Prepare a fresh worker process."""
     global _counters
     _counters = counters
+    prepare_worker()
+
+
+def prepare_worker() -> None:
+    """Make a fresh process a worker: one thread, stopped by its parent and by its parent's end."""
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which stops us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

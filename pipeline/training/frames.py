@@ -26,6 +26,7 @@ from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
 TRAINED_ON = ("train", "train_test")
+MOST_OF_FREE = 0.1  # of a GPU's memory, each for frames, flow images and labels
 Kind = Literal["rgb", "flow"]
 
 
@@ -47,10 +48,10 @@ class TrainingFrames:
         self.videos = training_videos(index)
         counts = index["video"].value_counts()
         self.places = [(video, i) for video in self.videos for i in range(int(counts[video]))]
-        self.cached: NDArray[np.uint8] | None = None
+        self.cached: Tensor | None = None
         size_mib = len(self.places) * self.height * self.width * 3 / 2**20
         if size_mib <= compute.cache_mib:
-            self.cached = self._read_all()
+            self.cached = torch.from_numpy(self._read_all())
         else:
             log.info("%s frames take %.0f MiB: read from disk as needed", kind, size_mib)
         self.ahead = ReadAhead(self._read_many)
@@ -60,9 +61,10 @@ class TrainingFrames:
 
     def batch(self, indices: Sequence[int], device: torch.device) -> Tensor:
         """The frames of `indices`: (B, 3, H, W) in [0, 1], channels last in memory."""
-        cached = self.cached
-        images = self.ahead.take(indices) if cached is None else cached[list(indices)]
-        return as_batch(images, device)
+        if self.cached is None:
+            return as_batch(self.ahead.take(indices), device)
+        self.cached = near(self.cached, device)
+        return to_images(self.cached[list(indices)].to(device))
 
     def expect(self, indices: Sequence[int]) -> None:
         """Say which batch comes next, so that a thread reads it where it is not in memory."""
@@ -114,7 +116,23 @@ def training_videos(index: pd.DataFrame) -> list[str]:
 
 def as_batch(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     """uint8 (B, H, W, C) to (B, C, H, W) in [0, 1], channels last in memory as they were."""
-    return torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+    return to_images(torch.from_numpy(images).to(device))
+
+
+def to_images(stored: Tensor) -> Tensor:
+    """As `as_batch`, of what is on the device."""
+    return stored.permute(0, 3, 1, 2).float() / 255
+
+
+def near(stored: Tensor, device: torch.device) -> Tensor:
+    """Frames on the device they are drawn for, if they take little of its memory; else as given.
+
+    Gathered on the CPU and copied, a batch of 640x360 px keeps a GPU waiting.
+    """
+    if device.type != "cuda" or stored.is_cuda:
+        return stored
+    free, _ = torch.cuda.mem_get_info(device)
+    return stored.to(device) if stored.nbytes < MOST_OF_FREE * free else stored
 
 
 def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:

@@ -32,7 +32,7 @@ from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
-from pipeline.training.frames import as_batch, fit, training_videos
+from pipeline.training.frames import as_batch, fit, near, to_images, training_videos
 from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
@@ -75,10 +75,10 @@ class PseudoLabels:
                 progress.advance(1, video)
         _warn_of_useless(self.videos, weights)
         self.weights = np.concatenate(weights)
-        self.cached: NDArray[np.uint8] | None = None
+        self.cached: Tensor | None = None
         size_mib = len(self.places) * size.height * size.width * CHANNELS / 2**20
         if size_mib <= compute.cache_mib:
-            self.cached = self._read(range(len(self.places)))
+            self.cached = torch.from_numpy(self._read(range(len(self.places))))
         else:
             log.info("labels take %.0f MiB: read from disk as needed", size_mib)
         self.ahead = ReadAhead(self._read)
@@ -98,8 +98,10 @@ class PseudoLabels:
             (B, 5, H, W) in [0, 1], channels last: RGB, pseudo-mask, trust in each of its pixels.
         """
         chosen = self._choose(count, rng)
-        stack = self.ahead.take(chosen) if self.cached is None else self.cached[chosen]
-        return as_batch(stack, device)
+        if self.cached is None:
+            return as_batch(self.ahead.take(chosen), device)
+        self.cached = near(self.cached, device)
+        return to_images(self.cached[chosen].to(device))
 
     def expect(self, count: int, rng: np.random.Generator) -> None:
         """Say what is drawn next, so that a thread reads it where it is not in memory."""

@@ -8,7 +8,7 @@ import torch
 from benchmarks.train import FORMS, step_of
 from benchmarks.training_work import Bench
 
-BENCH = Bench(torch.device("cpu"), channels_last=True)
+BENCH = Bench(torch.device("cpu"), channels_last=True, preset="demo")
 
 
 @pytest.mark.parametrize("name", list(BENCH.works()))

@@ -29,6 +29,7 @@ ANSWERS = {
     "is_bf16_supported": True,
     "_lazy_init": None,
     "empty_cache": None,
+    "mem_get_info": (2**34, 2**34),
     "synchronize": None,
     "manual_seed_all": None,
 }

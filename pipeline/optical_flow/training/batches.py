@@ -1,25 +1,32 @@
-"""Batches of synthetic pairs, made ahead of the network by threads.
+"""Batches of synthetic pairs, made ahead of the network by processes.
 
 Every batch comes from `iteration_rng` alone: a resumed training sees the same ones, and the number
-of threads changes nothing.
+of processes changes nothing. Threads would not do: so much of the work holds Python's lock that two
+make fewer pairs than one.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.optical_flow.training.pairs import Pair, synthesise
+from pipeline.errors import BackdropError
+from pipeline.optical_flow.training import worker
+from pipeline.optical_flow.training.pairs import Pair
 from pipeline.params.flow import TrainFlow
+from pipeline.pool import single_threaded
 from pipeline.training.loop import iteration_rng
 
-AHEAD = 2  # batches
 EASY_PX = 8.0  # scale of the motion at the start; of 2 px nothing is learnt (docs/flow.md)
 RAMP = 0.4  # of the training until the motion is full
 
@@ -31,7 +38,7 @@ class PairBatches:
         textures: see `pairs.synthesise`.
         params: sizes, batch, motion, iterations.
         seed, purpose: of the randomness; another purpose gives other pairs.
-        threads: that make pairs.
+        workers: processes; each makes one batch at a time.
     """
 
     def __init__(
@@ -40,34 +47,54 @@ class PairBatches:
         params: TrainFlow,
         seed: int,
         purpose: int,
-        threads: int,
+        workers: int,
     ) -> None:
-        self.textures, self.params, self.seed, self.purpose = textures, params, seed, purpose
-        self.pool = ThreadPoolExecutor(threads, "pairs")
-        self.coming: deque[tuple[int, list[Future[Pair]]]] = deque()
+        self.params, self.seed, self.purpose, self.workers = params, seed, purpose, workers
+        self.folder = TemporaryDirectory(prefix="backdrop-textures-")
+        # A file that all map into memory: copies would take gigabytes on a machine of many cores.
+        file = Path(self.folder.name, "textures")
+        with file.open("wb") as out:
+            out.writelines(texture.tobytes() for texture in textures)
+        self.pool = ProcessPoolExecutor(
+            workers,
+            get_context("spawn"),
+            worker.start,
+            (file, [texture.shape for texture in textures]),
+        )
+        self.coming: deque[tuple[int, Future[list[Pair]]]] = deque()
 
     def batch(self, iteration: int) -> list[Pair]:
-        """The pairs of an iteration; the next ones are begun."""
+        """The pairs of an iteration; the next ones are begun.
+
+        Raises:
+            BackdropError: a process died.
+        """
         while self.coming and self.coming[0][0] != iteration:
             self.coming.popleft()
-        for ahead in range(len(self.coming), AHEAD + 1):
-            self.coming.append((iteration + ahead, self._begin(iteration + ahead)))
-        return [future.result() for future in self.coming.popleft()[1]]
+        try:
+            with single_threaded():  # processes are started as they are needed
+                for ahead in range(len(self.coming), self.workers + 1):
+                    self.coming.append((iteration + ahead, self._begin(iteration + ahead)))
+            return self.coming.popleft()[1].result()
+        except BrokenProcessPool as error:
+            raise BackdropError(
+                f"a process that makes pairs died at iteration {iteration}; most often the system "
+                "ran out of memory",
+                where="train_flow",
+                remedy="run it again with BACKDROP_WORKERS=1; it goes on from its last checkpoint",
+            ) from error
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the processes."""
         self.pool.shutdown(wait=True, cancel_futures=True)
+        self.folder.cleanup()
 
-    def _begin(self, iteration: int) -> list[Future[Pair]]:
+    def _begin(self, iteration: int) -> Future[list[Pair]]:
         params = self.params
         generators = iteration_rng(self.seed, iteration, self.purpose).spawn(params.batch_size)
         motion = curriculum(iteration, params.iterations, params.motion_px)
-        return [
-            self.pool.submit(
-                synthesise, self.textures, rng, params.crop_height, params.crop_width, motion
-            )
-            for rng in generators
-        ]
+        size = params.crop_height, params.crop_width
+        return self.pool.submit(worker.make_pairs, generators, *size, motion)
 
 
 def curriculum(iteration: int, iterations: int, motion_px: float) -> float:

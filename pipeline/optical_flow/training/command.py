@@ -70,8 +70,9 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     held_out = [] if others.empty else read_textures(others, *how)
     device = set_up(compute)
     network = place(VARIANTS[params.variant](params.width), device)
-    threads = compute.threads if device.type == "cpu" else worker_count()  # a GPU waits for pairs
-    pairs = PairBatches(textures, params, compute.seed, TRAINING, threads)
+    # A GPU waits for pairs.
+    workers = compute.threads if device.type == "cpu" else worker_count()
+    pairs = PairBatches(textures, params, compute.seed, TRAINING, workers)
 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         target, source, flow = to_tensors(pairs.batch(iteration), device)

@@ -96,9 +96,13 @@ def _camera(rng: np.random.Generator, height: int, width: int, motion_px: float)
 
 
 def _texture(textures: Sequence[NDArray[np.uint8]], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One texture, mirrored and recoloured at random."""
+    """One texture, mirrored at random."""
     image = textures[int(rng.integers(len(textures)))]
-    image = image[:, ::-1] if rng.random() < 0.5 else image
+    return image[:, ::-1] if rng.random() < 0.5 else image
+
+
+def _recoloured(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Channels swapped, contrast and brightness of each changed, at random."""
     channels = image[..., rng.permutation(3)] if rng.random() < 0.5 else image
     gain, level = rng.uniform(0.6, 1.4, 3), rng.uniform(-40, 40, 3)
     values = np.arange(256)[:, None]
@@ -113,7 +117,7 @@ def _background(
     width: int,
     camera: Matrix,
 ) -> Layer:
-    texture = _texture(textures, rng)
+    texture = _recoloured(_texture(textures, rng), rng)
     h, w = texture.shape[:2]
     zoom = min(h / height, w / width) * rng.uniform(0.4, 1.0)  # texture px per frame px
     place = similarity(
@@ -141,7 +145,7 @@ def _cutout(
     side = min(texture.shape[:2])
     top = int(rng.integers(0, texture.shape[0] - side + 1))
     left = int(rng.integers(0, texture.shape[1] - side + 1))
-    texture = np.ascontiguousarray(texture[top : top + side, left : left + side])
+    texture = _recoloured(texture[top : top + side, left : left + side], rng)
     x, y = rng.uniform(0, width), rng.uniform(0, height)
     zoom = side / (min(height, width) * rng.uniform(0.3, 1.2))
     place = similarity(rng.uniform(-np.pi, np.pi), zoom, side / 2, side / 2)

@@ -117,9 +117,9 @@ def test_shapes_fill_some_of_their_square_and_differ():
     assert len({shape.tobytes() for shape in shapes}) == 20
 
 
-def batches(threads, seed=0):
+def batches(workers, seed=0):
     params = TrainFlow(batch_size=2, crop_height=64, crop_width=64, iterations=10)
-    return PairBatches(TEXTURES, params, seed, 1, threads)
+    return PairBatches(TEXTURES, params, seed, 1, workers)
 
 
 def test_batches_depend_on_seed_and_iteration_alone():
