@@ -42,6 +42,16 @@ def test_from_disk_or_from_memory_is_the_same(project):
         assert torch.equal(cached, read)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_keeps_the_frames_and_gives_the_same(project):
+    frames = TrainingFrames("rgb", NETWORK, Compute())
+    on_cpu = frames.batch([1, 8, 3], CPU)
+    on_gpu = frames.batch([1, 8, 3], torch.device("cuda"))
+    assert frames.cached.is_cuda
+    assert on_gpu.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(on_gpu.cpu(), on_cpu)
+
+
 def test_flow_images_are_the_documented_encoding(project):
     frames = TrainingFrames("flow", Network(height=48, width=64), Compute())
     with h5py.File(video_file(FLOW, frames.videos[0])) as file:
