@@ -235,6 +235,9 @@ def tell_difference(loops: Path, ours: Path) -> None:
         flows = a["flow"][...].astype(np.float32), b["flow"][...].astype(np.float32)
     lengths = [np.linalg.norm(flow, axis=-1) for flow in flows]
     moving = (lengths[0] > 0) | (lengths[1] > 0)
+    if not moving.any():
+        print("neither finds any flow")
+        return
     apart = np.linalg.norm(flows[0] - flows[1], axis=-1)[moving]
     print(
         f"flows differ by {apart.mean():.3f} px, 99 % by less than {np.percentile(apart, 99):.2f}; "
