@@ -1,8 +1,8 @@
 """Batches of synthetic pairs, made ahead of the network by processes.
 
 Every batch comes from `iteration_rng` alone: a resumed training sees the same ones, and the number
-of processes changes nothing. Threads would not do: so much of the work holds Python's lock that two
-make fewer pairs than one.
+of processes changes nothing. Threads would hold each other up: much of the work is done under
+Python's lock.
 """
 
 from __future__ import annotations
