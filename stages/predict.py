@@ -18,7 +18,7 @@ from models.selection import Limits
 from pipeline.device import place, set_up
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import FrameReader, load_index
-from pipeline.instances import InstanceWriter, soft_levels
+from pipeline.instance_writer import InstanceWriter, soft_levels
 from pipeline.networks import CONFIG, WEIGHTS, load_inpainter, load_model
 from pipeline.params.read import load_section
 from pipeline.params.results import Predict

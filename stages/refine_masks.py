@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.crf import refine
 from models.soft_mask import centred
 from pipeline.evaluation.calibration import Calibration, crf_setting, read_calibration
 from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
+from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import open_frames
 from pipeline.instances import has_instances, read_labels
 from pipeline.params.read import load_section
@@ -39,6 +42,7 @@ class Refinement:
     source: Source
     choice: Calibration
     iterations: int
+    videos: int
 
 
 def main(source: Source) -> None:
@@ -49,14 +53,11 @@ def main(source: Source) -> None:
         return
     switch_on(source.masks_folder)
     choice = read_calibration(source)
+    counts = predicted_index(source)["video"].value_counts(sort=False)
+    task = Refinement(source, choice, params.iterations, len(counts))
     jobs = [
-        Job(
-            str(video),
-            len(rows),
-            _identity(source, str(video)),
-            Refinement(source, choice, params.iterations),
-        )
-        for video, rows in predicted_index(source).groupby("video", sort=False)
+        Job(str(video), int(count), _identity(source, str(video)), task)
+        for video, count in counts.items()
     ]
     fan_out(
         "refine_masks",
@@ -70,7 +71,6 @@ def main(source: Source) -> None:
 
 def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
     """Write one video's masks; in a worker process."""
-    setting = crf_setting(job.data.choice.crf)
     with (
         open_frames(job.video) as reader,
         open_predictions(job.data.source, job.video, reader) as predictions,
@@ -85,18 +85,30 @@ def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
             instances = file.create_dataset(
                 "instance", (reader.count, *size), np.uint8, chunks=(1, *size), **hdf5.PACKED
             )
-        for number in range(reader.count):
-            foreground = refine(
-                centred(soft_mask(predictions, number), job.data.choice.threshold),
-                reader.read(number),
-                job.data.choice.threshold_crf,
-                setting,
-                job.data.iterations,
-            )
-            masks[number] = np.where(foreground > 0.5, 255, 0)
+        seen = ((reader.read(i), soft_mask(predictions, i)) for i in range(reader.count))
+        processes = processes_for(reader.count, job.data.videos)
+        refined = in_order(partial(refine_frame, job.data), seen, processes, job.video)
+        for number, foreground in enumerate(refined):
+            masks[number] = np.where(foreground, 255, 0)
             if instances is not None:
-                instances[number] = read_labels(predictions, number, foreground > 0.5)
+                instances[number] = read_labels(predictions, number, foreground)
             advance(1)
+
+
+def refine_frame(
+    task: Refinement, seen: tuple[NDArray[np.uint8], NDArray[np.float32]]
+) -> NDArray[np.bool_]:
+    """The mask `(H, W)` of a frame and its soft mask; perhaps in a process of its own."""
+    image, soft = seen
+    choice = task.choice
+    foreground = refine(
+        centred(soft, choice.threshold),
+        image,
+        choice.threshold_crf,
+        crf_setting(choice.crf),
+        task.iterations,
+    )
+    return np.asarray(foreground > 0.5)
 
 
 def _identity(source: Source, video: str) -> str:

@@ -9,6 +9,7 @@ from helpers_artifacts import CALIBRATION, add_student, make_project, write_pred
 
 from models.crf import CrfSetting, refine
 from pipeline.errors import BackdropError
+from pipeline.frame_pool import FEWEST
 from pipeline.self_training import NOTE
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
@@ -66,6 +67,16 @@ def test_jpeg_frames_are_refined_like_raw_ones(tmp_path, monkeypatch):
     refine_masks.main(Source.MODEL)
     truth = project.scenes["clip_0"].truth
     assert ((masks_of("clip_0") > 0) == truth).mean() > 0.98
+
+
+def test_one_video_is_shared_between_cores_and_gives_the_same_bytes(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["test"], frames=2 * FEWEST, calibrated=True)
+    written = []
+    for workers in ("1", "2"):
+        monkeypatch.setenv("BACKDROP_WORKERS", workers)
+        refine_masks.main(Source.MODEL)
+        written.append(paths.video_file(paths.MASKS, "clip_0").read_bytes())
+    assert written[0] == written[1]
 
 
 def test_one_bad_video_keeps_the_others_and_is_named(tmp_path, monkeypatch):
