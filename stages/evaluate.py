@@ -31,6 +31,7 @@ from pipeline.evaluation.final import sources
 from pipeline.evaluation.health import VideoHealth, assess
 from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_metrics
 from pipeline.evaluation.scores import score, score_controls
+from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.params.read import load_section
@@ -56,6 +57,17 @@ class Scoring:
 
     calibration: Calibration
     params: Evaluate
+    videos: int
+
+
+@dataclass(frozen=True)
+class FrameScores:
+    """One frame: row of PER_FRAME without the oracle, J curve, centres of its box and of motion."""
+
+    row: dict[str, Any]
+    curve: NDArray[np.float64] | None
+    centre: NDArray[np.float64]
+    motion: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -95,8 +107,8 @@ def main() -> None:
 
 def score_all(source: Source, params: Evaluate) -> SourceScores:
     """Score all videos of one source."""
-    scoring = Scoring(read_calibration(source), params)
     videos = predicted_videos(source=source)
+    scoring = Scoring(read_calibration(source), params, len(videos))
     with Progress(f"evaluate {source}", sum(video.size for video in videos), "frames") as progress:
         found = run_jobs(videos, partial(evaluate_video, scoring), progress)
     results = [found[video.video] for video in videos]
@@ -112,29 +124,42 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
     Raises:
         BackdropError: an artifact does not fit the others, or a mask of the ground truth does not.
     """
-    rows, curves, motion, centres = [], [], [], []
-    scored = video.split in SCORED_SPLITS
     path = paths.video_file(video.source.masks_folder, video.video)
-    calibration, tolerance = scoring.calibration, scoring.params.boundary_tolerance
     with open_frames(video.video) as reader, open_artifact(path, MASKS) as masks:
         check_length(path, masks["mask"], reader)
         shots, longest_side = reader.cuts | {0}, max(reader.height, reader.width)
-        for frame in read_frames(video, range(video.size), with_truth=scored):
-            mask = masks["mask"][frame.number] > 0
-            centres.append(frame.box[:2] + frame.box[2:] / 2)
-            row = _label_free(video, frame, mask)
-            if frame.number not in shots:
-                row["box_jump"] = float(np.hypot(*(centres[-1] - centres[-2])))
-            curve = None
-            if frame.truth is not None:
-                values, curve = score(frame, frame.truth, mask, calibration.threshold, tolerance)
-                row.update(values)
-                row.update(score_controls(frame, frame.truth, calibration))
-            rows.append(row)
-            curves.append(curve)
-            motion.append(motion_centre(frame.speed, calibration.flow_threshold_px))
+        with_truth = video.split in SCORED_SPLITS
+        seen = (
+            (frame, masks["mask"][frame.number] > 0)
+            for frame in read_frames(video, range(video.size), with_truth=with_truth)
+        )
+        processes = processes_for(video.size, scoring.videos)
+        frames: list[FrameScores] = []
+        for scored in in_order(partial(score_frame, scoring, video), seen, processes, video.video):
+            if len(frames) not in shots:
+                way = scored.centre - frames[-1].centre
+                scored.row["box_jump"] = float(np.hypot(*way))
+            frames.append(scored)
             advance(1)
-    return VideoScores(rows, curves, _health(rows, centres, motion, longest_side))
+    rows = [frame.row for frame in frames]
+    return VideoScores(rows, [frame.curve for frame in frames], _health(frames, longest_side))
+
+
+def score_frame(
+    scoring: Scoring, video: VideoResult, seen: tuple[FrameResult, NDArray[np.bool_]]
+) -> FrameScores:
+    """Score a frame and its final mask `(H, W)`; perhaps in a process of its own."""
+    frame, mask = seen
+    calibration = scoring.calibration
+    row, curve = _label_free(video, frame, mask), None
+    if frame.truth is not None:
+        tolerance = scoring.params.boundary_tolerance
+        values, curve = score(frame, frame.truth, mask, calibration.threshold, tolerance)
+        row.update(values)
+        row.update(score_controls(frame, frame.truth, calibration))
+    centre = frame.box[:2] + frame.box[2:] / 2
+    motion = motion_centre(frame.speed, calibration.flow_threshold_px)
+    return FrameScores(row, curve, centre, motion)
 
 
 def per_video(table: pd.DataFrame) -> str:
@@ -161,22 +186,17 @@ def _label_free(video: VideoResult, frame: FrameResult, mask: NDArray[np.bool_])
     }
 
 
-def _health(
-    rows: list[dict[str, Any]],
-    centres: list[NDArray[np.float64]],
-    motion: list[tuple[float, float]],
-    longest_side: int,
-) -> VideoHealth:
+def _health(frames: list[FrameScores], longest_side: int) -> VideoHealth:
     columns = {
-        name: np.array([row[name] for row in rows], np.float64)
+        name: np.array([frame.row[name] for frame in frames], np.float64)
         for name in ("mask_area", "confidence", "box_jump")
     }
     return VideoHealth(
         areas=columns["mask_area"],
         confidence=columns["confidence"],
         jumps=columns["box_jump"],
-        box_centres=np.array(centres),
-        motion_centres=np.array(motion),
+        box_centres=np.array([frame.centre for frame in frames]),
+        motion_centres=np.array([frame.motion for frame in frames]),
         longest_side=longest_side,
     )
 

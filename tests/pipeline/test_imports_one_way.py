@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,11 @@ def test_upper_modules_exist() -> None:
 def test_imports_point_one_way(module: str) -> None:
     wrong = {name for name in _ours(MODULES[module]) if _within(name, _forbidden(module))}
     assert not wrong
+
+
+@pytest.mark.parametrize("stage", ["stabilize", "calibrate", "refine_masks", "evaluate"])
+def test_who_needs_no_network_does_not_wait_for_pytorch(stage):
+    """Every worker process imports its stage anew: PyTorch takes seconds and 200 MB."""
+    asked = f"import sys, stages.{stage}; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], cwd=REPOSITORY, check=False)
+    assert done.returncode == 0

@@ -22,6 +22,7 @@ from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.collect import predicted_videos
 from pipeline.evaluation.health import raise_if_collapsed
 from pipeline.evaluation.scores import hard_at_size_of
+from pipeline.frame_pool import FEWEST
 from pipeline.params.results import Evaluate
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
@@ -48,7 +49,7 @@ TEST_KEYS = {
 def evaluate_one(name="clip_0"):
     """One video's scores, in this process."""
     (video,) = [video for video in predicted_videos() if video.video == name]
-    scoring = evaluate.Scoring(read_calibration(Source.MODEL), Evaluate())
+    scoring = evaluate.Scoring(read_calibration(Source.MODEL), Evaluate(), videos=1)
     return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 
@@ -127,6 +128,16 @@ def test_without_ground_truth_it_says_so_and_tells_the_rest(tmp_path, monkeypatc
     assert metrics["test_unseen"]["frames"] == 0
     assert metrics["health"]["mask_area_mean"] == pytest.approx(0.094, abs=0.01)
     assert metrics["health"]["confidence"] == pytest.approx(0.75)
+
+
+def test_one_video_is_shared_between_cores_and_scored_the_same(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["test"], 2 * FEWEST, refined=True, calibrated=True)
+    written = []
+    for workers in ("1", "2"):
+        monkeypatch.setenv("BACKDROP_WORKERS", workers)
+        evaluate.main()
+        written.append((paths.PER_FRAME_TABLE.read_bytes(), paths.METRICS.read_bytes()))
+    assert written[0] == written[1]
 
 
 @pytest.mark.parametrize(
