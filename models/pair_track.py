@@ -1,8 +1,8 @@
 """All pairs of one video, found while its frames pass by once.
 
-    track = PairTrack(count, cuts, detector, PairSettings(gap=2))
+    track = PairTrack(count, cuts, PairSettings(gap=2))
     for grey in frames:
-        track.add(grey)
+        track.add(look(detector, grey))
     camera, alignments = track.result()   # alignments[source, target]
 
 For every frame t a pair with target t and source t + gap, or t - gap where t + gap lies in another
@@ -17,11 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.alignment import Alignment, View, align, better, chain, look
+from models.alignment import Alignment, View, align, better, chain
 from models.camera import STEPS_STILL, Camera, EdgeMotionMeter, moving_camera
-from models.keypoints import KeypointDetector
 from models.stabilization import (
     HomographySettings,
     PairHomography,
@@ -61,7 +59,6 @@ class PairTrack:
 
     count: int
     cuts: Collection[int]
-    detector: KeypointDetector
     settings: PairSettings
     views: dict[int, View] = field(default_factory=dict)
     links: dict[tuple[int, int], Alignment] = field(default_factory=dict)
@@ -71,13 +68,13 @@ class PairTrack:
     shots: list[EdgeMotionMeter] = field(default_factory=list)
     frame: int = 0
 
-    def add(self, grey: NDArray[np.uint8]) -> None:
-        """Take the next frame, uint8 (H, W), and align the pairs that it completes."""
+    def add(self, view: View) -> None:
+        """Take the next frame and align the pairs that it completes."""
         t, gap = self.frame, self.settings.gap
-        view = self.views[t] = look(self.detector, grey)
+        self.views[t] = view
         if not self.shots or t in self.cuts:
             self.shots.append(EdgeMotionMeter())
-        self.shots[-1].add(grey)
+        self.shots[-1].add(view.grey)
         if t >= gap:
             if self._source_of(t - gap) == t:
                 self.found[t, t - gap] = self._align(t, t - gap)
@@ -87,7 +84,7 @@ class PairTrack:
             self.links = {pair: link for pair, link in self.links.items() if min(pair) > t - gap}
         if t % LONG_BASELINE == 0:
             if self.anchor is not None and not self._cut_between(t, self.anchor[0]):
-                size = grey.shape[0], grey.shape[1]
+                size = view.grey.shape[0], view.grey.shape[1]
                 ends = view.keypoints, self.anchor[1].keypoints
                 self.long_pairs.append(estimate_homography(*ends, size, self.settings.limits))
             self.anchor = t, view

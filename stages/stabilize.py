@@ -11,21 +11,23 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import partial
 from statistics import median
 from typing import Any, cast
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from models.alignment import Alignment
+from models.alignment import Alignment, View, look
 from models.camera import Camera
 from models.keypoints import KeypointDetector
 from models.pair_track import PairSettings, PairTrack
 from models.stabilization import HomographySettings
 from pipeline.errors import BackdropError
 from pipeline.fanout import Job, Unfinished
+from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import FrameReader
 from pipeline.params.data import Stabilize
 from pipeline.params.read import load_section
@@ -41,6 +43,14 @@ log = logging.getLogger("backdrop")
 STATISTICS = ("keypoints", "matches", "inliers", "inlier_ratio", "error_px", "ok", "reason")
 
 Columns = dict[str, list[Any]]  # of the table; rows as dicts would take several times the memory
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to know."""
+
+    settings: Stabilize
+    videos: int
 
 
 def main() -> None:
@@ -65,9 +75,11 @@ def main() -> None:
     unfinished.close()
 
 
-def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:
+def _jobs(settings: Stabilize) -> list[Job[Task]]:
     jobs = []
-    for video, frames in read_table(INDEX_TABLE, INDEX).groupby("video", sort=False):
+    index = read_table(INDEX_TABLE, INDEX)
+    task = Task(settings, index["video"].nunique())
+    for video, frames in index.groupby("video", sort=False):
         path = video_file(FRAMES, str(video))
         if len(frames) < settings.fewest_frames:
             raise BackdropError(
@@ -76,22 +88,29 @@ def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:
                 where=str(video),
                 remedy="leave the video out, or lower stabilize.gap",
             )
-        jobs.append(Job(str(video), len(frames), file_sha256(path), settings))
+        jobs.append(Job(str(video), len(frames), file_sha256(path), task))
     return jobs
 
 
-def _work(unfinished: Unfinished, job: Job[Stabilize], advance: Advance) -> Columns:
+def _work(unfinished: Unfinished, job: Job[Task], advance: Advance) -> Columns:
     """In a worker process."""
-    settings = job.data
-    detector = KeypointDetector(settings.keypoints, settings.contrast, settings.enlarge_to)
+    settings = job.data.settings
     with FrameReader(video_file(FRAMES, job.video)) as reader:
-        track = PairTrack(reader.count, reader.cuts, detector, _pair_settings(settings))
-        for t in range(reader.count):
-            track.add(np.asarray(cv2.cvtColor(reader.read(t), cv2.COLOR_RGB2GRAY), np.uint8))
+        track = PairTrack(reader.count, reader.cuts, _pair_settings(settings))
+        greys = (cv2.cvtColor(reader.read(t), cv2.COLOR_RGB2GRAY) for t in range(reader.count))
+        processes = processes_for(reader.count, job.data.videos)
+        # To find keypoints takes four fifths of the time, and needs no other frame.
+        for view in in_order(partial(_look, settings), greys, processes, job.video):
+            track.add(view)
             advance(1)
     columns = _columns(job.video, *track.result())
     unfinished.mark(job, columns)
     return columns
+
+
+def _look(settings: Stabilize, grey: NDArray[np.uint8]) -> View:
+    """Keypoints of a frame; perhaps in a process of its own."""
+    return look(KeypointDetector(settings.keypoints, settings.contrast, settings.enlarge_to), grey)
 
 
 def _pair_settings(settings: Stabilize) -> PairSettings:

@@ -4,16 +4,21 @@ import pytest
 from helpers_motion import corner_error, pan, texture
 
 from models import pair_track
+from models.alignment import look
 from models.keypoints import KeypointDetector
 from models.pair_track import PairSettings, PairTrack
 
 SIZE = (72, 96)
 
 
+def view(frame, keypoints=400):
+    return look(KeypointDetector(keypoints), cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+
+
 def run(frames, cuts=(), **settings):
-    track = PairTrack(len(frames), cuts, KeypointDetector(400), PairSettings(**settings))
+    track = PairTrack(len(frames), cuts, PairSettings(**settings))
     for frame in frames:
-        track.add(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+        track.add(view(frame))
     return track.result()
 
 
@@ -179,8 +184,8 @@ def test_what_alone_has_texture_and_moves_is_no_moving_camera():
 
 
 def test_memory_holds_a_few_views():
-    track = PairTrack(12, (), KeypointDetector(100), PairSettings(gap=2, chain="always"))
+    track = PairTrack(12, (), PairSettings(gap=2, chain="always"))
     for frame in pan(12, SIZE, 2.0):
-        track.add(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY))
+        track.add(view(frame, keypoints=100))
         assert len(track.views) <= 3
         assert len(track.links) <= 4

@@ -7,6 +7,7 @@ from helpers_motion import corner_error, pan, texture, write_videos
 
 from models.warping import read_mesh
 from pipeline.errors import BackdropError
+from pipeline.frame_pool import FEWEST
 from pipeline.store.paths import FRAMES, HOMOGRAPHIES_TABLE, INDEX_TABLE, UNFINISHED, video_file
 from pipeline.store.tables import HOMOGRAPHIES, read_table
 from stages import stabilize
@@ -143,6 +144,16 @@ def test_the_table_is_the_same_bytes_on_a_rerun_whatever_the_workers(pool, monke
     run()
     assert HOMOGRAPHIES_TABLE.read_bytes() == first
     assert not (UNFINISHED / "stabilize").exists()
+
+
+def test_one_video_is_shared_between_cores_and_gives_the_same_bytes(monkeypatch):
+    write_videos({"a": pan(2 * FEWEST, SIZE, 1.0)})
+    written = []
+    for workers in ("1", "2"):
+        monkeypatch.setenv("BACKDROP_WORKERS", workers)
+        run()
+        written.append(HOMOGRAPHIES_TABLE.read_bytes())
+    assert written[0] == written[1]
 
 
 def test_a_damaged_frames_artifact_is_named_and_the_other_video_is_not_done_again(monkeypatch):
