@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -37,7 +38,10 @@ WAYS = ("none", "keypoints", "ours", "ours + mesh")
 
 def pairs(sequence: str, side: int, every: int) -> Iterator[tuple[Image, Image, NDArray[np.bool_]]]:
     """Target and source RGB (H, W, 3), and the target's true mask (H, W)."""
-    paths = sorted((DAVIS / "JPEGImages" / "480p" / sequence).glob("*.jpg"))
+    folder = DAVIS / "JPEGImages" / "480p" / sequence
+    paths = sorted(folder.glob("*.jpg"))
+    if len(paths) < 2:
+        sys.exit(f"error: {folder}: holds no frames — set BACKDROP_TEST_DATA to where DAVIS lies")
     for target, source in list(pairwise(paths))[::every]:
         mask = DAVIS / "Annotations" / "480p" / sequence / f"{target.stem}.png"
         yield read(target, side), read(source, side), read(mask, side)[..., 0] > 127
