@@ -30,7 +30,7 @@ def test_both_ways_of_the_flow_find_the_same_flow_and_are_timed(clip, monkeypatc
     monkeypatch.setattr(sys, "argv", asked)
     flow.main()
     told = capsys.readouterr().out
-    assert f"dis-medium, 128x96 px, {FRAMES - 1} pairs" in told
+    assert f"128x96 px, {FRAMES - 1} pairs\n\ndis-medium\n" in told
     apart, length = re.search(r"differ by ([\d.]+) px.*mean length is ([\d.]+) px", told).groups()
     assert float(apart) < 0.1 * float(length)
     loop, ours, speed_up = (
