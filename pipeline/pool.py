@@ -23,7 +23,11 @@ import cv2
 from pipeline.errors import BackdropError
 from pipeline.progress import Progress
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+FOR_CHILDREN = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    # A worker that is stopped leaves its own pool's semaphores; they are removed, and warned of.
+    "PYTHONWARNINGS": "ignore:resource_tracker",
+}
 NOT_STARTED = -1
 
 Advance = Callable[[int], None]
@@ -68,8 +72,8 @@ def run_jobs(
     workers = min(workers or worker_count(), len(jobs))
     others = set(multiprocessing.active_children())
     with (
-        single_threaded(),
-        ProcessPoolExecutor(workers, context, _start_worker, (counters,)) as pool,
+        for_children(),
+        ProcessPoolExecutor(workers, context, _start_worker, (counters, workers)) as pool,
     ):
         futures: dict[Future[ResultT], int] = {}
         children: set[BaseProcess] = set()
@@ -164,11 +168,7 @@ def _died(
     counters: Array[c_longlong],
     children: Iterable[BaseProcess],
 ) -> BackdropError:
-    # SIGTERM is how the pool ends the others, SIGKILL what a system does that is out of memory.
-    ends = {child.exitcode or 0 for child in children} - {0, -signal.SIGTERM, -signal.SIGKILL}
-    crash = ", ".join(signal.Signals(-e).name if e < 0 else f"exit code {e}" for e in sorted(ends))
-    why = f"it crashed ({crash})" if crash else "most often the system ran out of memory"
-    cure = "take that video out" if crash else "run again with BACKDROP_WORKERS=1"
+    why, cure = why_died(children)
     whole = {i for f, i in futures.items() if f.done() and f.exception() is None}
     started = [
         job.video for i, job in enumerate(jobs) if counters[i] != NOT_STARTED and i not in whole
@@ -177,6 +177,16 @@ def _died(
         f"a worker process died while at work on {', '.join(started) or 'its first video'}; {why}",
         remedy=f"{cure}; finished videos are kept",
     )
+
+
+def why_died(children: Iterable[BaseProcess]) -> tuple[str, str]:
+    """Why a process of a broken pool died, and what to do; the pool must be shut down."""
+    # SIGTERM is how the pool ends the others, SIGKILL what a system does that is out of memory.
+    ends = {child.exitcode or 0 for child in children} - {0, -signal.SIGTERM, -signal.SIGKILL}
+    if not ends:
+        return "most often the system ran out of memory", "run again with BACKDROP_WORKERS=1"
+    crash = ", ".join(signal.Signals(-e).name if e < 0 else f"exit code {e}" for e in sorted(ends))
+    return f"it crashed ({crash})", "take that video out"
 
 
 def _stop(child: BaseProcess) -> None:
@@ -188,10 +198,10 @@ def _stop(child: BaseProcess) -> None:
 
 
 @contextmanager
-def single_threaded() -> Iterator[None]:
-    """Give children one thread each; the libraries read these variables when they are loaded."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+def for_children() -> Iterator[None]:
+    """Give children one thread each; libraries read these variables when they are loaded."""
+    before = {name: os.environ.get(name) for name in FOR_CHILDREN}
+    os.environ.update(FOR_CHILDREN)
     try:
         yield
     finally:
@@ -203,11 +213,17 @@ def single_threaded() -> Iterator[None]:
 
 
 _counters: Array[c_longlong] | None = None  # of this worker process
+_at_once = 1  # jobs, this worker's among them
 
 
-def _start_worker(counters: Array[c_longlong]) -> None:
-    global _counters
-    _counters = counters
+def cores_per_job() -> int:
+    """How many cores the job of this worker may use: the machine's, shared out between the jobs."""
+    return max(1, worker_count() // _at_once)
+
+
+def _start_worker(counters: Array[c_longlong], at_once: int) -> None:
+    global _counters, _at_once
+    _counters, _at_once = counters, at_once
     prepare_worker()
 
 

@@ -57,7 +57,6 @@ class Scoring:
 
     calibration: Calibration
     params: Evaluate
-    videos: int
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ def main() -> None:
 
 def score_all(source: Source, params: Evaluate) -> SourceScores:
     """Score all videos of one source."""
+    scoring = Scoring(read_calibration(source), params)
     videos = predicted_videos(source=source)
-    scoring = Scoring(read_calibration(source), params, len(videos))
     with Progress(f"evaluate {source}", sum(video.size for video in videos), "frames") as progress:
         found = run_jobs(videos, partial(evaluate_video, scoring), progress)
     results = [found[video.video] for video in videos]
@@ -133,7 +132,7 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
             (frame, masks["mask"][frame.number] > 0)
             for frame in read_frames(video, range(video.size), with_truth=with_truth)
         )
-        processes = processes_for(video.size, scoring.videos)
+        processes = processes_for(video.size)
         frames: list[FrameScores] = []
         for scored in in_order(partial(score_frame, scoring, video), seen, processes, video.video):
             if len(frames) not in shots:

@@ -42,7 +42,6 @@ class Refinement:
     source: Source
     choice: Calibration
     iterations: int
-    videos: int
 
 
 def main(source: Source) -> None:
@@ -54,7 +53,7 @@ def main(source: Source) -> None:
     switch_on(source.masks_folder)
     choice = read_calibration(source)
     counts = predicted_index(source)["video"].value_counts(sort=False)
-    task = Refinement(source, choice, params.iterations, len(counts))
+    task = Refinement(source, choice, params.iterations)
     jobs = [
         Job(str(video), int(count), _identity(source, str(video)), task)
         for video, count in counts.items()
@@ -86,8 +85,8 @@ def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
                 "instance", (reader.count, *size), np.uint8, chunks=(1, *size), **hdf5.PACKED
             )
         seen = ((reader.read(i), soft_mask(predictions, i)) for i in range(reader.count))
-        processes = processes_for(reader.count, job.data.videos)
-        refined = in_order(partial(refine_frame, job.data), seen, processes, job.video)
+        make, processes = partial(refine_frame, job.data), processes_for(reader.count)
+        refined = in_order(make, seen, processes, job.video)
         for number, foreground in enumerate(refined):
             masks[number] = np.where(foreground, 255, 0)
             if instances is not None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import partial
 from statistics import median
 from typing import Any, cast
@@ -45,14 +45,6 @@ STATISTICS = ("keypoints", "matches", "inliers", "inlier_ratio", "error_px", "ok
 Columns = dict[str, list[Any]]  # of the table; rows as dicts would take several times the memory
 
 
-@dataclass(frozen=True)
-class Task:
-    """What a worker needs to know."""
-
-    settings: Stabilize
-    videos: int
-
-
 def main() -> None:
     """Estimate all videos' homographies in parallel and write the table."""
     settings = load_section(Stabilize, "stabilize")
@@ -75,11 +67,9 @@ def main() -> None:
     unfinished.close()
 
 
-def _jobs(settings: Stabilize) -> list[Job[Task]]:
+def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:
     jobs = []
-    index = read_table(INDEX_TABLE, INDEX)
-    task = Task(settings, index["video"].nunique())
-    for video, frames in index.groupby("video", sort=False):
+    for video, frames in read_table(INDEX_TABLE, INDEX).groupby("video", sort=False):
         path = video_file(FRAMES, str(video))
         if len(frames) < settings.fewest_frames:
             raise BackdropError(
@@ -88,17 +78,17 @@ def _jobs(settings: Stabilize) -> list[Job[Task]]:
                 where=str(video),
                 remedy="leave the video out, or lower stabilize.gap",
             )
-        jobs.append(Job(str(video), len(frames), file_sha256(path), task))
+        jobs.append(Job(str(video), len(frames), file_sha256(path), settings))
     return jobs
 
 
-def _work(unfinished: Unfinished, job: Job[Task], advance: Advance) -> Columns:
+def _work(unfinished: Unfinished, job: Job[Stabilize], advance: Advance) -> Columns:
     """In a worker process."""
-    settings = job.data.settings
+    settings = job.data
     with FrameReader(video_file(FRAMES, job.video)) as reader:
         track = PairTrack(reader.count, reader.cuts, _pair_settings(settings))
         greys = (cv2.cvtColor(reader.read(t), cv2.COLOR_RGB2GRAY) for t in range(reader.count))
-        processes = processes_for(reader.count, job.data.videos)
+        processes = processes_for(reader.count)
         # To find keypoints takes four fifths of the time, and needs no other frame.
         for view in in_order(partial(_look, settings), greys, processes, job.video):
             track.add(view)

@@ -26,7 +26,7 @@ from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
 TRAINED_ON = ("train", "train_test")
-MOST_OF_FREE = 0.1  # of a GPU's memory, each for frames, flow images and labels
+MOST_OF_FREE = 0.1  # of a GPU's free memory, each for frames, flow images and labels
 Kind = Literal["rgb", "flow"]
 
 

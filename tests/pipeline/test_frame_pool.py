@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 from functools import partial
 
 import pytest
 
 from pipeline.errors import BackdropError
-from pipeline.frame_pool import AHEAD, in_order, processes_for
+from pipeline.fanout import Job
+from pipeline.frame_pool import AHEAD, FEWEST, MOST, in_order, processes_for
+from pipeline.pool import Advance, Sized, run_jobs
+from pipeline.progress import Progress
 
 
 def tagged(text: str, number: int) -> tuple[str, int]:
@@ -21,9 +25,15 @@ def refuse(number: int) -> int:
     return number
 
 
-def die(number: int) -> int:
+def be_killed(number: int) -> int:
     if number == 3:
-        os._exit(9)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def crash(number: int) -> int:
+    if number == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
     return number
 
 
@@ -60,15 +70,42 @@ def test_an_error_comes_at_its_frame():
         next(results)
 
 
-def test_a_process_that_dies_is_told_with_the_video():
-    with pytest.raises(BackdropError, match=r"^clip_0: a process died .*BACKDROP_WORKERS=1"):
-        list(in_order(die, range(20), 2, "clip_0"))
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [(be_killed, "out of memory — run again with BACKDROP_WORKERS=1"), (crash, "SIGSEGV")],
+)
+def test_a_process_that_dies_is_told_with_the_video(end, told):
+    with pytest.raises(BackdropError, match=f"^clip_0: a process died .*{told}"):
+        list(in_order(end, range(20), 2, "clip_0"))
 
 
-def test_cores_are_shared_between_videos_and_short_ones_get_fewer(monkeypatch):
+def test_an_item_that_cannot_be_read_is_told_after_those_before_it():
+    def items():
+        yield from range(6)
+        raise BackdropError("is cut short", where="clip_0.h5")
+
+    for processes in (1, 2):
+        results = in_order(refuse_nothing, items(), processes, "clip_0")
+        assert [next(results) for _ in range(6)] == list(range(6))
+        with pytest.raises(BackdropError, match=r"clip_0\.h5: is cut short"):
+            next(results)
+
+
+def share(job: Sized, advance: Advance) -> int:
+    advance(job.size)
+    return processes_for(1000)
+
+
+@pytest.mark.parametrize(("cores", "videos", "each"), [(4, 1, 4), (4, 3, 1), (40, 2, MOST)])
+def test_cores_are_shared_out_between_the_videos(cores, videos, each, monkeypatch):
+    monkeypatch.setenv("BACKDROP_WORKERS", str(cores))
+    jobs = [Job(f"clip_{number}", 1000, "", None) for number in range(videos)]
+    with Progress("test", 1000 * videos, "frames") as progress:
+        assert set(run_jobs(jobs, share, progress).values()) == {each}
+
+
+def test_short_videos_get_fewer(monkeypatch):
     monkeypatch.setenv("BACKDROP_WORKERS", "8")
-    assert processes_for(1000, videos=1) == 8
-    assert processes_for(1000, videos=3) == 2
-    assert processes_for(1000, videos=20) == 1
-    assert processes_for(40, videos=1) == 2
-    assert processes_for(3, videos=1) == 1
+    assert processes_for(1000) == 8
+    assert processes_for(3 * FEWEST) == 3
+    assert processes_for(3) == 1

@@ -49,7 +49,7 @@ TEST_KEYS = {
 def evaluate_one(name="clip_0"):
     """One video's scores, in this process."""
     (video,) = [video for video in predicted_videos() if video.video == name]
-    scoring = evaluate.Scoring(read_calibration(Source.MODEL), Evaluate(), videos=1)
+    scoring = evaluate.Scoring(read_calibration(Source.MODEL), Evaluate())
     return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 

@@ -148,11 +148,18 @@ def test_the_table_is_the_same_bytes_on_a_rerun_whatever_the_workers(pool, monke
 
 def test_one_video_is_shared_between_cores_and_gives_the_same_bytes(monkeypatch):
     write_videos({"a": pan(2 * FEWEST, SIZE, 1.0)})
-    written = []
+    real, used, written = stabilize.in_order, [], []
+
+    def watched(make, items, processes, where):
+        used.append(processes)
+        return real(make, items, processes, where)
+
+    monkeypatch.setattr(stabilize, "in_order", watched)
     for workers in ("1", "2"):
         monkeypatch.setenv("BACKDROP_WORKERS", workers)
         run()
         written.append(HOMOGRAPHIES_TABLE.read_bytes())
+    assert used == [1, 2]
     assert written[0] == written[1]
 
 

@@ -7,13 +7,13 @@ Python's lock.
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -24,7 +24,8 @@ from pipeline.errors import BackdropError
 from pipeline.optical_flow.training import worker
 from pipeline.optical_flow.training.pairs import Pair
 from pipeline.params.flow import TrainFlow
-from pipeline.pool import single_threaded
+from pipeline.pool import for_children
+from pipeline.store.atomic import write_bytes
 from pipeline.training.loop import iteration_rng
 
 EASY_PX = 8.0  # scale of the motion at the start; of 2 px nothing is learnt (docs/flow.md)
@@ -39,6 +40,7 @@ class PairBatches:
         params: sizes, batch, motion, iterations.
         seed, purpose: of the randomness; another purpose gives other pairs.
         workers: processes; each makes one batch at a time.
+        folder: for the textures, until `close`; what an interrupted run left there is replaced.
     """
 
     def __init__(
@@ -48,13 +50,13 @@ class PairBatches:
         seed: int,
         purpose: int,
         workers: int,
+        folder: Path,
     ) -> None:
         self.params, self.seed, self.purpose, self.workers = params, seed, purpose, workers
-        self.folder = TemporaryDirectory(prefix="backdrop-textures-")
+        self.folder = folder
         # A file that all map into memory: copies would take gigabytes on a machine of many cores.
-        file = Path(self.folder.name, "textures")
-        with file.open("wb") as out:
-            out.writelines(texture.tobytes() for texture in textures)
+        file = folder / "textures"
+        write_bytes(file, b"".join(texture.tobytes() for texture in textures))
         self.pool = ProcessPoolExecutor(
             workers,
             get_context("spawn"),
@@ -72,7 +74,7 @@ class PairBatches:
         while self.coming and self.coming[0][0] != iteration:
             self.coming.popleft()
         try:
-            with single_threaded():  # processes are started as they are needed
+            with for_children():  # processes are started as they are needed
                 for ahead in range(len(self.coming), self.workers + 1):
                     self.coming.append((iteration + ahead, self._begin(iteration + ahead)))
             return self.coming.popleft()[1].result()
@@ -87,7 +89,7 @@ class PairBatches:
     def close(self) -> None:
         """Stop the processes."""
         self.pool.shutdown(wait=True, cancel_futures=True)
-        self.folder.cleanup()
+        shutil.rmtree(self.folder)
 
     def _begin(self, iteration: int) -> Future[list[Pair]]:
         params = self.params

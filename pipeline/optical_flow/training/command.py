@@ -32,7 +32,7 @@ from pipeline.params.read import load_section
 from pipeline.params.training import Compute
 from pipeline.pool import worker_count
 from pipeline.store.atomic import require_writable
-from pipeline.store.paths import VIDEOS_TABLE
+from pipeline.store.paths import STATE, VIDEOS_TABLE
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.frames import TRAINED_ON
 from pipeline.training.loop import Training, iteration_rng, train
@@ -41,6 +41,7 @@ log = logging.getLogger("backdrop")
 STAGE = "train_flow"
 TRAINING, HELD_OUT_PAIRS = 1, 2  # purposes of randomness
 COMPARED_ON = 100  # held-out pairs
+MOST_WORKERS = 32  # each holds a batch in memory
 WRITTEN_AS = ".safetensors"
 
 
@@ -70,9 +71,10 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     held_out = [] if others.empty else read_textures(others, *how)
     device = set_up(compute)
     network = place(VARIANTS[params.variant](params.width), device)
-    # A GPU waits for pairs.
-    workers = compute.threads if device.type == "cpu" else worker_count()
-    pairs = PairBatches(textures, params, compute.seed, TRAINING, workers)
+    # A GPU is faster than a few processes that make pairs; on a CPU the network needs its cores.
+    workers = min(worker_count(), compute.threads if device.type == "cpu" else MOST_WORKERS)
+    folder = STATE / STAGE
+    pairs = PairBatches(textures, params, compute.seed, TRAINING, workers, folder)
 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         target, source, flow = to_tensors(pairs.batch(iteration), device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +12,29 @@ from numpy.typing import NDArray
 from pipeline.optical_flow.training.pairs import Pair, synthesise
 from pipeline.pool import prepare_worker
 
-_textures: list[NDArray[np.uint8]] = []
+Shapes = Sequence[tuple[int, ...]]
+_file = Path()
+_shapes: Shapes = ()
 
 
-def start(textures: Path, shapes: Sequence[tuple[int, ...]]) -> None:
-    """Find the textures in a file, where they lie one behind the other; nothing is copied."""
+def start(textures: Path, shapes: Shapes) -> None:
+    """Know where the textures lie, one behind the other in a file."""
+    global _file, _shapes
+    _file, _shapes = textures, shapes
     prepare_worker()
-    mapped = np.memmap(textures, np.uint8, mode="r")
-    begin = 0
-    for shape in shapes:
-        end = begin + int(np.prod(shape))
-        _textures.append(np.asarray(mapped[begin:end]).reshape(shape))
-        begin = end
 
 
 def make_pairs(
     generators: Sequence[np.random.Generator], height: int, width: int, motion_px: float
 ) -> list[Pair]:
     """A pair of each generator; see `pairs.synthesise`."""
-    return [synthesise(_textures, rng, height, width, motion_px) for rng in generators]
+    return [synthesise(_textures(), rng, height, width, motion_px) for rng in generators]
+
+
+@cache
+def _textures() -> list[NDArray[np.uint8]]:
+    """Mapped into memory, not copied."""
+    mapped = np.memmap(_file, np.uint8, mode="r")
+    sizes = [int(np.prod(shape)) for shape in _shapes]
+    parts = np.split(mapped, np.cumsum(sizes)[:-1])
+    return [np.asarray(part).reshape(shape) for part, shape in zip(parts, _shapes, strict=True)]

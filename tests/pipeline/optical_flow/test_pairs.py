@@ -5,6 +5,7 @@ from helpers_motion import around_centre, texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.errors import BackdropError
 from pipeline.optical_flow.training.batches import PairBatches, curriculum, to_tensors
 from pipeline.optical_flow.training.layers import Layer, pixel_grid, similarity, smooth_field
 from pipeline.optical_flow.training.pairs import synthesise
@@ -117,25 +118,42 @@ def test_shapes_fill_some_of_their_square_and_differ():
     assert len({shape.tobytes() for shape in shapes}) == 20
 
 
-def batches(workers, seed=0):
-    params = TrainFlow(batch_size=2, crop_height=64, crop_width=64, iterations=10)
-    return PairBatches(TEXTURES, params, seed, 1, workers)
+@pytest.fixture
+def batches(tmp_path):
+    """Makes sources of batches, and closes them."""
+    made = []
+
+    def make(workers, seed=0):
+        params = TrainFlow(batch_size=2, crop_height=64, crop_width=64, iterations=10)
+        made.append(PairBatches(TEXTURES, params, seed, 1, workers, tmp_path / str(len(made))))
+        return made[-1]
+
+    yield make
+    for source in made:
+        source.close()
+    assert not list(tmp_path.iterdir())
 
 
-def test_batches_depend_on_seed_and_iteration_alone():
+def test_batches_depend_on_seed_and_iteration_alone(batches):
     one, four, other = batches(1), batches(4), batches(1, seed=1)
     for iteration in (0, 1, 5, 2):  # also out of order, as after a resume
         a, b, c = (source.batch(iteration) for source in (one, four, other))
         assert [p.flow.tobytes() for p in a] == [p.flow.tobytes() for p in b]
         assert [p.target.tobytes() for p in a] != [p.target.tobytes() for p in c]
-    for source in (one, four, other):
-        source.close()
 
 
-def test_tensors_keep_axes_and_ranges():
+def test_a_process_that_dies_is_told(batches):
     source = batches(1)
-    pairs = source.batch(3)
-    source.close()
+    source.batch(0)
+    (process,) = source.pool._processes.values()
+    process.kill()
+    told = r"train_flow: a process that makes pairs died"
+    with pytest.raises(BackdropError, match=told):
+        list(map(source.batch, range(1, 5)))
+
+
+def test_tensors_keep_axes_and_ranges(batches):
+    pairs = batches(1).batch(3)
     target, _, flow = to_tensors(pairs, "cpu")
     assert target.shape == (2, 3, 64, 64)
     assert flow.shape == (2, 2, 64, 64)
