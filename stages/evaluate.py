@@ -132,7 +132,8 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
             (frame, masks["mask"][frame.number] > 0)
             for frame in read_frames(video, range(video.size), with_truth=with_truth)
         )
-        processes = processes_for(video.size)
+        # Without ground truth there is too little to do to be worth a process.
+        processes = processes_for(video.size) if with_truth and video.masks else 1
         frames: list[FrameScores] = []
         for scored in in_order(partial(score_frame, scoring, video), seen, processes, video.video):
             if len(frames) not in shots:
