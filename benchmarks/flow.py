@@ -63,6 +63,7 @@ def main() -> None:
         decode = timed(lambda: fill_cache(cache, arguments.clip, arguments.frames, framing))
         pairs = aligned_pairs(cache, arguments.frames)
         print(f"{framing.width}x{framing.height} px, {len(pairs)} pairs")
+        clip = Clip(arguments.clip, cache, framing, pairs)
         for backend in arguments.backend:
             settings = ComputeFlow(
                 backend=backend,
@@ -71,7 +72,6 @@ def main() -> None:
             )
             choice = choose_estimator(settings)
             print(f"\n{choice.name}")
-            clip = Clip(arguments.clip, cache, framing, pairs)
             loops, ours = side_by_side(clip, choice, Path(folder), arguments.turns)
             tell(loops, ours, decode, len(pairs))
 

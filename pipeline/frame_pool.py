@@ -52,9 +52,9 @@ def in_order(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, prepare_worker)
     waiting: deque[Future[ResultT]] = deque()
-    source, unread = iter(items), None
+    source = iter(items)
     try:
-        while unread is None:
+        while True:
             try:
                 item = next(source)
             except Exception as error:  # the end, or an error to tell after the items before it

@@ -135,7 +135,8 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
         # Without ground truth there is too little to do to be worth a process.
         processes = processes_for(video.size) if with_truth and video.masks else 1
         frames: list[FrameScores] = []
-        for scored in in_order(partial(score_frame, scoring, video), seen, processes, video.video):
+        for scored in in_order(partial(score_frame, scoring), seen, processes, video.video):
+            scored.row.update(video=video.video, split=video.split)
             if len(frames) not in shots:
                 way = scored.centre - frames[-1].centre
                 scored.row["box_jump"] = float(np.hypot(*way))
@@ -145,13 +146,11 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
     return VideoScores(rows, [frame.curve for frame in frames], _health(frames, longest_side))
 
 
-def score_frame(
-    scoring: Scoring, video: VideoResult, seen: tuple[FrameResult, NDArray[np.bool_]]
-) -> FrameScores:
+def score_frame(scoring: Scoring, seen: tuple[FrameResult, NDArray[np.bool_]]) -> FrameScores:
     """Score a frame and its final mask `(H, W)`; perhaps in a process of its own."""
     frame, mask = seen
     calibration = scoring.calibration
-    row, curve = _label_free(video, frame, mask), None
+    row, curve = _label_free(frame, mask), None
     if frame.truth is not None:
         tolerance = scoring.params.boundary_tolerance
         values, curve = score(frame, frame.truth, mask, calibration.threshold, tolerance)
@@ -174,13 +173,11 @@ def per_video(table: pd.DataFrame) -> str:
     return str(counts.join(means).to_csv(float_format="%.6f", lineterminator="\n"))
 
 
-def _label_free(video: VideoResult, frame: FrameResult, mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """A row of PER_FRAME without ground truth."""
+def _label_free(frame: FrameResult, mask: NDArray[np.bool_]) -> dict[str, Any]:
+    """What a row of PER_FRAME has without ground truth, but for video and split."""
     return {
         **dict.fromkeys(PER_FRAME.names),
-        "video": video.video,
         "frame": frame.number,
-        "split": video.split,
         "confidence": frame.confidence,
         "mask_area": float(mask.mean()),
     }
