@@ -23,8 +23,8 @@ from pipeline.networks import build_model
 from pipeline.params.preset import load_preset
 from pipeline.params.schema import Params
 from pipeline.params.training import Inpainter as InpainterParams
-from pipeline.training.frames import near, to_images
 from pipeline.training.inpainter_step import inpainter_step
+from pipeline.training.kept_images import KeptImages
 from pipeline.training.model_step import Batch, Frozen, model_loss
 from pipeline.training.student_step import student_loss
 
@@ -55,12 +55,12 @@ class Bench:
         stored = np.random.default_rng(0).integers(
             0, 256, (256, network.height, network.width, 3), np.uint8
         )
-        self.stored = near(torch.from_numpy(stored), device)
+        self.stored = KeptImages(stored)
 
     def images(self, batch: int) -> Tensor:
         """A batch as `TrainingFrames` makes it: (B, 3, H, W) in [0, 1]."""
-        chosen = [7 * i % len(self.stored) for i in range(batch)]
-        images = to_images(self.stored[chosen].to(self.device))
+        chosen = [7 * i % len(self.stored.images) for i in range(batch)]
+        images = self.stored.batch(chosen, self.device)
         return images if self.channels_last else images.contiguous()
 
     def put(self, module: nn.Module) -> nn.Module:

@@ -22,11 +22,11 @@ from pipeline.progress import Progress
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FLOW, video_file
+from pipeline.training.kept_images import KeptImages, to_batch
 from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
 TRAINED_ON = ("train", "train_test")
-MOST_OF_FREE = 0.1  # of a GPU's free memory, each for frames, flow images and labels
 Kind = Literal["rgb", "flow"]
 
 
@@ -48,10 +48,10 @@ class TrainingFrames:
         self.videos = training_videos(index)
         counts = index["video"].value_counts()
         self.places = [(video, i) for video in self.videos for i in range(int(counts[video]))]
-        self.cached: Tensor | None = None
+        self.cached: KeptImages | None = None
         size_mib = len(self.places) * self.height * self.width * 3 / 2**20
         if size_mib <= compute.cache_mib:
-            self.cached = torch.from_numpy(self._read_all())
+            self.cached = KeptImages(self._read_all())
         else:
             log.info("%s frames take %.0f MiB: read from disk as needed", kind, size_mib)
         self.ahead = ReadAhead(self._read_many)
@@ -63,8 +63,7 @@ class TrainingFrames:
         """The frames of `indices`: (B, 3, H, W) in [0, 1], channels last in memory."""
         if self.cached is None:
             return as_batch(self.ahead.take(indices), device)
-        self.cached = near(self.cached, device)
-        return to_images(self.cached[list(indices)].to(device))
+        return self.cached.batch(indices, device)
 
     def expect(self, indices: Sequence[int]) -> None:
         """Say which batch comes next, so that a thread reads it where it is not in memory."""
@@ -116,23 +115,7 @@ def training_videos(index: pd.DataFrame) -> list[str]:
 
 def as_batch(images: NDArray[np.uint8], device: torch.device) -> Tensor:
     """uint8 (B, H, W, C) to (B, C, H, W) in [0, 1], channels last in memory as they were."""
-    return to_images(torch.from_numpy(images).to(device))
-
-
-def to_images(stored: Tensor) -> Tensor:
-    """As `as_batch`, of what is on the device."""
-    return stored.permute(0, 3, 1, 2).float() / 255
-
-
-def near(stored: Tensor, device: torch.device) -> Tensor:
-    """Frames on the device they are drawn for, if they take little of its memory; else as given.
-
-    Gathered on the CPU and copied, a batch of 640x360 px keeps a GPU waiting.
-    """
-    if device.type != "cuda" or stored.is_cuda:
-        return stored
-    free, _ = torch.cuda.mem_get_info(device)
-    return stored.to(device) if stored.nbytes < MOST_OF_FREE * free else stored
+    return to_batch(torch.from_numpy(images).to(device))
 
 
 def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:

@@ -32,7 +32,8 @@ from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
-from pipeline.training.frames import as_batch, fit, near, to_images, training_videos
+from pipeline.training.frames import as_batch, fit, training_videos
+from pipeline.training.kept_images import KeptImages
 from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
@@ -75,10 +76,10 @@ class PseudoLabels:
                 progress.advance(1, video)
         _warn_of_useless(self.videos, weights)
         self.weights = np.concatenate(weights)
-        self.cached: Tensor | None = None
+        self.cached: KeptImages | None = None
         size_mib = len(self.places) * size.height * size.width * CHANNELS / 2**20
         if size_mib <= compute.cache_mib:
-            self.cached = torch.from_numpy(self._read(range(len(self.places))))
+            self.cached = KeptImages(self._read(range(len(self.places))))
         else:
             log.info("labels take %.0f MiB: read from disk as needed", size_mib)
         self.ahead = ReadAhead(self._read)
@@ -100,8 +101,7 @@ class PseudoLabels:
         chosen = self._choose(count, rng)
         if self.cached is None:
             return as_batch(self.ahead.take(chosen), device)
-        self.cached = near(self.cached, device)
-        return to_images(self.cached[chosen].to(device))
+        return self.cached.batch(chosen, device)
 
     def expect(self, count: int, rng: np.random.Generator) -> None:
         """Say what is drawn next, so that a thread reads it where it is not in memory."""
