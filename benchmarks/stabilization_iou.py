@@ -1,8 +1,9 @@
 """What stabilisation is worth: overlap of thresholded residual flow with DAVIS's ground truth.
 
     python -m benchmarks.stabilization_iou [SEQUENCE ...] [--side 480] [--every 3]
+        [--backend dis] [--weights FILE] [--enlarge-to 256]
 
-The sequences of `$BACKDROP_TEST_DATA/davis2016_train`. DIS flow between neighbours: without
+The sequences of `$BACKDROP_TEST_DATA/davis2016_train`. Flow between neighbours: without
 stabilisation, with a homography by keypoints alone, with ours, and with ours and its mesh. One
 threshold for all, found on car-turn and horsejump-low (their mean IoU is highest, and flat, from
 0.002 to 0.005 of the longest side) and scored on the other four. Ground truth scores, no more.
@@ -22,11 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.alignment import Alignment, View, align, look
-from models.flow.dis import DisFlow
+from models.flow.estimator import FlowEstimator
 from models.keypoints import KeypointDetector
 from models.segmentation_metrics import region_similarity
 from models.stabilization import HomographySettings, estimate_homography
+from pipeline.errors import BackdropError
+from pipeline.optical_flow.choose import choose_estimator
 from pipeline.optical_flow.residual import stabilised
+from pipeline.params.flow import ComputeFlow
 
 Image = NDArray[np.uint8]
 DAVIS = Path(os.environ.get("BACKDROP_TEST_DATA", "../shared/data")) / "davis2016_train"
@@ -65,7 +69,7 @@ def alignments(source: View, target: View) -> list[Alignment | None]:
 
 
 def moving(
-    target: Image, source: Image, found: Alignment | None, flow: DisFlow
+    target: Image, source: Image, found: Alignment | None, flow: FlowEstimator
 ) -> NDArray[np.bool_]:
     """Where residual flow exceeds the threshold (H, W); nowhere for a pair that is not ok."""
     if found is None:
@@ -78,9 +82,9 @@ def moving(
     return np.asarray(valid & (magnitude > THRESHOLD * max(target.shape)))
 
 
-def score(sequence: str, side: int, every: int) -> tuple[list[float], float]:
+def score(sequence: str, side: int, every: int, flow: FlowEstimator) -> tuple[list[float], float]:
     """Mean overlap for each of `WAYS`, and the median parallax, px."""
-    detector, flow = KeypointDetector(400), DisFlow()
+    detector = KeypointDetector(400)
     overlaps, parallax = [], []
     for target, source, truth in pairs(sequence, side, every):
         views = [
@@ -101,15 +105,27 @@ def main() -> None:
     parser.add_argument("sequences", nargs="*", default=[*SCORED, *CHOSEN_ON])
     parser.add_argument("--side", type=int, default=480, help="longest side, px")
     parser.add_argument("--every", type=int, default=3)
+    parser.add_argument("--backend", default="dis", help="as compute_flow.backend")
+    parser.add_argument("--weights", default="weights/flow", help="as compute_flow.weights")
+    parser.add_argument(
+        "--enlarge-to", type=int, default=256, help="as compute_flow.enlarge_to, px"
+    )
     asked = parser.parse_args()
     cv2.setNumThreads(1)
+    try:
+        flow = choose_estimator(
+            ComputeFlow(backend=asked.backend, weights=asked.weights, enlarge_to=asked.enlarge_to)
+        ).make()
+    except BackdropError as error:
+        sys.exit(f"error: {error}")
     print(
-        f"IoU of residual flow above {THRESHOLD * asked.side:.2f} px, every {asked.every}. frame\n"
+        f"IoU of residual flow ({flow.name}) above {THRESHOLD * asked.side:.2f} px, "
+        f"every {asked.every}. frame\n"
     )
     print("| sequence | " + " | ".join(WAYS) + " | parallax, px |")
     print("|---" * (len(WAYS) + 2) + "|")
     for sequence in asked.sequences:
-        overlaps, parallax = score(sequence, asked.side, asked.every)
+        overlaps, parallax = score(sequence, asked.side, asked.every, flow)
         cells = [f"{value:.2f}" for value in (*overlaps, parallax)]
         note = " (threshold found here)" if sequence in CHOSEN_ON else ""
         print(f"| {sequence}{note} | " + " | ".join(cells) + " |", flush=True)

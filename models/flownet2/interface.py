@@ -39,7 +39,7 @@ class TwoFrame(nn.Module, ABC):
             ValueError: an image is not finite.
         """
         height, width = target.shape[2:]
-        x = _padded(_centred(target, source))  # what is repeated beyond the border is not averaged
+        x = padded(centred(target, source))  # what is repeated beyond the border is not averaged
         finest = self._in_px(x)[0]
         flow = enlarged(finest, x.shape[2] // finest.shape[2], self.enlarging)
         return flow[..., :height, :width]
@@ -59,7 +59,7 @@ class TwoFrame(nn.Module, ABC):
         Raises:
             ValueError: an image is not finite.
         """
-        return self._in_px(_centred(target, source))
+        return self._in_px(centred(target, source))
 
     def _in_px(self, x: Tensor) -> list[Tensor]:
         return [self.unit * flow.float() for flow in self.levels(x)]
@@ -77,13 +77,13 @@ def enlarged(flow: Tensor, factor: int, mode: str) -> Tensor:
     return F.interpolate(flow, scale_factor=factor, mode=mode, align_corners=corners)
 
 
-def _padded(image: Tensor) -> Tensor:
+def padded(image: Tensor) -> Tensor:
     """To multiples of 64 px, on the right and below, by repeating the border."""
     height, width = image.shape[2:]
     return F.pad(image, (0, -width % COARSEST, 0, -height % COARSEST), mode="replicate")
 
 
-def _centred(target: Tensor, source: Tensor) -> Tensor:
+def centred(target: Tensor, source: Tensor) -> Tensor:
     """(B, 6, H, W) without the mean of each pair and channel over both images."""
     for name, image in (("target", target), ("source", source)):
         if not torch.isfinite(image).all():

@@ -81,9 +81,14 @@ class FlowNet2(FlowNet2CSS):
 
 def _corrected(x: Tensor, flow: Tensor) -> Tensor:
     """Input (B, 12, H, W) of the next network, from the pair and the finest flow (px / 20)."""
-    full = enlarged(flow.float(), QUARTER, "bilinear")
-    warped = warp(x[:, 3:], TwoFrame.unit * full)
-    return torch.cat([x, warped, full, channel_norm(x[:, :3] - warped)], dim=1)
+    return seen_by_next(x, enlarged(flow.float(), QUARTER, "bilinear"))
+
+
+def seen_by_next(x: Tensor, flow: Tensor) -> Tensor:
+    """What a network in a stack sees (B, 12, H, W): the pair (B, 6, H, W), the source warped by the
+    flow so far (B, 2, H, W, px / 20), that flow, and the error left."""
+    warped = warp(x[:, 3:], TwoFrame.unit * flow)
+    return torch.cat([x, warped, flow, channel_norm(x[:, :3] - warped)], dim=1)
 
 
 def _error(x: Tensor, flow: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from models.flownet2.after_dis import DisCorrected
 from models.flownet2.interface import TwoFrame
 from models.flownet2.variants import (
     FlowNet2,
@@ -29,6 +30,7 @@ VARIANTS: dict[str, Callable[[float], TwoFrame]] = {
     "flownet2_sd": FlowNet2SD,
     "flownet2_cs": FlowNet2CS,
     "flownet2_css": FlowNet2CSS,
+    "dis_corrected": DisCorrected,
 }
 WIDEST = "conv6.0.weight"  # in every variant; 1024 channels at width 1
 NAMED = 3  # keys of each kind in an error

@@ -20,6 +20,7 @@ Backend = Literal[
     "flownet2_c",
     "flownet2_s",
     "flownet2_sd",
+    "dis_corrected",
 ]
 Preset = Literal["ultrafast", "fast", "medium"]
 
@@ -66,7 +67,9 @@ class ComputeFlow(Section):
 class TrainFlow(Section):
     """A flow network of one's own, on pairs made from one's own videos: `backdrop train-flow`."""
 
-    variant: Literal["flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = "flownet2_s"
+    variant: Literal["dis_corrected", "flownet2_sd", "flownet2_s", "flownet2_c", "flownet2_cs"] = (
+        "dis_corrected"
+    )
     width: float = Field(0.25, ge=0.05, le=1.0, description="of every layer, against the published")
     iterations: PositiveInt = 20000
     batch_size: PositiveInt = 8

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,7 +97,8 @@ class PairBatches:
         generators = iteration_rng(self.seed, iteration, self.purpose).spawn(params.batch_size)
         motion = curriculum(iteration, params.iterations, params.motion_px)
         size = params.crop_height, params.crop_width
-        return self.pool.submit(worker.make_pairs, generators, *size, motion)
+        with_dis = params.variant == "dis_corrected"
+        return self.pool.submit(worker.make_pairs, generators, *size, motion, with_dis)
 
 
 def curriculum(iteration: int, iterations: int, motion_px: float) -> float:
@@ -105,10 +107,18 @@ def curriculum(iteration: int, iterations: int, motion_px: float) -> float:
     return start + (motion_px - start) * min(1.0, iteration / (RAMP * iterations))
 
 
-def to_tensors(pairs: Sequence[Pair], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Targets and sources (B, 3, H, W) in [0, 1], flows (B, 2, H, W) px."""
-    targets = torch.from_numpy(np.stack([pair.target for pair in pairs])).to(device)
-    sources = torch.from_numpy(np.stack([pair.source for pair in pairs])).to(device)
-    flows = torch.from_numpy(np.stack([pair.flow for pair in pairs])).to(device)
-    images = [images.permute(0, 3, 1, 2).float() / 255 for images in (targets, sources)]
-    return images[0], images[1], flows.permute(0, 3, 1, 2)
+def to_tensors(pairs: Sequence[Pair], device: torch.device) -> tuple[list[Tensor], Tensor]:
+    """What the network is given: targets and sources (B, 3, H, W) in [0, 1], and DIS's flows
+    (B, 2, H, W) px where the pairs have them; and the true flows (B, 2, H, W) px."""
+    images = [
+        _stacked([pair.target for pair in pairs], device).float() / 255,
+        _stacked([pair.source for pair in pairs], device).float() / 255,
+    ]
+    dis = [pair.dis for pair in pairs if pair.dis is not None]
+    given = [*images, _stacked(dis, device)] if dis else images
+    return given, _stacked([pair.flow for pair in pairs], device)
+
+
+def _stacked(images: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
+    """(B, C, H, W) of images (H, W, C)."""
+    return torch.from_numpy(np.stack(images)).to(device).permute(0, 3, 1, 2)

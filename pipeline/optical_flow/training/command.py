@@ -77,8 +77,8 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     pairs = PairBatches(textures, params, compute.seed, TRAINING, workers, folder)
 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
-        target, source, flow = to_tensors(pairs.batch(iteration), device)
-        pyramid = network.pyramid(target, source)
+        given, flow = to_tensors(pairs.batch(iteration), device)
+        pyramid = network.pyramid(*given)
         finest = multi_scale_epe(pyramid[:1], flow) / FINEST_WEIGHT
         return multi_scale_epe(pyramid, flow), {"endpoint_error": finest.detach()}
 

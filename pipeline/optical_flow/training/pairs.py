@@ -34,11 +34,13 @@ class Pair:
 
     Attributes:
         target, source: uint8 (H, W, 3). flow: float32 (H, W, 2) px, target(x) ~ source(x + flow).
+        dis: DIS's estimate of it, for a network that corrects it.
     """
 
     target: NDArray[np.uint8]
     source: NDArray[np.uint8]
     flow: NDArray[np.float32]
+    dis: NDArray[np.float32] | None = None
 
 
 def synthesise(

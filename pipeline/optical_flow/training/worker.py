@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.flow.dis import DisFlow
 from pipeline.optical_flow.training.pairs import Pair, synthesise
 from pipeline.pool import prepare_worker
 
@@ -25,10 +27,20 @@ def start(textures: Path, shapes: Shapes) -> None:
 
 
 def make_pairs(
-    generators: Sequence[np.random.Generator], height: int, width: int, motion_px: float
+    generators: Sequence[np.random.Generator],
+    height: int,
+    width: int,
+    motion_px: float,
+    with_dis: bool,
 ) -> list[Pair]:
-    """A pair of each generator; see `pairs.synthesise`."""
-    return [synthesise(_textures(), rng, height, width, motion_px) for rng in generators]
+    """A pair of each generator, with DIS's flow if asked for; see `pairs.synthesise`."""
+    pairs = [synthesise(_textures(), rng, height, width, motion_px) for rng in generators]
+    if not with_dis:
+        return pairs
+    dis = DisFlow()
+    return [
+        replace(pair, dis=dis.estimate(pair.target[None], pair.source[None])[0]) for pair in pairs
+    ]
 
 
 @cache

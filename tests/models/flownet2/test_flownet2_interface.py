@@ -6,6 +6,8 @@ import torch.nn.functional as F
 
 from models.flownet2 import VARIANTS, FlowNet2CS, FlowNet2CSS, FlowNet2SD
 
+PUBLISHED = [variant for variant in VARIANTS if variant != "dis_corrected"]
+
 
 def network(variant, width=0.0625, seed=0):
     """With random flow heads, as those of a new network say nothing yet."""
@@ -27,14 +29,14 @@ def close(flow, expected):
     return (flow - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", PUBLISHED)
 def test_a_new_network_says_that_nothing_moves(variant):
     flow = VARIANTS[variant](0.0625)(*pair())
     assert torch.equal(flow, torch.zeros(1, 2, 64, 128))
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", PUBLISHED)
 def test_any_size_is_padded_by_its_border_and_cropped(variant):
     """A bright border, repeated over 62 px of padding, would else make most of the mean."""
     images = torch.stack(pair(50, 66), dim=2)
@@ -52,7 +54,7 @@ def test_any_size_is_padded_by_its_border_and_cropped(variant):
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", PUBLISHED)
 def test_pyramid_is_finest_first_and_the_flow_its_first(variant):
     levels = network(variant).pyramid(*pair())
     finest = 1 if variant == "flownet2" else 4

@@ -5,10 +5,12 @@ Published weights fit by name alone; what order their inputs come in, and in whi
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from models.flow.dis import DisFlow
 from models.flownet2 import VARIANTS
 from models.flownet2.correlation import correlation
 from models.flownet2.warp import warp
@@ -95,6 +97,13 @@ def reference(variant, state, images):
     mean = images.flatten(2).mean(dim=2)[:, :, None, None, None]
     first, second = ((images - mean) / 255).unbind(dim=2)
     both, alone = torch.cat([first, second], 1), Weights(state)
+    if variant == "dis_corrected":  # ours, of its layers
+        pixels = [images[:, :, n].permute(0, 2, 3, 1).numpy() for n in (0, 1)]
+        flows = DisFlow().estimate(*[np.rint(frames).astype(np.uint8) for frames in pixels])
+        dis = torch.from_numpy(flows).permute(0, 3, 1, 2)
+        seen = next_input(first, second, dis)
+        missing = Weights(state, "flownets.").flownet_s(seen) * 5
+        return dis + F.interpolate(missing, **BILINEAR)
     if variant == "flownet2_c":
         return F.interpolate(alone.flownet_c(first, second) * 20, **BILINEAR)
     if variant in ("flownet2_s", "flownet2_sd"):

@@ -5,6 +5,7 @@ from helpers_motion import around_centre, texture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.flow.dis import DisFlow
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.training.batches import PairBatches, curriculum, to_tensors
 from pipeline.optical_flow.training.layers import Layer, pixel_grid, similarity, smooth_field
@@ -123,8 +124,9 @@ def batches(tmp_path):
     """Makes sources of batches, and closes them."""
     made = []
 
-    def make(workers, seed=0):
-        params = TrainFlow(batch_size=2, crop_height=64, crop_width=64, iterations=10)
+    def make(workers, seed=0, **params):
+        sizes = {"batch_size": 2, "crop_height": 64, "crop_width": 64, "iterations": 10}
+        params = TrainFlow(**sizes, **params)
         made.append(PairBatches(TEXTURES, params, seed, 1, workers, tmp_path / str(len(made))))
         return made[-1]
 
@@ -154,11 +156,20 @@ def test_a_process_that_dies_is_told(batches):
 
 def test_tensors_keep_axes_and_ranges(batches):
     pairs = batches(1).batch(3)
-    target, _, flow = to_tensors(pairs, "cpu")
+    (target, _, dis), flow = to_tensors(pairs, "cpu")
     assert target.shape == (2, 3, 64, 64)
     assert flow.shape == (2, 2, 64, 64)
     assert target[1, 2, 5, 7].item() == pytest.approx(pairs[1].target[5, 7, 2] / 255)
     assert flow[1, 0, 5, 7].item() == pairs[1].flow[5, 7, 0]
+    expected = DisFlow().estimate(pairs[1].target[None], pairs[1].source[None])
+    assert np.array_equal(dis[1].permute(1, 2, 0), expected[0])
+
+
+def test_only_a_network_that_corrects_dis_is_given_its_flow(batches):
+    source = batches(1, variant="flownet2_s")
+    pairs = source.batch(3)
+    assert all(pair.dis is None for pair in pairs)
+    assert len(to_tensors(pairs, "cpu")[0]) == 2
 
 
 def test_the_curriculum_rises_to_full_motion():
