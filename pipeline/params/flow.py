@@ -71,11 +71,11 @@ class TrainFlow(Section):
         "dis_corrected"
     )
     width: float = Field(0.25, ge=0.05, le=1.0, description="of every layer, against the published")
-    iterations: PositiveInt = 20000
+    iterations: PositiveInt = 12000
     batch_size: PositiveInt = 8
     learning_rate: LearningRate = 5e-4
-    crop_height: int = Field(192, ge=64, multiple_of=64, description="px of a pair")
-    crop_width: int = Field(256, ge=64, multiple_of=64, description="px of a pair")
+    crop_height: int = Field(128, ge=64, multiple_of=64, description="px of a pair")
+    crop_width: int = Field(192, ge=64, multiple_of=64, description="px of a pair")
     longest_side: int = Field(384, ge=64, le=4096, description="px of the frames cut from")
     frames_per_video: PositiveInt = Field(8, description="frames cut from, per video")
     motion_px: float = Field(

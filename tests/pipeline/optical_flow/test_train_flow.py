@@ -34,7 +34,7 @@ PARAMS = {
 }
 
 
-def project(splits=("train", "val")):
+def project(splits=("train", "val"), variant="flownet2_sd"):
     rows = []
     for number, split in enumerate(splits):
         images = [np.roll(texture(72, 96, seed=number), 2 * t, axis=1) for t in range(6)]
@@ -43,7 +43,8 @@ def project(splits=("train", "val")):
         rows.append({**row, "sha256": str(number), "frames": 6, "fps": 25.0})
         rows[-1].update(width=96, height=72)
     write_table(VIDEOS_TABLE, rows, VIDEOS)
-    Path("params.yaml").write_text(yaml.safe_dump(PARAMS))
+    params = {**PARAMS, "train_flow": {**PARAMS["train_flow"], "variant": variant}}
+    Path("params.yaml").write_text(yaml.safe_dump(params))
 
 
 @pytest.fixture(autouse=True)
@@ -61,14 +62,16 @@ def test_textures_are_spread_over_the_videos_of_the_split():
     assert len(read_textures(videos_for(("train", "val")), 100, 96)) == 12
 
 
-def test_weights_are_found_again_with_what_they_reached(tmp_path):
+@pytest.mark.parametrize("variant", ["flownet2_sd", "dis_corrected"])
+def test_weights_are_found_again_with_what_they_reached(tmp_path, variant):
+    project(variant=variant)
     to = tmp_path / "weights" / "own.safetensors"
     errors = command.train_flow(to, force=False)
     assert set(errors) == {"own", "dis-medium", "zero"}
     assert errors["zero"] > 0.5
     assert errors["dis-medium"] < errors["zero"]
     weights = read_weights(to)
-    assert weights.backend == "flownet2_sd"
+    assert weights.backend == variant
     assert weights.beats_dis == (errors["own"] == min(errors.values()))
     assert not list(CHECKPOINTS.glob("*"))
     with pytest.raises(BackdropError, match=r"own\.safetensors: is there already"):
