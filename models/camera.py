@@ -90,6 +90,12 @@ class EdgeMotionMeter:
             return True
         return bool(np.mean(self.steps) >= STEPS_STILL and np.mean(self.drifts) >= DRIFTS_STILL)
 
+    def same_view(self, other: EdgeMotionMeter) -> bool:
+        """True if both shots begin with the edges in the same places."""
+        if self.first is None or other.first is None:
+            return True
+        return _rests(self.first, other.first, DRIFT_PX, DRIFT_SHARE)
+
 
 def _rests(
     before: NDArray[np.float32], after: NDArray[np.float32], px: float, share: float

@@ -121,7 +121,7 @@ class Detector(nn.Module):
     def forward(self, image: Tensor) -> Proposals:
         """(B, 3, H, W) in [0, 1] to proposals."""
         features = self.trunk(image)
-        logits = self.logit_head(features).flatten(1)  # (B, C)
+        logits = self.logit_head(features).float().flatten(1)  # (B, C)
         damped = BOX_GRADIENT * features + (1 - BOX_GRADIENT) * features.detach()
         raw = self.box_head(damped).flatten(2).transpose(1, 2)  # (B, C, 4)
         boxes = self.decode(raw)

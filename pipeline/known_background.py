@@ -44,7 +44,8 @@ def write_known_background(params: RgbInpainter, network: Network) -> None:
     """Find the backgrounds of all training videos and write `artifacts/inpainter_rgb`.
 
     Raises:
-        BackdropError: a camera moves (`median`); no readable picture (`image`).
+        BackdropError: a camera moves, or a cut leads to another view (`median`); no readable
+            picture (`image`).
     """
     given = None if params.background == "median" else read_pictures(params, network)
     index = load_index()
@@ -101,23 +102,33 @@ def _sample(job: Job[Network], advance: Advance, must_rest: bool) -> Images:
     height, width = job.data.height, job.data.width
     most = min(MOST_FRAMES, max(16, MOST_MIB * 2**20 // (height * width * 3)))
     chosen = set(np.linspace(0, job.size - 1, min(most, job.size)).astype(int).tolist())
-    shots, frames = [EdgeMotionMeter()], []
+    shots, frames = {0: EdgeMotionMeter()}, []
     with open_frames(job.video) as reader:
         for number in range(job.size):
             image = reader.read(number)
             if number in reader.cuts:
-                shots.append(EdgeMotionMeter())
-            shots[-1].add(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
+                shots[number] = EdgeMotionMeter()
+            shots[max(shots)].add(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
             if number in chosen:
                 frames.append(fit(image, height, width))
             advance(1)
-    if must_rest and not all(shot.still for shot in shots):
-        raise BackdropError(
-            "its camera moves, so that it has no one background",
-            where=job.video,
-            remedy="set train_inpainter.rgb.background to inpainted, or leave the video out",
-        )
+    if must_rest:
+        _require_one_view(job.video, shots)
     return np.stack(frames)
+
+
+def _require_one_view(video: str, shots: Mapping[int, EdgeMotionMeter]) -> None:
+    """Of shots by their first frame."""
+    others = (start for start, shot in shots.items() if not shot.same_view(shots[0]))
+    start = next(others, None)
+    if start is None and all(shot.still for shot in shots.values()):
+        return
+    seen = "its camera moves" if start is None else f"another view begins at frame {start}"
+    raise BackdropError(
+        f"{seen}, so that it has no one background",
+        where=video,
+        remedy="set train_inpainter.rgb.background to inpainted, or leave the video out",
+    )
 
 
 def _judge(video: str, seen: NDArray[np.float32]) -> dict[str, float]:

@@ -49,6 +49,18 @@ def test_boxes_are_not_rounded(detector):
     assert not torch.equal(proposals.boxes, proposals.boxes.bfloat16().float())
 
 
+def test_probabilities_and_their_gradients_are_not_rounded():
+    """The baseline of G relies on gradients of p that sum to zero over the cells."""
+    detector = Detector(4, 8, 0.2, 0.8, 1.5, 0.4).eval()
+    with mixed():
+        proposals = detector(WIDE[..., :64])
+        proposals.logits.retain_grad()
+        proposals.probability[:, 3].sum().backward()
+    gradient = proposals.logits.grad
+    assert proposals.probability.dtype is torch.float32
+    assert gradient.sum(dim=1).abs().max() < 1e-6 * gradient.abs().max()
+
+
 def test_running_sums_are_exact(monkeypatch):
     mass = torch.rand(3, 320, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(matrix_forms, "needed", lambda _x: True)

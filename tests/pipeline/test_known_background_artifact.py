@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -87,6 +88,28 @@ def test_a_moving_camera_is_refused_by_name(project):
     write_frames(scene)
     with pytest.raises(BackdropError, match=r"clip_1: its camera moves.*inpainted"):
         train_inpainter.main("rgb")
+
+
+def cut(project, second, at=14):
+    """`clip_1` goes on with the frames of another scene."""
+    scene = project.scenes["clip_1"]
+    scene.frames[at:] = second[at:]
+    write_frames(scene)
+    with h5py.File(paths.video_file(paths.FRAMES, "clip_1"), "a") as file:
+        file.attrs["cuts"] = np.array([at])
+
+
+def test_a_cut_to_another_view_is_refused_though_both_are_still(project):
+    cut(project, project.scenes["clip_0"].frames)
+    with pytest.raises(BackdropError, match=r"clip_1: another view begins at frame 14.*inpainted"):
+        train_inpainter.main("rgb")
+
+
+def test_a_cut_to_the_same_view_in_other_light_is_none(project):
+    brighter = np.clip(project.scenes["clip_1"].frames.astype(int) + 30, 0, 255)
+    cut(project, brighter.astype(np.uint8))
+    train_inpainter.main("rgb")
+    assert load_inpainter(OUT)[0].coverage.shape[0] == 2
 
 
 def test_pictures_are_resized_and_each_video_finds_its_own(project):
