@@ -127,7 +127,8 @@ def _require_one_view(video: str, shots: Mapping[int, EdgeMotionMeter]) -> None:
     raise BackdropError(
         f"{seen}, so that it has no one background",
         where=video,
-        remedy="set train_inpainter.rgb.background to inpainted, or leave the video out",
+        remedy="leave the video out, or set train_inpainter.rgb.background to inpainted and "
+        "train_model.objective to disentangled",
     )
 
 

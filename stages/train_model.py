@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.known_background import KnownBackground
 from models.model import SegmentationModel
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
@@ -197,6 +198,12 @@ def _prepare(
     """Load the inpainters and frames, and inpaint all cells once."""
     frames = TrainingFrames("rgb", network, compute)
     rgb = place(load_inpainter(inpainter("rgb"))[0], device)
+    if params.objective == "foreground_only" and not isinstance(rgb, KnownBackground):
+        log.warning(
+            "train_model.objective: foreground_only is for a known background; with an inpainted "
+            "one it drives the boxes off the subject: set it to disentangled, or "
+            "train_inpainter.rgb.background to median"
+        )
     flow_frames, flow_network, flow_ok = None, None, torch.zeros(len(frames))
     if params.loss.flow > 0:
         flow_frames = TrainingFrames("flow", network, compute)

@@ -44,6 +44,14 @@ def run(project, **changes):
     train_model.main()
 
 
+@pytest.mark.parametrize("objective", ["foreground_only", "disentangled"])
+def test_o_without_g_and_with_an_inpainted_background_is_a_warning(project, caplog, objective):
+    """O is lowest where the inpainter sees no subject: it is meant for a known background."""
+    run(project, objective=objective)
+    warned = "foreground_only is for a known background" in caplog.text
+    assert warned == (objective == "foreground_only")
+
+
 def test_direct_regression_skips_the_warm_up_and_gives_one_cell_to_predict(project, caplog):
     with caplog.at_level("INFO", "backdrop"):
         run(project, proposals="direct")

@@ -69,6 +69,12 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     others = videos_for(HELD_OUT)
     # Before the training, too: what is damaged is told now.
     held_out = [] if others.empty else read_textures(others, *how)
+    if not held_out:
+        log.warning(
+            "no video has the split %s: the network will be compared with nothing, and "
+            "compute_flow.backend: auto will not take it (prepare_data.splits)",
+            " or ".join(HELD_OUT),
+        )
     device = set_up(compute)
     network = place(VARIANTS[params.variant](params.width), device)
     # A GPU is faster than a few processes that make pairs; on a CPU the network needs its cores.

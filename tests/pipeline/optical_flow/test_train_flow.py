@@ -98,10 +98,11 @@ def test_an_interrupted_training_goes_on_to_the_same_bytes(tmp_path, monkeypatch
     assert whole.read_bytes() == resumed.read_bytes()
 
 
-def test_without_held_out_videos_nothing_is_compared_and_nothing_claimed(tmp_path):
+def test_without_held_out_videos_nothing_is_compared_and_nothing_claimed(tmp_path, caplog):
     project(splits=("train_test",))
     assert command.train_flow(tmp_path / "own.safetensors", force=False) == {}
     assert not read_weights(tmp_path / "own.safetensors").beats_dis
+    assert "no video has the split val or test or test_unseen" in caplog.text
 
 
 def test_a_damaged_held_out_video_is_told_before_the_training(tmp_path, monkeypatch):
