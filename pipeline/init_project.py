@@ -9,14 +9,16 @@ from typing import Any
 
 from pipeline.doctor import VideoReport, examine_paths, print_reports
 from pipeline.errors import BackdropError
-from pipeline.intake import RAW_ROOT, collect, data_name, ground_truth_folder, place
+from pipeline.intake import RAW_ROOT, collect, data_name, only_adds, place
+from pipeline.mask_intake import ground_truth_folder, warn_of_unused_masks
 from pipeline.params.data import NAME
 from pipeline.params.preset import Preset, compose, load_preset
 from pipeline.params.read import PARAMS_FILE
-from pipeline.params.schema import Params
-from pipeline.params.write import refuse_lost_work, write_params
+from pipeline.params.schema import Params, read_params
+from pipeline.params.write import changed_by_hand, refuse_lost_work, write_params
 from pipeline.sizing import Material, frames_kept, network_size, thinning
 from pipeline.video.probe import VideoInfo
+from pipeline.video.sources import Source
 
 Say = Callable[[str], None]
 
@@ -26,7 +28,8 @@ def init_videos(
 ) -> None:
     """Check videos, put them under `data/raw/NAME`, and write `params.yaml` for them.
 
-    Nothing is written before everything is known to be sound.
+    Nothing is written before everything is known to be sound. Params that were changed by hand stay
+    as they are if these are videos that they are for, and more.
 
     Raises:
         BackdropError: a path without videos, two videos of one name, a video that cannot be used,
@@ -41,6 +44,7 @@ def init_videos(
             where=f"--name {name!r}",
         )
     sources = collect(paths)
+    warn_of_unused_masks(sources)
     reports = examine_paths([source.path for source in sources])
     if not print_reports(reports):
         raise BackdropError(
@@ -51,17 +55,33 @@ def init_videos(
     name = name or data_name(paths)
     target = RAW_ROOT / name
     material = [_material(report.info) for report in reports if report.info]
-    params = fit(load_preset(chosen), name, target, material)
+    file = root / PARAMS_FILE
+    kept = None if force else _params_to_keep(file, target, sources)
+    params = kept or fit(load_preset(chosen), name, target, material)
     _refuse_too_short([source.path for source in sources], frames_kept(params, material), params)
-    refuse_lost_work(params, root / PARAMS_FILE, force=force)
+    if not kept:
+        refuse_lost_work(params, file, force=force)
     placed = place(sources, root / target, force=force)
-    write_params(params, root / PARAMS_FILE, force=force)
     masks = sum(ground_truth_folder(source) is not None for source in sources)
     did = "wrote" if placed else "unchanged:"
     say(f"{did} {target}, {len(sources)} video(s), {masks} with masks")
-    say(f"preset {chosen}: {load_preset(chosen).about}")
+    if kept:
+        did = "kept as changed by hand (--force overwrites it):"
+    else:
+        write_params(params, file, force=force)
+        say(f"preset {chosen}: {load_preset(chosen).about}")
+        did = "wrote"
     _say_thinning(params, material, say)
-    say(f"wrote {PARAMS_FILE}; next: dvc repro")
+    say(f"{did} {PARAMS_FILE}; next: dvc repro")
+
+
+def _params_to_keep(file: Path, target: Path, sources: list[Source]) -> Params | None:
+    """The params that were changed by hand for these videos, where now some are only added."""
+    if not changed_by_hand(file) or not only_adds(sources, file.parent / target):
+        return None
+    params = read_params(file)
+    data = params.prepare_data
+    return params if data.source == "videos" and Path(data.root) == target else None
 
 
 def fit(preset: Preset, name: str, folder: Path, videos: Sequence[Material]) -> Params:

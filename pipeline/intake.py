@@ -13,13 +13,14 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
+from pipeline.mask_intake import DAVIS_FRAMES, ground_truth_folder, masks_in
 from pipeline.store.atomic import atomic_folder
 from pipeline.video.folder import folder_images
-from pipeline.video.sources import MASKS_FOLDER, VIDEO_SUFFIXES, Source, find_videos
+from pipeline.video.sources import MASKS_FOLDER, VIDEO_SUFFIXES, Source, find_videos, readable
 
 RAW_ROOT = Path("data/raw")
-DAVIS_FRAMES, DAVIS_MASKS, DAVIS_RESOLUTION = "JPEGImages", "Annotations", "480p"
+DAVIS_RESOLUTION = "480p"
 
 
 def collect(paths: Iterable[Path]) -> list[Source]:
@@ -28,7 +29,7 @@ def collect(paths: Iterable[Path]) -> list[Source]:
     Raises:
         BackdropError: as `find_videos`.
     """
-    return find_videos(_below_davis(path) for path in paths)
+    return find_videos([_below_davis(path) for path in paths])
 
 
 def data_name(paths: list[Path]) -> str:
@@ -38,44 +39,49 @@ def data_name(paths: list[Path]) -> str:
     return name.lstrip("_.-") or "videos"
 
 
-def ground_truth_folder(source: Source) -> Path | None:
-    """Where the masks of a video lie, if anywhere: beside DAVIS's frames, or in `masks/VIDEO`.
+def only_adds(sources: list[Source], root: Path) -> bool:
+    """Whether `root` holds some of these videos and their masks, and nothing else.
 
-    VIDEO is the video's own name, or that which it gets (`find_videos`).
+    Raises:
+        BackdropError: a file cannot be read, or its suffix is unknown.
     """
-    own = source.path.name if source.path.is_dir() else source.path.stem
-    candidates = [source.path.parent / MASKS_FOLDER / name for name in (source.video, own)]
-    parts = list(source.path.absolute().parts)
-    if DAVIS_FRAMES in parts:
-        at = len(parts) - 1 - parts[::-1].index(DAVIS_FRAMES)
-        candidates.insert(0, Path(*parts[:at], DAVIS_MASKS, *parts[at + 1 :]))
-    return next((folder for folder in candidates if any(folder.glob("*.png"))), None)
+    plan = _plan(sources)
+    with readable(root):
+        held = _held(root, plan)
+        return 0 < len(held) < len(plan) and _same(root, held, plan) and not _others(root, plan)
 
 
 def place(sources: list[Source], root: Path, *, force: bool) -> bool:
     """Make `root` hold exactly these videos and their masks; originals are never changed.
+
+    Where it holds some of them and nothing else, the rest is added.
 
     Returns:
         False if it held them already.
 
     Raises:
         BackdropError: it holds others and `force` is not given; the only copy of one would vanish;
-            a file's suffix is unknown; or it cannot be written.
+            a file's suffix is unknown; or it cannot be read or written.
     """
-    plan = dict(entry for source in sources for entry in _files(source))
-    if root.exists():
-        others = _others(root, plan)
-        if not others and _holds(root, plan):
-            return False
-        if not force:
+    plan = _plan(sources)
+    wanted = plan
+    with readable(root):
+        held, others = _held(root, plan), _others(root, plan)
+        if not others and _same(root, held, plan):
+            if len(held) == len(plan):
+                return False
+            # Hidden files were not looked at: nobody has agreed to lose them.
+            wanted = plan | {path: root / path for path in _files_in(root) if _is_hidden(path)}
+        elif not force:
             raise BackdropError(
                 "already holds other videos" + (f" ({others[0]})" if others else ""),
                 where=str(root),
                 remedy="give these another --name, or add --force to replace them",
             )
-        _keep_only_copies(root, others, plan)
+        else:
+            _keep_only_copies(root, others, plan)
     with atomic_folder(root) as temporary:
-        for relative, original in plan.items():
+        for relative, original in wanted.items():
             (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(original.resolve(), temporary / relative)
     return True
@@ -83,9 +89,17 @@ def place(sources: list[Source], root: Path, *, force: bool) -> bool:
 
 def _below_davis(path: Path) -> Path:
     frames = path / DAVIS_FRAMES
-    if not frames.is_dir():
-        return path
-    return frames / DAVIS_RESOLUTION if (frames / DAVIS_RESOLUTION).is_dir() else frames
+    try:
+        if not frames.is_dir():
+            return path
+        return frames / DAVIS_RESOLUTION if (frames / DAVIS_RESOLUTION).is_dir() else frames
+    except OSError:
+        return path  # `find_videos` tells what is wrong with it
+
+
+def _plan(sources: list[Source]) -> dict[Path, Path]:
+    """For each file below the root, the original."""
+    return dict(entry for source in sources for entry in _files(source))
 
 
 def _files(source: Source) -> Iterator[tuple[Path, Path]]:
@@ -103,21 +117,37 @@ def _files(source: Source) -> Iterator[tuple[Path, Path]]:
         yield Path(source.video + source.path.suffix), source.path
     masks = ground_truth_folder(source)
     if masks:
-        for mask in sorted(masks.glob("*.png")):
+        for mask in masks_in(masks):
             yield Path(MASKS_FOLDER, source.video, mask.name), mask
+
+
+def _files_in(root: Path) -> list[Path]:
+    """All files below the root, relative to it; none where there is no root yet."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found = os.walk(root, onerror=refuse) if root.exists() else ()
+    return sorted(Path(at, name).relative_to(root) for at, _, names in found for name in names)
+
+
+def _is_hidden(path: Path) -> bool:
+    return path.name.startswith(".")
+
+
+def _held(root: Path, plan: dict[Path, Path]) -> list[Path]:
+    """Files of the plan that lie below the root, whatever is in them."""
+    return [path for path in plan if (root / path).is_file()]
 
 
 def _others(root: Path, plan: dict[Path, Path]) -> list[Path]:
     """Files below the root that the plan has no place for; hidden ones do not count."""
-    present = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return sorted(path for path in present if path not in plan and not path.name.startswith("."))
+    return [path for path in _files_in(root) if path not in plan and not _is_hidden(path)]
 
 
-def _holds(root: Path, plan: dict[Path, Path]) -> bool:
-    return all(
-        (root / relative).is_file() and filecmp.cmp(root / relative, original, shallow=False)
-        for relative, original in plan.items()
-    )
+def _same(root: Path, held: list[Path], plan: dict[Path, Path]) -> bool:
+    """Whether these files have the content that the plan has for them."""
+    return all(filecmp.cmp(root / path, plan[path], shallow=False) for path in held)
 
 
 def _keep_only_copies(root: Path, others: list[Path], plan: dict[Path, Path]) -> None:
@@ -139,4 +169,7 @@ def _link_or_copy(original: Path, target: Path) -> None:
     try:
         os.link(original, target)
     except OSError:
-        shutil.copyfile(original, target)
+        try:
+            shutil.copyfile(original, target)
+        except PermissionError as error:  # the target lies in a folder that we have just made
+            raise unreadable(original, error) from error

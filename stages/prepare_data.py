@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any
 from pipeline.errors import BackdropError, did_you_mean
 from pipeline.fanout import Job, Unfinished, move
 from pipeline.mask_check import check_masks
-from pipeline.params.data import PrepareData
+from pipeline.params.data import TRAINED_ON, PrepareData
 from pipeline.params.read import load_section
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
@@ -35,6 +35,8 @@ from pipeline.video.decode import DecodedFrame
 from pipeline.video.folder import folder_images
 from pipeline.video.probe import probe_video, read_header
 from pipeline.video.sources import MASKS_FOLDER, Source, find_videos
+
+MAX_NAME_BYTES = 230  # of 255: files named after a video get up to 22 bytes more while written
 
 Row = dict[str, Any]  # of the videos table
 
@@ -51,17 +53,32 @@ def main() -> None:
         )
     if params.source == "recipe":
         recipe = read_recipe(root / "recipe.yaml")
-        splits = {clip.video: clip.split for clip in recipe.clips}
-        splits.update(given_splits(params, splits))
+        splits = choose_splits(params, {clip.video: clip.split for clip in recipe.clips})
         render_clips(recipe)
         sources = [Source(clip.video, RAW / f"{clip.video}.mp4") for clip in recipe.clips]
         rows = check_videos(sources, RAW / MASKS_FOLDER)
     else:
         sources = find_videos([root])
         names = [source.video for source in sources]
-        splits = dict.fromkeys(names, params.default_split) | given_splits(params, names)
+        splits = choose_splits(params, dict.fromkeys(names, params.default_split))
         rows = check_videos(sources, root / MASKS_FOLDER)
     write_table(VIDEOS_TABLE, [{**row, "split": splits[row["video"]]} for row in rows], VIDEOS)
+
+
+def choose_splits(params: PrepareData, default: Mapping[str, str]) -> dict[str, str]:
+    """The split of each video.
+
+    Raises:
+        BackdropError: as `given_splits`; or there is nothing to train on.
+    """
+    splits = {**default, **given_splits(params, default)}
+    if not set(TRAINED_ON).intersection(splits.values()):
+        raise BackdropError(
+            "no video is in split 'train' or 'train_test'",
+            where="params.yaml: prepare_data.splits",
+            remedy="name at least one to train on, or set prepare_data.default_split",
+        )
+    return splits
 
 
 def given_splits(params: PrepareData, videos: Iterable[str]) -> dict[str, str]:
@@ -133,8 +150,10 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
     """Decode every video and check its masks; rows of the videos table, without `split`.
 
     Raises:
-        BackdropError: a video or mask that cannot be used, or masks of no video.
+        BackdropError: a video or mask that cannot be used, a name that is too long for the files
+            of later stages, or masks of no video.
     """
+    _check_names(sources)
     _check_mask_folders(masks, [source.video for source in sources])
     jobs = [
         Job(source.video, read_header(source.path).expected_frames, "", (source, masks))
@@ -175,6 +194,18 @@ def check_video(job: Job[tuple[Source, Path]], advance: Advance) -> Row:
     }
 
 
+def _check_names(sources: list[Source]) -> None:
+    for source in sources:
+        length = len(source.video.encode())
+        if length > MAX_NAME_BYTES:
+            raise BackdropError(
+                f"has a name of {length} bytes; {MAX_NAME_BYTES} is the most, as later stages "
+                "name files after it",
+                where=str(source.path),
+                remedy="give it a shorter name, here or where `backdrop init` took it from",
+            )
+
+
 def _check_mask_folders(masks: Path, videos: list[str]) -> None:
     for folder in sorted(masks.iterdir()) if masks.is_dir() else []:
         if folder.is_dir() and folder.name not in videos:
@@ -195,7 +226,8 @@ def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
     for file in folder_images(path) if path.is_dir() else [path]:
         if path.is_dir():
-            digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+            name = f"{file.name} {file.stat().st_size}\n"
+            digest.update(name.encode(errors="surrogateescape"))  # a name may be no UTF-8
         with file.open("rb") as opened:
             while block := opened.read(1 << 20):
                 digest.update(block)

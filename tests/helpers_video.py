@@ -81,13 +81,16 @@ def copy_packets(source: Path, target: Path, live: bool) -> Path:
     return target
 
 
-def rotate_header(path: Path) -> None:
-    """Make players turn an mp4 by a quarter: rewrite the matrix of its track header."""
+def rotate_header(path: Path, matrix: Sequence[int] = (0, 1, -1, 0)) -> None:
+    """Make players turn an mp4, by a quarter unless told otherwise: rewrite its track header.
+
+    Of `matrix` (a, b, c, d), each 0, 1 or -1, what is at (x, y) goes to (ax + cy, bx + dy).
+    """
     data = bytearray(path.read_bytes())
-    matrix = data.index(b"tkhd") + 4 + 40
-    one, minus = (1 << 16).to_bytes(4, "big"), (-(1 << 16) & 0xFFFFFFFF).to_bytes(4, "big")
-    none, last = bytes(4), (1 << 30).to_bytes(4, "big")
-    data[matrix : matrix + 36] = b"".join([none, one, none, minus, none, none, none, none, last])
+    start = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (entry << 16 for entry in matrix)
+    entries = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    data[start : start + 36] = b"".join(entry.to_bytes(4, "big", signed=True) for entry in entries)
     path.write_bytes(data)
 
 

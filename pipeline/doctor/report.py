@@ -53,7 +53,8 @@ def _lines(report: VideoReport) -> list[tuple[str, str]]:
 
 def _file(info: VideoInfo) -> str:
     announced = "not announced" if info.announced_frames is None else str(info.announced_frames)
-    turned = f", rotated by {info.rotation} degrees" if info.rotation else ""
+    turned = ", mirrored top to bottom" if info.mirrored else ""
+    turned += f", rotated by {info.rotation} degrees" if info.rotation else ""
     return (
         f"{info.codec}, {info.width}x{info.height}{turned}, "
         f"{info.frames} frames decoded (announced: {announced}), {info.duration_s:.1f} s"

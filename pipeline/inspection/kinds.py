@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 from pipeline.store import hdf5, tables
 from pipeline.store.checkpoint_file import is_safetensors
 from pipeline.video.folder import folder_images
@@ -53,8 +53,16 @@ def kind_of(path: Path) -> Kind:
     """The form of what lies at `path`; a file of no known suffix is taken for a video.
 
     Raises:
-        BackdropError: nothing is there, or a folder that is neither a model nor frames.
+        BackdropError: nothing is there, it cannot be read, or a folder that is neither a model nor
+            frames.
     """
+    try:
+        return _kind_of(path)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def _kind_of(path: Path) -> Kind:
     if not path.exists():
         remedy = "check the path, or run `dvc repro` to make it"
         raise BackdropError("is missing", where=str(path), remedy=remedy)

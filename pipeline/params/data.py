@@ -11,6 +11,7 @@ from pipeline.params.base import PositiveInt, Probability, Section
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Of a data set: it becomes a folder's."""
 Split = Literal["train", "val", "test", "test_unseen", "train_test"]
+TRAINED_ON: tuple[Split, ...] = ("train", "train_test")
 
 
 class PrepareData(Section):

@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from pipeline.errors import BackdropError, did_you_mean
+from pipeline.errors import BackdropError, did_you_mean, unreadable
 from pipeline.params.base import Section
 
 PARAMS_FILE = Path("params.yaml")
@@ -60,13 +60,15 @@ def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) ->
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The file's mapping; missing or malformed, it is an error that names the line."""
+    """The file's mapping; missing, unreadable or malformed, it is an error that names the line."""
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BackdropError(
             "is missing", where=str(path), remedy="run `backdrop init --preset demo`"
         ) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
     except UnicodeDecodeError as error:
         number = error.object[: error.start].count(b"\n") + 1
         raise BackdropError(

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic.fields import FieldInfo
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 from pipeline.params.base import Section
 from pipeline.params.schema import Params
 from pipeline.store.atomic import write_bytes
@@ -62,10 +62,18 @@ def refuse_lost_work(params: Params, path: Path, *, force: bool) -> None:
 
 
 def changed_by_hand(path: Path) -> bool:
-    """True if the file's values are not those that `backdrop init` wrote into it."""
-    if not path.exists():
+    """True if the file's values are not those that `backdrop init` wrote into it.
+
+    Raises:
+        BackdropError: it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
         return False
-    first = path.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
+    except OSError as error:
+        raise unreadable(path, error) from error
+    first = text.partition("\n")[0]
     stated = first.removeprefix(_MARK).partition(" ")[0] if first.startswith(_MARK) else ""
     return stated != digest(_values(path))
 

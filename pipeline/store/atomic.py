@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ REMEDIES = {
     errno.EEXIST: IN_THE_WAY,
     errno.ENOTDIR: IN_THE_WAY,
     errno.EISDIR: "that is a folder: give the name of a file",
+    errno.ENAMETOOLONG: "give what it is named after a shorter name, then run the same again",
 }
 
 
@@ -39,8 +40,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     except OSError as error:
         raise _explain(error, target) from error
     finally:
-        if temporary.exists():
-            temporary.unlink()
+        with suppress(OSError):  # it would take the place of the line that explains
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(target: Path, data: bytes) -> None:
@@ -91,22 +92,66 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder that replaces `target` as a whole if the block succeeds."""
+    """Yield a temporary folder that replaces `target` as a whole if the block succeeds.
+
+    What stood at `target` is removed last, once the new folder has its place.
+
+    Raises:
+        BackdropError: the folder is read-only or the disk is full, `target` is no folder, or an
+            earlier run was killed while it exchanged the two. Nothing of either is lost.
+    """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
+    aside = target.with_name(f".{target.name}.old")  # any later run must find it: no process id
     try:
+        _require_settled(target, aside)
+        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
         for path in sorted(temporary.rglob("*")):
             fsync(path)
+        _exchange(temporary, target, aside)
+    except OSError as error:
+        raise _explain(error, target, aside if os.access(aside, os.F_OK) else None) from error
+    finally:
+        if not os.access(aside, os.F_OK):  # else the exchange stopped half-way: both are kept
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchange(temporary: Path, target: Path, aside: Path) -> None:
+    """Rename `temporary` to `target` and what stood there to `temporary`, or change nothing."""
+    try:
         if target.exists():
-            shutil.rmtree(target)
+            target.replace(aside)
         temporary.replace(target)
         fsync(target.parent)
-    except OSError as error:
-        raise _explain(error, target) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException:  # an interruption too
+        if aside.exists():
+            if target.exists():
+                target.replace(temporary)
+            aside.replace(target)
+        raise
+    with suppress(OSError):  # nothing may have stood there
+        aside.replace(temporary)
+
+
+def _require_settled(target: Path, aside: Path) -> None:
+    """Undo the exchange of a killed run, and stop: the caller has to look at `target` anew."""
+    if target.is_symlink() or target.is_file():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not aside.exists():
+        return
+    if target.exists():
+        raise BackdropError(
+            f"was being replaced when an earlier run was killed; what it held may be in {aside}",
+            where=str(target),
+            remedy="move that folder away or delete it, then run the same again",
+        )
+    aside.replace(target)
+    raise BackdropError(
+        "was being replaced when an earlier run was killed; what it held is back in place",
+        where=str(target),
+        remedy="run the same again",
+    )
 
 
 def fsync(path: Path) -> None:
@@ -118,10 +163,14 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _explain(error: OSError, target: Path) -> BackdropError:
-    """The one line for a failed write; h5py reports a full disk without an errno."""
+def _explain(error: OSError, target: Path, aside: Path | None = None) -> BackdropError:
+    """The one line for a failed write; h5py reports a full disk without an errno.
+
+    `aside` is where the old one stands, if it could not be put back.
+    """
+    rest = f"now in {aside}, and the same again puts it back" if aside else "unchanged"
     return BackdropError(
         f"cannot be written ({error.strerror or error})",
         where=str(target),
-        remedy=f"{REMEDIES.get(error.errno or 0, MAKE_ROOM)}; what was there is unchanged",
+        remedy=f"{REMEDIES.get(error.errno or 0, MAKE_ROOM)}; what was there is {rest}",
     )

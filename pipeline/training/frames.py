@@ -17,6 +17,7 @@ from torch import Tensor
 from pipeline.errors import BackdropError
 from pipeline.flow_image import encode_flow
 from pipeline.frames import load_index, open_frames, videos_in_split
+from pipeline.params.data import TRAINED_ON
 from pipeline.params.training import Compute, Network
 from pipeline.progress import Progress
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
@@ -26,7 +27,6 @@ from pipeline.training.kept_images import KeptImages, to_batch
 from pipeline.training.read_ahead import ReadAhead
 
 log = logging.getLogger("backdrop")
-TRAINED_ON = ("train", "train_test")
 Kind = Literal["rgb", "flow"]
 
 

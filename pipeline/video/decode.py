@@ -6,10 +6,11 @@ for frame in iter_frames(path):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
 from pipeline.video.container import announced_seconds, open_video, video_stream
-from pipeline.video.folder import folder_images, read_image
+from pipeline.video.folder import folder_images, read_images
 
 FOLDER_FPS = 24.0  # a folder of frames has no clock; DAVIS's sequences play at 24
 
@@ -33,6 +34,7 @@ class DecodedFrame:
         size: height and width in px, upright.
         convert: makes the picture.
         rotation: degrees counter-clockwise that made it upright.
+        mirrored: whether it was mirrored, top to bottom, before it was rotated.
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class DecodedFrame:
         size: tuple[int, int],
         convert: Callable[[], NDArray[np.uint8]],
         rotation: int = 0,
+        mirrored: bool = False,
     ) -> None:
-        self.index, self.time_s, self._convert, self.rotation = index, time_s, convert, rotation
+        self.index, self.time_s, self._convert = index, time_s, convert
+        self.rotation, self.mirrored = rotation, mirrored
         self.height, self.width = size
 
     @cached_property
@@ -86,7 +90,7 @@ def iter_frames(path: Path, damage: Damage | None = None) -> Iterator[DecodedFra
 
     Raises:
         BackdropError: no readable video; a frame of another size; damaged packets or an end before
-            the announced one, named with the last good frame.
+            the announced one, named with the last good frame; pictures as `read_images` refuses.
     """
     if path.is_dir():
         yield from _folder_frames(path)
@@ -175,12 +179,24 @@ def _decode(
 def _frame(raw: av.VideoFrame, index: int, time_s: float) -> DecodedFrame:
     quarter_turns = round(raw.rotation / 90) % 4  # PyAV counts counter-clockwise, as np.rot90 does
     size = (raw.height, raw.width) if quarter_turns % 2 == 0 else (raw.width, raw.height)
+    mirrored = _is_mirrored(raw)
 
     def convert() -> NDArray[np.uint8]:
         image = raw.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
-        return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
+        image = image[::-1] if mirrored else image
+        return np.ascontiguousarray(np.rot90(image, quarter_turns))
 
-    return DecodedFrame(index, time_s, size, convert, 90 * quarter_turns)
+    return DecodedFrame(index, time_s, size, convert, 90 * quarter_turns, mirrored)
+
+
+def _is_mirrored(raw: av.VideoFrame) -> bool:
+    """Whether the display matrix mirrors, too: PyAV tells only where it turns the x axis to."""
+    side_data: Mapping[str, Any] = raw.side_data  # PyAV's type knows of motion vectors only
+    matrix = side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    (a, b, _), (c, d, _), _ = np.frombuffer(matrix, np.int32).reshape(3, 3).tolist()
+    return bool(a * d < b * c)  # its determinant is negative
 
 
 def _lost_end_s(
@@ -205,14 +221,14 @@ def _folder_frames(folder: Path) -> Iterator[DecodedFrame]:
     files = folder_images(folder)
     if not files:
         raise BackdropError("holds no pictures", where=str(folder), remedy="check the path")
-    first = read_image(files[0]).shape
-    for index, file in enumerate(files):
-        image = read_image(file)
+    first: tuple[int, ...] = ()
+    for index, image in enumerate(read_images(files, folder)):
         height, width = image.shape[:2]
+        first = first or image.shape
         if image.shape != first:
             raise BackdropError(
                 f"is {width}x{height}, but {files[0].name} is {first[1]}x{first[0]}",
-                where=str(file),
+                where=str(files[index]),
                 remedy="all frames of a folder must have one size",
             )
         yield DecodedFrame(index, index / FOLDER_FPS, (height, width), partial(_as_is, image))

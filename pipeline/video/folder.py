@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from pipeline.errors import BackdropError, unreadable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
-SPARSE_16_BIT = 4096  # a 16-bit frame that is no brighter holds values of 10 or 12 bits
+EXPORT_AGAIN = "export the frames in 8 bits, with black at 0 and white at 255"
+DARK = 2**14  # of 16 bits: 14 bits and fewer are stored so; a film may be dark, but not so dark
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}  # first bytes: last bytes
 
 
@@ -36,9 +38,36 @@ def read_image(file: Path) -> NDArray[np.uint8]:
     """A picture as RGB uint8 (H, W, 3), upright (EXIF honoured).
 
     Raises:
-        BackdropError: unreadable, cut short, or no picture; or values of 10 or 12 bits in 16, of
-            which 8 bits would keep the highest 2 or 4.
+        BackdropError: as `read_images`, of this picture alone.
     """
+    (image,) = read_images([file], file)
+    return image
+
+
+def read_images(files: Iterable[Path], where: Path) -> Iterator[NDArray[np.uint8]]:
+    """Pictures of one kind, each as `read_image` gives it; of 16 bits a value the upper 8.
+
+    Raises:
+        BackdropError: unreadable, cut short, or no picture; or, after the last, which tells: values
+            of fewer bits stored in 16, that would come out too dark. One alone may be a dark frame.
+    """
+    brightest = 0
+    for file in files:
+        image = _decode(file)
+        if image.dtype == np.uint16:
+            brightest = max(brightest, int(np.max(np.asarray(image, np.uint16))))
+        yield _in_8_bits(image, file)
+    if 0 < brightest < DARK:  # all black is told elsewhere
+        raise BackdropError(
+            f"is stored in 16 bits, but holds {brightest.bit_length()}-bit values "
+            f"(the largest is {brightest})",
+            where=str(where),
+            remedy=EXPORT_AGAIN,
+        )
+
+
+def _decode(file: Path) -> NDArray[np.generic]:
+    """RGB (H, W, 3) in the file's own depth."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -55,17 +84,17 @@ def read_image(file: Path) -> NDArray[np.uint8]:
             where=str(file),
             remedy="copy or export this frame again",
         )
-    return _in_8_bits(np.asarray(image), file)
+    return np.asarray(image)
 
 
 def _in_8_bits(image: NDArray[np.generic], file: Path) -> NDArray[np.uint8]:
     if image.dtype == np.uint8:
         return np.asarray(image, np.uint8)
-    brightest = float(np.max(np.asarray(image, np.float64)))
-    if image.dtype != np.uint16 or 255 < brightest < SPARSE_16_BIT:
+    if image.dtype != np.uint16:
+        brightest = float(np.max(np.asarray(image, np.float64)))
         raise BackdropError(
             f"has {8 * image.itemsize} bits a value, of which the largest is {brightest:g}",
             where=str(file),
-            remedy="export the frames in 8 bits, with black at 0 and white at 255",
+            remedy=EXPORT_AGAIN,
         )
     return np.asarray(np.asarray(image, np.uint16) >> 8, np.uint8)

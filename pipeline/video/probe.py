@@ -28,6 +28,7 @@ class VideoInfo:
     fps: float
     constant_rate: bool
     rotation: int
+    mirrored: bool
     pixel_aspect: float
     duration_s: float
     damage: Damage
@@ -135,6 +136,7 @@ def probe_video(path: Path, visit: Callable[[DecodedFrame], None] | None = None)
         fps=fps,
         constant_rate=clock.constant,
         rotation=frame.rotation,
+        mirrored=frame.mirrored,
         pixel_aspect=1 / header.pixel_aspect if frame.rotation % 180 else header.pixel_aspect,
         duration_s=clock.count / fps,
         damage=damage,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 from pipeline.video.folder import folder_images, natural_key
+
+log = logging.getLogger("backdrop")
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
@@ -41,58 +45,174 @@ def find_videos(paths: Iterable[Path]) -> list[Source]:
 
     A file that is named itself is taken whatever its suffix; inside a folder only known suffixes
     count, hidden files and the folder `masks` do not. A link that leads nowhere is a missing video.
+    Folders in a folder are not searched: a warning names those that hold videos, and those that
+    cannot be read.
 
     Raises:
-        BackdropError: a path is missing, a folder holds no video, or pictures both in itself and in
-            folders, or two videos have one name.
+        BackdropError: a path is missing or cannot be read, a folder holds no video, or pictures
+            both in itself and in folders or beside video files, or two videos have one name.
     """
     found: dict[str, Path] = {}
-    for path in (video for given in paths for video in _videos_at(given)):
-        name = video_name(path)
-        other = found.setdefault(name, path)
-        if other.absolute() != path.absolute():
-            raise BackdropError(
-                f"and {path} are two videos of the same name '{name}'",
-                where=str(other),
-                remedy="rename one of them",
-            )
+    unsearched: list[Path] = []
+    for given in paths:
+        with readable(given):
+            videos, passed_over = _videos_at(given)
+        unsearched += passed_over
+        for path in videos:
+            name = video_name(path)
+            other = found.setdefault(name, path)
+            if other.absolute() != path.absolute():
+                raise BackdropError(
+                    f"and {path} are two videos of the same name '{name}'",
+                    where=str(other),
+                    remedy="rename one of them",
+                )
+    _tell_unsearched(unsearched, found.values())
     return [Source(name, found[name]) for name in sorted(found, key=natural_key)]
 
 
-def _videos_at(path: Path) -> Iterator[Path]:
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What the system refuses inside is a `BackdropError`; it names `path`, or what lies in it."""
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(Path(error.filename or path), error) from error
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What lies in a folder itself."""
+
+    folder: Path
+    pictures: list[Path]
+    files: list[Path]  # videos
+    folders: list[Path]
+
+    def are_frames(self) -> bool:
+        """Whether the pictures make the folder a video.
+
+        Beside video files one picture is a cover, and pictures of the files' names are thumbnails.
+        """
+        names = {name for file in self.files for name in (file.stem, file.name)}
+        if len(self.pictures) > 1 and names and any(p.stem not in names for p in self.pictures):
+            raise BackdropError(
+                f"holds {len(self.pictures)} pictures and '{self.files[0].name}': are the pictures "
+                "a video's frames?",
+                where=str(self.folder),
+                remedy="move one or the other elsewhere",
+            )
+        return bool(self.pictures) and not self.files
+
+
+def _look(folder: Path) -> _Contents:
+    visible = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return _Contents(
+        folder,
+        folder_images(folder),
+        [entry for entry in visible if entry.suffix.lower() in VIDEO_SUFFIXES and entry.is_file()],
+        [entry for entry in visible if entry.name != MASKS_FOLDER and _is_folder(entry)],
+    )
+
+
+def _is_folder(entry: Path) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if not entry.is_symlink():
+            raise
+        _tell_left_out(entry, error)
+        return False
+
+
+def _videos_at(path: Path) -> tuple[list[Path], list[Path]]:
+    """The videos at `path`, and the folders in it that hold others; raises OSError, too."""
     if not path.exists():
         raise BackdropError("is missing", where=str(path), remedy="check the path")
     if not path.is_dir():
-        yield path
-        return
-    inside = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    for entry in inside:
-        if entry.is_symlink() and not entry.exists() and entry.suffix.lower() in VIDEO_SUFFIXES:
+        return [path], []
+    _refuse_lost_links(path)
+    here = _look(path)
+    frame_folders, unsearched = _sort_out(here.folders)
+    frames = here.are_frames()
+    if frames and len(here.pictures) > 1 and frame_folders:
+        raise BackdropError(
+            f"holds {len(here.pictures)} pictures and, in '{frame_folders[0].name}', more of "
+            "them: which are the video's frames?",
+            where=str(path),
+            remedy="move one or the other elsewhere",
+        )
+    videos = [*here.files, *frame_folders] or ([path] if frames else [])
+    if not videos:
+        raise _nothing_at(path, unsearched)
+    return videos, unsearched
+
+
+def _refuse_lost_links(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.name.startswith(".") or entry.suffix.lower() not in VIDEO_SUFFIXES:
+            continue
+        if entry.is_symlink() and not entry.exists():
             raise BackdropError(
                 f"is a link to {entry.readlink()}, which is missing",
                 where=str(entry),
                 remedy="mend or remove the link",
             )
-    videos = [
-        entry
-        for entry in inside
-        if (entry.is_file() and entry.suffix.lower() in VIDEO_SUFFIXES)
-        or (entry.is_dir() and entry.name != MASKS_FOLDER and folder_images(entry))
-    ]
-    frames = folder_images(path)
-    if not videos and frames:
-        videos = [path]
-    elif len(frames) > 1 and all(video.is_dir() for video in videos):
-        raise BackdropError(
-            f"holds {len(frames)} pictures and, in '{videos[0].name}', more of them: which are the "
-            "video's frames?",
+
+
+def _sort_out(folders: Iterable[Path]) -> tuple[list[Path], list[Path]]:
+    """Of some folders those that are videos, and those that hold videos."""
+    videos, holders = [], []
+    for folder in folders:
+        try:
+            inside = _look(folder)
+        except OSError as error:
+            _tell_left_out(folder, error)
+            continue
+        if inside.are_frames():
+            videos.append(folder)
+        elif inside.files or any(_holds_some(below) for below in inside.folders):
+            holders.append(folder)
+    return videos, holders
+
+
+def _holds_some(folder: Path) -> bool:
+    """Videos or pictures, as far as it can be read."""
+    try:
+        inside = _look(folder)
+    except OSError:
+        return False
+    return bool(inside.files or inside.pictures)
+
+
+def _nothing_at(path: Path, unsearched: Sequence[Path]) -> BackdropError:
+    what = "holds no video and no pictures"
+    if unsearched:
+        return BackdropError(
+            f"{what} itself, but its folders do: {_names(unsearched)}",
             where=str(path),
-            remedy="move one or the other elsewhere",
+            remedy="these are not searched: give them instead",
         )
-    if not videos:
-        raise BackdropError(
-            "holds no video and no pictures",
-            where=str(path),
-            remedy=f"known video suffixes are {' '.join(sorted(VIDEO_SUFFIXES))}",
-        )
-    yield from videos
+    remedy = f"known video suffixes are {' '.join(sorted(VIDEO_SUFFIXES))}"
+    return BackdropError(what, where=str(path), remedy=remedy)
+
+
+def _tell_unsearched(folders: Iterable[Path], videos: Iterable[Path]) -> None:
+    """Unless a video in it was given by another path."""
+    taken = {parent for video in videos for parent in video.resolve().parents}
+    by_parent: dict[Path, list[Path]] = {}
+    for folder in folders:
+        if folder.resolve() not in taken:
+            by_parent.setdefault(folder.parent, []).append(folder)
+    for parent, left in by_parent.items():
+        told = "%s: folders in it that hold videos or pictures are left out: %s — give them, too"
+        log.warning(told, parent, _names(left))
+
+
+def _tell_left_out(path: Path, error: OSError) -> None:
+    log.warning("%s: left out, because it cannot be read (%s)", path, error.strerror)
+
+
+def _names(folders: Sequence[Path]) -> str:
+    names = sorted((folder.name for folder in folders), key=natural_key)
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")

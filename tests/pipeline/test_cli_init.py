@@ -166,6 +166,71 @@ def test_going_back_to_former_data_costs_nothing(
     assert (project / "count").read_text().split() == ["ran", "ran"]
 
 
+def test_videos_are_added_and_params_changed_by_hand_kept(
+    project: Path,
+    clips: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    grow, file = tmp_path / "grow", project / "params.yaml"
+    grow.mkdir()
+    shutil.copy(clips / "wide.mp4", grow)
+    _init(monkeypatch, "--videos", grow)
+    edited = file.read_text().replace("stride: 1", "stride: 2") + "# mine\n"
+    file.write_text(edited)
+    shutil.copy(clips / "tall.mp4", grow)
+    capsys.readouterr()
+    _init(monkeypatch, "--videos", grow)
+    assert file.read_text() == edited
+    assert "kept as changed by hand (--force overwrites it): params.yaml" in capsys.readouterr().out
+    placed = project / "data/raw/grow"
+    assert sorted(path.name for path in placed.iterdir()) == ["tall.mp4", "wide.mp4"]
+
+
+def test_params_changed_by_hand_for_other_data_are_not_kept_for_added_videos(
+    project: Path,
+    clips: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _init(monkeypatch, "--videos", clips / "wide.mp4", "--name", "both")
+    _init(monkeypatch, "--videos", clips / "tall.mp4")
+    file = project / "params.yaml"
+    file.write_text(file.read_text().replace("stride: 1", "stride: 2"))
+    monkeypatch.setattr("sys.argv", ["backdrop", "init", "--videos", str(clips), "--name", "both"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "was changed by hand and would be overwritten" in capsys.readouterr().err
+    assert [path.name for path in (project / "data/raw/both").iterdir()] == ["wide.mp4"]
+
+
+@pytest.mark.parametrize("how", ["--videos", "--preset"])
+def test_params_that_cannot_be_read_are_one_line(
+    project: Path,
+    clips: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: str,
+) -> None:
+    read_text = Path.read_text
+
+    def refuse(path: Path, **rest: str) -> str:
+        if path.name == "params.yaml":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_text(path, **rest)
+
+    Path("params.yaml").write_text("")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    given = str(clips / "wide.mp4") if how == "--videos" else "demo"
+    monkeypatch.setattr("sys.argv", ["backdrop", "init", how, given])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "params.yaml: cannot be read (Permission denied)" in capsys.readouterr().err
+
+
 def test_davis_comes_with_its_ground_truth(
     project: Path, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers_video import cut_file, numbered, texture, walker, write_pictures, write_video
+from helpers_video import (
+    cut_file,
+    numbered,
+    rotate_header,
+    texture,
+    walker,
+    write_pictures,
+    write_video,
+)
 
 from pipeline.doctor import examine, examine_paths, format_report, print_reports
 
@@ -91,6 +99,13 @@ def test_black_single_frame_and_cut_short_are_problems_with_remedies(tmp_path):
         (problem,) = examine(path).problems
         assert words in problem
         assert " — " in problem, "a problem carries its remedy"
+
+
+def test_a_mirrored_video_is_told(tmp_path):
+    path = write_video(tmp_path / "a.mp4", walker(12))
+    rotate_header(path, (-1, 0, 0, 1))
+    told = format_report([examine(path)])
+    assert "192x144, mirrored top to bottom, rotated by 180 degrees, 12 frames" in told
 
 
 def test_paths_are_examined_together_and_one_bad_video_spoils_the_verdict(tmp_path, capsys):

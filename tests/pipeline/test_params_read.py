@@ -85,6 +85,11 @@ def test_a_missing_file_says_what_to_run(tmp_path):
         read_params(tmp_path / "params.yaml")
 
 
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(BackdropError, match=r"cannot be read \(Is a directory\) — check"):
+        read_params(tmp_path)
+
+
 def test_what_is_not_given_takes_its_default(params):
     path = params("train_inpainter: {rgb: {iterations: 7}}")
     assert load_section(Inpainter, "train_inpainter.rgb", path).iterations == 7

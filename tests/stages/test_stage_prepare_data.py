@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -75,6 +76,29 @@ def test_splits_by_name_before_pattern():
     assert dict(table["split"]) == {"a1": "train", "a2": "test", "b1": "val"}
 
 
+@pytest.mark.parametrize("split", ["val", "test", "test_unseen"])
+def test_nothing_to_train_on_is_told_before_anything_is_decoded(split):
+    not_a_video()
+    with pytest.raises(BackdropError, match=r"no video is in split 'train' or .*default_split"):
+        prepare(default_split=split)
+    Path("data/recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    with pytest.raises(BackdropError, match=r"prepare_data\.splits: no video is in split 'train'"):
+        prepare(source="recipe", splits={"v*": split})
+    assert not Path("artifacts").exists()
+
+
+def test_a_folders_hash_is_over_names_sizes_and_bytes_and_a_name_may_be_no_utf8():
+    pictures = write_pictures(Path("data/walk"), numbered(3))
+    (pictures / "2.png").rename(pictures / "2é.png")
+    (pictures / "0.png").rename(pictures / os.fsdecode(b"\xe90.png"))
+    sha256 = prepare().loc["walk"].sha256
+    digest = hashlib.sha256()
+    for name in (b"1.png", "2é.png".encode(), b"\xe90.png"):
+        data = Path(os.fsdecode(bytes(pictures) + b"/" + name)).read_bytes()
+        digest.update(name + f" {len(data)}\n".encode() + data)
+    assert sha256 == digest.hexdigest()
+
+
 def test_a_split_of_an_unknown_video_is_an_error_with_a_suggestion():
     write_pictures(Path("data/walking"), numbered(2))
     with pytest.raises(BackdropError, match=r"'walkin' is no video .* did you mean 'walking'"):
@@ -104,6 +128,10 @@ def lost_masks():
     write_pictures(Path("data/masks/wlak"), numbered(3))
 
 
+def long_name():
+    write_pictures(Path("data", "x" * 231), numbered(3))
+
+
 def nothing():
     Path("data/readme.txt").touch()
 
@@ -116,6 +144,7 @@ def nothing():
         (not_a_video, r"a\.mp4: is not a video"),
         (wrong_mask, r"masks/a/0\.png: holds the values 7"),
         (lost_masks, "wlak: holds masks of a video that is not there — did you mean 'walk'"),
+        (long_name, "x: has a name of 231 bytes; 230 is the most, .* — give it a shorter name"),
         (nothing, "data: holds no video"),
     ],
 )

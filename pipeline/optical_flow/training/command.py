@@ -27,6 +27,7 @@ from pipeline.optical_flow.training.batches import PairBatches, to_tensors
 from pipeline.optical_flow.training.pairs import Pair, synthesise
 from pipeline.optical_flow.training.textures import HELD_OUT, read_textures, videos_for
 from pipeline.optical_flow.weights import save_own
+from pipeline.params.data import TRAINED_ON
 from pipeline.params.flow import TrainFlow
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute
@@ -34,7 +35,6 @@ from pipeline.pool import worker_count
 from pipeline.store.atomic import require_writable
 from pipeline.store.paths import STATE, VIDEOS_TABLE
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.frames import TRAINED_ON
 from pipeline.training.loop import Training, iteration_rng, train
 
 log = logging.getLogger("backdrop")

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from helpers_artifacts import Project, add_student, make_project
+from helpers_files import refuse_to_enter, refuse_to_list
 from helpers_report import make_evaluated_project
 from safetensors.numpy import save_file
 
@@ -314,3 +315,15 @@ def test_png_repeats_reads_back_and_refuses_other_names(tmp_path: Path) -> None:
     assert (cv2.imread(str(first))[..., ::-1] == image).all()
     with pytest.raises(BackdropError, match=r"is not a \.png name"):
         write_png(tmp_path / "a.jpg", image)
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "secret"
+    folder.mkdir()
+    (folder / "a.h5").touch()
+    refuse_to_list(monkeypatch, folder)
+    with pytest.raises(BackdropError, match=r"secret: cannot be read \(Permission denied\)"):
+        describe(folder)
+    refuse_to_enter(monkeypatch, folder)
+    with pytest.raises(BackdropError, match=r"a\.h5: cannot be read \(Permission denied\)"):
+        describe(folder / "a.h5")

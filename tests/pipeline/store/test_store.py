@@ -6,6 +6,7 @@ import pickle
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -34,6 +35,7 @@ from pipeline.store.tables import (
     table_schema,
     write_table,
 )
+from stages.prepare_data import MAX_NAME_BYTES
 
 ROOT = Path(__file__).parents[3]
 THINGS = table_schema("backdrop.things", 1, {"name": pa.string(), "value": pa.float64()})
@@ -98,6 +100,22 @@ def test_a_file_that_is_a_folder_is_told(tmp_path):
         write_bytes(tmp_path, b"")
 
 
+def test_a_name_that_is_too_long_is_told(tmp_path):
+    words = r"x: cannot be written \(File name too long\) — give what it is named after a shorter"
+    with pytest.raises(BackdropError, match=words):
+        write_bytes(tmp_path / ("x" * 250), b"")
+    with pytest.raises(BackdropError, match=words):
+        atomic_folder(tmp_path / ("x" * 250)).__enter__()
+    with pytest.raises(BackdropError, match=words.replace("x:", r"x\.h5:")):
+        write_flow(tmp_path / ("x" * 250 + ".h5"))
+    assert names(tmp_path) == []
+
+
+def test_the_longest_name_of_a_video_can_be_written(tmp_path):
+    write_json(tmp_path / ("x" * MAX_NAME_BYTES + ".json"), {})
+    write_flow(tmp_path / ("x" * MAX_NAME_BYTES + ".h5"))
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
 def test_a_full_disk_and_a_folder_that_is_read_only_have_their_remedy(tmp_path, number):
     def fail():
@@ -142,6 +160,102 @@ def test_folder_appears_as_a_whole(tmp_path):
         assert (target / "old").exists()
     assert names(target) == ["new"]
     assert names(tmp_path) == ["folder"]
+
+
+def replace_folder(target):
+    with atomic_folder(target) as temporary:
+        for number in range(3):
+            (temporary / f"new{number}").write_text("new")
+
+
+@pytest.fixture
+def folder(tmp_path):
+    target = tmp_path / "folder"
+    target.mkdir()
+    for number in range(3):
+        (target / f"old{number}").write_text("old")
+    return target
+
+
+OLD, NEW = ["old0", "old1", "old2"], ["new0", "new1", "new2"]
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "fails"), KeyboardInterrupt()])
+def test_a_removal_of_the_old_folder_that_fails_takes_nothing_of_either(
+    folder, monkeypatch, failure
+):
+    def removes_one_file(path, ignore_errors=False):
+        if path.exists():
+            next(path.iterdir()).unlink()
+            if not ignore_errors or isinstance(failure, KeyboardInterrupt):
+                raise failure
+
+    monkeypatch.setattr(atomic.shutil, "rmtree", removes_one_file)
+    with suppress(BackdropError, KeyboardInterrupt):
+        replace_folder(folder)
+    assert names(folder) == NEW
+
+
+def fail_at(monkeypatch, calls, failure):
+    """Let the calls of these numbers to `Path.replace` raise."""
+    replace, count = Path.replace, iter(range(10))
+
+    def fails(self, target):
+        if next(count) in calls:
+            raise failure
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+
+
+@pytest.mark.parametrize("call", [0, 1])
+@pytest.mark.parametrize("failure", [OSError(errno.EIO, "fails"), KeyboardInterrupt()])
+def test_an_exchange_of_folders_that_fails_leaves_the_old_one(folder, monkeypatch, call, failure):
+    fail_at(monkeypatch, {call}, failure)
+    with pytest.raises((BackdropError, KeyboardInterrupt)) as told:
+        replace_folder(folder)
+    if isinstance(failure, OSError):
+        assert str(told.value).endswith("; what was there is unchanged")
+    assert names(folder) == OLD
+    assert names(folder.parent) == ["folder"]
+
+
+def test_an_exchange_that_cannot_be_undone_keeps_both_and_the_next_run_undoes_it(
+    folder, monkeypatch
+):
+    aside = folder.with_name(".folder.old")
+    with monkeypatch.context() as patch:
+        fail_at(patch, {1, 2}, OSError(errno.EIO, "fails"))
+        with pytest.raises(BackdropError, match=rf"; what was there is now in {aside}, and the"):
+            replace_folder(folder)
+    assert sorted(map(tuple, map(names, folder.parent.iterdir()))) == [tuple(NEW), tuple(OLD)]
+    with pytest.raises(BackdropError, match=r"folder: was being .* back in place — run the same"):
+        replace_folder(folder)
+    assert names(folder) == OLD
+    replace_folder(folder)
+    assert names(folder) == NEW
+    assert names(folder.parent) == ["folder"]
+
+
+def test_what_a_killed_run_put_aside_is_not_removed_where_another_folder_stands(folder):
+    aside = folder.with_name(".folder.old")
+    aside.mkdir()
+    with pytest.raises(BackdropError, match=rf"killed; what it held may be in {aside} — move"):
+        replace_folder(folder)
+    assert names(folder) == OLD
+    assert aside.exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_is_no_folder_is_not_replaced_by_one(folder, kind):
+    target = folder.with_name("target")
+    if kind == "link":
+        target.symlink_to(folder)
+    else:
+        target.touch()
+    with pytest.raises(BackdropError, match=r"target: cannot be written \(Not a directory\)"):
+        replace_folder(target)
+    assert names(folder.parent) == ["folder", "target"]
 
 
 def test_json_is_the_same_bytes_whatever_the_order(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from itertools import product
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ from helpers_video import (
 
 from pipeline.errors import BackdropError
 from pipeline.video.decode import Damage, iter_frames
+from pipeline.video.folder import read_image
 
 
 def decode(path: Path) -> list[np.ndarray]:
@@ -50,12 +52,27 @@ def test_pixels_agree_with_opencv(tmp_path):
         assert np.abs(image.astype(int) - bgr[..., ::-1]).mean() < 2
 
 
-def test_rotation_agrees_with_opencv(tmp_path):
+@pytest.mark.parametrize("matrix", [(0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0)])
+def test_rotation_agrees_with_opencv(tmp_path, matrix):
     path = write_video(tmp_path / "a.mp4", [texture(64, 96)] * 3)
-    rotate_header(path)
+    rotate_header(path, matrix)
     (image, *_), (_, bgr) = decode(path), cv2.VideoCapture(str(path)).read()
-    assert image.shape == (96, 64, 3)
+    assert image.shape == ((96, 64, 3) if matrix[1] else (64, 96, 3))
     assert np.abs(image.astype(int) - bgr[..., ::-1]).mean() < 2
+
+
+@pytest.mark.parametrize("signs", list(product((1, -1), (1, -1))))
+@pytest.mark.parametrize("turned", [False, True])
+def test_mirrored_and_turned_as_the_matrix_says(tmp_path, turned, signs):
+    path = write_video(tmp_path / "a.mp4", [texture(64, 96)] * 2)
+    plain, _ = decode(path)
+    x, y = signs  # of the picture's two axes, once they are in place
+    rotate_header(path, (0, y, x, 0) if turned else (x, 0, 0, y))
+    frame = next(iter_frames(path))
+    expected = (plain.swapaxes(0, 1) if turned else plain)[::y, ::x]
+    assert np.array_equal(frame.image, expected)
+    assert (frame.height, frame.width) == expected.shape[:2]
+    assert frame.mirrored == ((x == y) == turned)
 
 
 def test_times_of_a_variable_rate(tmp_path):
@@ -79,16 +96,31 @@ def deep(folder: Path, suffix: str, bits: int, name: str = "0") -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_pictures_of_16_bits_become_8_and_sparse_ones_are_refused(tmp_path, suffix):
+def test_pictures_of_16_bits_become_8(tmp_path, suffix):
     (image,) = decode(deep(tmp_path / "full", suffix, 16))
     expected = np.linspace(0, 2**16 - 1, 64).astype(np.uint16) // 256
     assert np.array_equal(image, np.broadcast_to(expected[:, None], (48, 64, 3)))
-    for bits in (10, 12):
-        folder = deep(tmp_path / f"sparse_{bits}", suffix, bits)
-        with pytest.raises(BackdropError, match=rf"16 bits a value.*largest is {2**bits - 1} "):
-            decode(folder)
-    black = deep(tmp_path / "black", suffix, 7)
-    assert not decode(black)[0].any()
+    assert not decode(deep(tmp_path / "black", suffix, 0))[0].any()
+    assert decode(deep(tmp_path / "dusk", suffix, 15))[0].max() == 127
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_fewer_bits_stored_in_16_are_refused(tmp_path, suffix, bits):
+    folder = deep(tmp_path / "sparse", suffix, bits)
+    told = rf"stored in 16 bits, but holds {bits}-bit values \(the largest is {2**bits - 1}\) — exp"
+    with pytest.raises(BackdropError, match=f"sparse: is {told}"):
+        decode(folder)
+    with pytest.raises(BackdropError, match=rf"sparse/0\{suffix}: is {told}"):
+        read_image(folder / f"0{suffix}")
+
+
+@pytest.mark.parametrize("dark", [1, 8, 10, 14])
+def test_a_dark_frame_does_not_make_a_folder_of_16_bits_doubtful(tmp_path, dark):
+    folder = deep(tmp_path / "night", ".png", dark)
+    first, last = decode(deep(folder, ".png", 16, name="1"))
+    assert first.max() == (2**dark - 1) // 256
+    assert last.max() == 255
 
 
 def test_folder_of_unequal_sizes_names_the_file(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from helpers_files import refuse_to_enter, refuse_to_list
 from helpers_video import numbered, write_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,6 +86,92 @@ def test_a_folder_of_frames_with_another_inside_is_not_guessed_at(tmp_path):
         find_videos([tmp_path])
     (tmp_path / "1.png").unlink()
     assert [source.video for source in find_videos([tmp_path])] == ["small"]  # 0.png: a cover
+
+
+def touch(*files: Path) -> None:
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+
+
+def pictures(folder: Path, count: int = 2) -> None:
+    touch(*(folder / f"{number}.png" for number in range(count)))
+
+
+def test_frames_beside_a_video_file_are_not_guessed_at(tmp_path):
+    pictures(tmp_path / "day1")
+    touch(tmp_path / "day1/preview.mp4", tmp_path / "x.mp4")
+    for path in (tmp_path / "day1", tmp_path):
+        with pytest.raises(BackdropError, match=r"day1: holds 2 pictures and 'preview\.mp4'"):
+            find_videos([path])
+
+
+def test_a_cover_and_thumbnails_beside_video_files_are_no_frames(tmp_path):
+    touch(tmp_path / "a.mp4", tmp_path / "b.mp4", tmp_path / "cover.jpg")
+    assert names(tmp_path) == ["a", "b"]
+    touch(*(tmp_path / name for name in ("a.jpg", "b.mp4.jpg")))
+    (tmp_path / "cover.jpg").unlink()
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_folders_that_are_not_searched_are_named_in_one_line(tmp_path, caplog):
+    touch(tmp_path / "x.mp4", tmp_path / "day1/a.mp4", tmp_path / "empty/notes.txt")
+    pictures(tmp_path / "clipframes/images")
+    pictures(tmp_path / "masks/x")
+    assert names(tmp_path) == ["x"]
+    (told,) = caplog.messages
+    assert told.startswith(f"{tmp_path}: ")
+    assert "left out: clipframes, day1 —" in told
+
+
+def test_what_was_given_too_is_not_told_as_left_out(tmp_path, caplog):
+    touch(tmp_path / "x.mp4", tmp_path / "day1/a.mp4")
+    assert names(tmp_path, tmp_path / "day1") == ["a", "x"]
+    assert not caplog.messages
+
+
+def test_with_nothing_else_the_error_names_the_folders_that_are_not_searched(tmp_path):
+    touch(tmp_path / "day1/a.mp4", tmp_path / "day2/b.mp4")
+    with pytest.raises(BackdropError, match="its folders do: day1, day2 — these are not searched"):
+        find_videos([tmp_path])
+
+
+def test_a_folder_that_cannot_be_read_is_left_out_with_a_warning(tmp_path, monkeypatch, caplog):
+    touch(tmp_path / "x.mp4")
+    (tmp_path / "lost+found").mkdir()
+    refuse_to_list(monkeypatch, tmp_path / "lost+found")
+    assert names(tmp_path) == ["x"]
+    assert caplog.messages == [
+        f"{tmp_path / 'lost+found'}: left out, because it cannot be read (Permission denied)"
+    ]
+
+
+def test_a_link_to_where_one_may_not_look_is_left_out_with_a_warning(tmp_path, monkeypatch, caplog):
+    touch(tmp_path / "mine/x.mp4", tmp_path / "secret/far/0.png")
+    (tmp_path / "mine/link").symlink_to(tmp_path / "secret/far")
+    is_dir = Path.is_dir
+
+    def refusing(path: Path) -> bool:
+        if path.name == "link":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_dir(path)
+
+    monkeypatch.setattr(Path, "is_dir", refusing)
+    assert names(tmp_path / "mine") == ["x"]
+    assert "link: left out" in caplog.text
+
+
+def test_a_path_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    touch(tmp_path / "secret/x.mp4")
+    refuse_to_enter(monkeypatch, tmp_path / "secret")
+    for path in (tmp_path / "secret/x.mp4", tmp_path / "secret"):
+        with pytest.raises(BackdropError, match=r"secret.x\.mp4: cannot be read \(Permission"):
+            find_videos([path])
+    refuse_to_list(monkeypatch, tmp_path / "secret")
+    with pytest.raises(
+        BackdropError, match=r"secret: cannot be read \(Permission denied\) — check"
+    ):
+        find_videos([tmp_path / "secret"])
 
 
 @settings(deadline=None, max_examples=40)
