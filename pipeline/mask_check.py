@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, unreadable
 from pipeline.video.folder import folder_images
 
 ALLOWED = (0, 255)
@@ -48,9 +48,15 @@ def read_mask(file: Path) -> NDArray[np.uint8]:
     """The values of a mask's picture (H, W), as they are in the file.
 
     Raises:
-        BackdropError: not a picture, coloured, transparent, or of other than 8 bits a value.
+        BackdropError: unreadable, not a picture, coloured, transparent, or of other than 8 bits a
+            value.
     """
-    mask = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise unreadable(file, error) from error
+    # Not `imread`: it crashes over a file name that is no UTF-8.
+    mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
     if mask is None:
         raise BackdropError(
             "is not a readable picture", where=str(file), remedy="export this mask again"

@@ -149,9 +149,10 @@ def _describe_video(path: Path) -> list[str]:
     info = probe_video(path)
     announced = "" if info.announced_frames is None else f" ({info.announced_frames} announced)"
     rate = "constant" if info.constant_rate else "variable"
+    mirrored = "mirrored, " if info.mirrored else ""
     facts = {
         "codec": info.codec,
-        "size": f"{info.width}x{info.height} px, upright (rotation {info.rotation})",
+        "size": f"{info.width}x{info.height} px, upright ({mirrored}rotation {info.rotation})",
         "frames": f"{info.frames} decoded{announced}",
         "rate": f"{info.fps:.3f} fps, {rate}",
         "duration": f"{info.duration_s:.2f} s",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -56,3 +58,9 @@ def test_an_unreadable_mask(tmp_path):
     (folder / "00000.png").write_text("words")
     with pytest.raises(BackdropError, match=r"00000\.png: is not a readable picture"):
         check_masks(folder, 1, 64, 48)
+
+
+def test_a_name_that_is_no_utf8(tmp_path):
+    folder = write_masks(tmp_path / "clip", [mask()])
+    (folder / "00000.png").rename(folder / os.fsdecode(b"\xe900000.png"))
+    check_masks(folder, 1, 64, 48)
