@@ -88,7 +88,12 @@ class EdgeMotionMeter:
         """True if the edges stayed in place, but for a rare jolt or flicker."""
         if not self.steps:
             return True
-        return bool(np.mean(self.steps) >= STEPS_STILL and np.mean(self.drifts) >= DRIFTS_STILL)
+        return bool(np.mean(self.steps) >= STEPS_STILL) and not self.drifted
+
+    @property
+    def drifted(self) -> bool:
+        """True if the edges have left the places that they had at the start."""
+        return bool(self.drifts) and bool(np.mean(self.drifts) < DRIFTS_STILL)
 
     def same_view(self, other: EdgeMotionMeter) -> bool:
         """True if both shots begin with the edges in the same places."""

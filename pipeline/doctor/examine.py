@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.camera import EdgeMotionMeter
 from pipeline.doctor.motion import Motion, measure, shrink
 from pipeline.doctor.verdict import (
     VideoReport,
@@ -45,6 +47,7 @@ class Watcher:
         self.waiting: dict[int, NDArray[np.uint8]] = {}
         self.motions: list[Motion] = []
         self.cuts: list[int] = []
+        self.shots = [EdgeMotionMeter()]
         self.brightest = 0
         self.detector, self.advance = CutDetector(), advance
 
@@ -53,6 +56,7 @@ class Watcher:
         self.advance(1)
         if self.detector.begins_shot(frame.image):
             self.cuts.append(frame.index)
+            self.shots.append(EdgeMotionMeter())
             self.waiting.clear()  # pairs across a cut mean nothing
         if frame.index in self.starts or frame.index - self.gap in self.waiting:
             small = shrink(frame.image)
@@ -62,6 +66,7 @@ class Watcher:
                 self.motions.append(measure(frame.index - self.gap, first, small))
             if frame.index in self.starts:
                 self.waiting[frame.index] = small
+                self.shots[-1].add(np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8))
 
 
 def examine(path: Path, advance: Advance | None = None) -> VideoReport:
@@ -73,7 +78,7 @@ def examine(path: Path, advance: Advance | None = None) -> VideoReport:
         info = probe_video(path, watcher.see)
     except BackdropError as error:
         return VideoReport(name, str(path), problems=(str(error),))
-    camera, why = judge_camera(watcher.motions)
+    camera, why = judge_camera(watcher.motions, watcher.shots)
     subject = follow_subject(watcher.motions, watcher.gap)
     return VideoReport(
         video=name,

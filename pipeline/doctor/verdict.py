@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from models.camera import EdgeMotionMeter
 from pipeline.doctor.motion import Motion
 from pipeline.video.probe import VideoInfo
 
@@ -77,12 +78,19 @@ class VideoReport:
         return not self.problems
 
 
-def judge_camera(motions: Sequence[Motion]) -> tuple[Camera, str]:
-    """The camera's verdict, and the measurement behind it."""
+def judge_camera(motions: Sequence[Motion], shots: Sequence[EdgeMotionMeter]) -> tuple[Camera, str]:
+    """The camera's verdict, and the measurement behind it.
+
+    `shots` have seen the first frames of the pairs: what creeps stands still in every pair.
+    """
     if not motions:
         return "unknown", "too few frames to compare"
     steady = sum(motion.steady for motion in motions)
     if steady >= STATIC_SHARE * len(motions):
+        if any(shot.drifted for shot in shots):
+            return "rotating", "it stands still from frame to frame, but creeps over the shot"
+        if not all(shot.same_view(shots[0]) for shot in shots):
+            return "unknown", "it stands still, but a cut leads to another view"
         return "static", f"it stands still in {steady} of {len(motions)} pairs of frames"
     moving = [motion for motion in motions if not motion.steady]
     fits = [motion.fitted for motion in moving if not np.isnan(motion.fitted)]

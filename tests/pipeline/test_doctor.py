@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers_motion import pan
 from helpers_video import (
     cut_file,
     numbered,
@@ -41,6 +42,20 @@ def test_static_camera_and_a_subject_that_crosses(tmp_path):
     assert report.subject.travel == pytest.approx(0.7, abs=0.12)
     assert report.subject.width == pytest.approx(24 / 192, abs=0.08)
     assert report.a1.state == "looks kept"
+
+
+def test_a_camera_that_creeps_is_not_taken_for_a_still_one(tmp_path):
+    """0.04 px a frame: too little for any pair of frames, 8 px over the video."""
+    report = examine(write_video(tmp_path / "a.mp4", pan(200, (144, 192), 0.04), fps=25))
+    assert report.camera == "rotating"
+    assert "creeps" in report.camera_why
+
+
+def test_two_still_views_are_no_still_camera(tmp_path):
+    frames = [texture(144, 192, 1)] * 15 + [255 - texture(144, 192, 2) // 3] * 15
+    report = examine(write_video(tmp_path / "a.mp4", frames, fps=10))
+    assert report.camera == "unknown"
+    assert "another view" in report.camera_why
 
 
 def test_panning_camera_and_the_way_in_the_scene(tmp_path):
