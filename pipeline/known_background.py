@@ -102,13 +102,14 @@ def _sample(job: Job[Network], advance: Advance, must_rest: bool) -> Images:
     height, width = job.data.height, job.data.width
     most = min(MOST_FRAMES, max(16, MOST_MIB * 2**20 // (height * width * 3)))
     chosen = set(np.linspace(0, job.size - 1, min(most, job.size)).astype(int).tolist())
-    shots, frames = {0: EdgeMotionMeter()}, []
+    shot, frames = EdgeMotionMeter(), []
+    shots = {0: shot}
     with open_frames(job.video) as reader:
         for number in range(job.size):
             image = reader.read(number)
             if number in reader.cuts:
-                shots[number] = EdgeMotionMeter()
-            shots[max(shots)].add(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
+                shot = shots[number] = EdgeMotionMeter()
+            shot.add(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
             if number in chosen:
                 frames.append(fit(image, height, width))
             advance(1)

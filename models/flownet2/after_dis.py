@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.flow.dis import DisFlow
@@ -33,7 +34,7 @@ class DisCorrected(TwoFrame):
         """Of `TwoFrame`."""
         height, width = target.shape[2:]
         x, first = padded(centred(target, source)), padded(dis_flow(target, source))
-        return self._corrected(x, first)[0][..., :height, :width]
+        return self._finest(first, self._missing(x, first))[..., :height, :width]
 
     def pyramid(self, target: Tensor, source: Tensor, first: Tensor | None = None) -> list[Tensor]:
         """Of `TwoFrame`, with the full resolution in front of the levels.
@@ -43,34 +44,34 @@ class DisCorrected(TwoFrame):
             first: DIS's flow (B, 2, H, W) px, where it is known already.
         """
         x = centred(target, source)
-        return self._corrected(x, dis_flow(target, source) if first is None else first)
+        if first is None:
+            first = dis_flow(target, source)
+        missing = self._missing(x, first)
+        means = [F.adaptive_avg_pool2d(first, (m.shape[2], m.shape[3])) for m in missing]
+        levels = [mean + m for mean, m in zip(means, missing, strict=True)]
+        return [self._finest(first, missing), *levels]
 
     def levels(self, x: Tensor) -> list[Tensor]:
         """Corrections, finest first, in units of `unit`, from a centred pair and DIS's flow in
         px / 20: (B, 8, H, W)."""
         return self.flownets.levels(seen_by_next(x[:, :6], x[:, 6:]))
 
-    def _corrected(self, x: Tensor, first: Tensor) -> list[Tensor]:
-        """Flow in px, finest first: full resolution, then every level's."""
-        missing = self._in_px(torch.cat([x, first / TwoFrame.unit], dim=1))
-        finest = first + enlarged(missing[0], QUARTER, self.enlarging)
-        means = [F.adaptive_avg_pool2d(first, (m.shape[2], m.shape[3])) for m in missing]
-        return [finest, *(mean + m for mean, m in zip(means, missing, strict=True))]
+    def _missing(self, x: Tensor, first: Tensor) -> list[Tensor]:
+        """Corrections in px at every level, finest first."""
+        return self._in_px(torch.cat([x, first / TwoFrame.unit], dim=1))
+
+    def _finest(self, first: Tensor, missing: list[Tensor]) -> Tensor:
+        """The corrected flow at full resolution, px."""
+        return first + enlarged(missing[0], QUARTER, self.enlarging)
 
 
 def dis_flow(target: Tensor, source: Tensor) -> Tensor:
-    """DIS's flow (B, 2, H, W), px, of images (B, 3, H, W) in [0, 1]; on their device.
-
-    Raises:
-        ValueError: an image is not finite.
-    """
-    flows = DisFlow().estimate(_bytes(target, "target"), _bytes(source, "source"))
+    """DIS's flow (B, 2, H, W), px, of finite images (B, 3, H, W) in [0, 1]; on their device."""
+    flows = DisFlow().estimate(_bytes(target), _bytes(source))
     return torch.from_numpy(flows).permute(0, 3, 1, 2).contiguous().to(target.device)
 
 
-def _bytes(images: Tensor, name: str) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _bytes(images: Tensor) -> NDArray[np.uint8]:
     """uint8 (B, H, W, 3)."""
-    if not torch.isfinite(images).all():
-        raise ValueError(f"the {name} image has values that are not finite")
     levels = (images.detach().float() * 255).round().clamp(0, 255).byte()
-    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return np.asarray(levels.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.uint8)
