@@ -32,30 +32,45 @@ MARGIN = 1.15
 MaskPrior = Literal["v", "l1", "l2", "none"]
 
 
-def foreground_objective(weights: Tensor, loss: Tensor, to_probability: bool) -> Tensor:
+def expected_loss(weights: Tensor, loss: Tensor) -> Tensor:
+    """The mean over p of a loss, by draws that are independent of each other. Eq. (5).
+
+    The other draws' mean is taken from the loss and given back outside the weights: where weights
+    are p/q, value and gradients stay those of the plain estimate in expectation, and the gradient
+    to p has far less variance.
+
+    Args:
+        weights: (B, J) p/q, with gradient to p.
+        loss: (B, J), with the gradient that it may have to b and S.
+    """
+    baseline = leave_one_out(loss.detach())
+    return (weights * (loss - baseline) + baseline).mean()
+
+
+def foreground_objective(
+    weights: Tensor, loss: Tensor, to_probability: bool, exact: bool = False
+) -> Tensor:
     """O: the reconstruction error over the drawn boxes. Eq. (3) through Eq. (5).
 
     Args:
         weights: (B, J) p/q.
         loss: (B, J) L(F(I, b, I(I, b)), I), with gradient to b and S.
         to_probability: False for the disentangled training: p is a constant here.
+        exact: the J draws are all cells, Eq. (2)'s sum, which no baseline may change.
     """
+    if to_probability and not exact:
+        return expected_loss(weights, loss)
     return ((weights if to_probability else weights.detach()) * loss).mean()
 
 
 def background_objective(weights: Tensor, error_density: Tensor) -> Tensor:
     """G: minus the inpainting error per area over the drawn boxes. Eq. (4) through Eq. (5).
 
-    The other draws' mean is taken from the error and given back outside the weights: where weights
-    are p/q, value and gradient stay those of the plain estimate in expectation, with far less
-    variance.
-
     Args:
         weights: (B, J) p/q, with gradient to p.
         error_density: (B, J) L(I(I, b), I) / a(b). A constant for the disentangled training.
     """
-    baseline = leave_one_out(error_density.detach())
-    return -(weights * (error_density - baseline) + baseline).mean()
+    return -expected_loss(weights, error_density)
 
 
 def exact_background_objective(probability: Tensor, error_density: Tensor) -> Tensor:

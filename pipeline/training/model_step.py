@@ -229,7 +229,9 @@ def _terms(
     even = params.sampling.method in ("exact", "uniform")
     if params.objective != "background_only":
         to_probability = params.objective in ("joint", "foreground_only")
-        terms["foreground"] = foreground_objective(weights, draws.reconstruction, to_probability)
+        terms["foreground"] = foreground_objective(
+            weights, draws.reconstruction, to_probability, exact
+        )
         priors = mask_prior(draws.mask, params.loss.mask_prior, params.loss.mask_prior_lambda)
         # Where cells are drawn by p, likely ones come often; elsewhere p is their weight.
         terms["mask_prior"] = (weights.detach() * priors if even else priors).mean()

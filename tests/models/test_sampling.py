@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -91,7 +93,7 @@ def from_method(method, epsilon):
     st.sampled_from([1, 2, 3]),
 )
 def test_objectives_are_unbiased_in_value_and_every_gradient(logits, q, epsilon, method, samples):
-    """O and G with its baseline, for any p, q, epsilon and J; joint: losses have gradients too."""
+    """O and G with baselines, for any p, q, epsilon and J; joint: losses have gradients too."""
     logits = torch.tensor(logits, dtype=torch.float64)
     losses = torch.linspace(4.0, 7.0, CELLS, dtype=torch.float64)
     shares = torch.tensor(q, dtype=torch.float64)
@@ -100,7 +102,7 @@ def test_objectives_are_unbiased_in_value_and_every_gradient(logits, q, epsilon,
     value, gradient = exact(logits, losses)
     p = logits.softmax(dim=0)
     for sign, objective in (
-        (1, lambda weights, loss: foreground_objective(weights, loss, to_probability=True)),
+        (1, partial(foreground_objective, to_probability=True)),
         (-1, background_objective),
     ):
         found = objective_estimates(logits, losses, draw_cells, samples, objective)
@@ -114,20 +116,19 @@ def test_exact_is_the_sum_over_all_cells(logits):
     losses = torch.linspace(0.2, 3.0, CELLS, dtype=torch.float64)
     cells, weights = draw(leaf, "exact", 1, 0.0, 0.1)
     assert cells.tolist() == [list(range(CELLS))]
-    value = foreground_objective(weights, losses[cells], to_probability=True)
+    value = foreground_objective(weights, losses[cells], to_probability=True, exact=True)
     expected, gradient = exact(leaf[0], losses)
     assert torch.allclose(value, expected)
     assert torch.allclose(torch.autograd.grad(value, leaf)[0][0], gradient)
 
 
-def gradient_variance(method, samples, with_baseline, logits):
-    """Of G's gradient by the logits, summed over the cells."""
+def plain(weights, loss):
+    return (weights * loss).mean()
+
+
+def gradient_variance(method, samples, objective, logits):
+    """Of an objective's gradient by the logits, summed over the cells."""
     losses = torch.linspace(5.0, 6.0, CELLS, dtype=torch.float64)
-
-    def plain(weights, density):
-        return -(weights * density).mean()
-
-    objective = background_objective if with_baseline else plain
     draw_cells = from_method(method, 0.01)
     _, gradients, _ = objective_estimates(logits, losses, draw_cells, samples, objective)
     return float(gradients.var(dim=0).sum())
@@ -135,16 +136,15 @@ def gradient_variance(method, samples, with_baseline, logits):
 
 def test_variance_falls_with_samples_with_the_baseline_and_with_importance():
     spread = torch.linspace(-1, 1, CELLS, dtype=torch.float64)
-    one, four = (gradient_variance("importance", j, False, spread) for j in (1, 4))
+    one, four = (gradient_variance("importance", j, plain, spread) for j in (1, 4))
     assert 3 < one / four < 5.3  # as 1 / J
     for samples in (1, 2):  # the other images' draws, or the image's own
-        plain, reduced = (
-            gradient_variance("importance", samples, b, spread) for b in (False, True)
-        )
-        assert reduced < 0.2 * plain
+        without = gradient_variance("importance", samples, plain, spread)
+        for objective in (partial(foreground_objective, to_probability=True), background_objective):
+            assert gradient_variance("importance", samples, objective, spread) < 0.2 * without
     peaked = 4 * spread
     uniform, importance = (
-        gradient_variance(method, 2, False, peaked) for method in ("uniform", "importance")
+        gradient_variance(method, 2, plain, peaked) for method in ("uniform", "importance")
     )
     assert importance < 0.6 * uniform
 
