@@ -42,7 +42,7 @@ CALIBRATION = {
     "blob": {"scale": 0.8, "threshold": 0.5, "scale_crf": 0.8, "threshold_crf": 0.5, "crf": CRF},
     "flow_threshold_px": 0.5,
     "iterations": 5,
-    "val_frames": 0,
+    "frames": 0,
 }
 
 

@@ -1,4 +1,4 @@
-"""What validation frames chose, as `calibrate` writes it and `refine_masks`, `evaluate` read it."""
+"""What `calibrate` chose, as it writes it and `refine_masks`, `evaluate` read it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,15 @@ class BlobChoice(Section):
 class Calibration(Section):
     """What was chosen for the masks of one source, and for the controls in its boxes.
 
-    `source` is `default` where no validation frame has ground truth; `val_frames` were looked at.
+    `source` is `validation` where validation frames have ground truth, else `motion` where what
+    moves chose, else `default`; `frames` were looked at.
     `threshold` cuts the raw soft mask. The CRF gets the mask centred on it, its odds over the
     threshold's, and to the CRF `threshold_crf` of that is even.
     `iterations` of the CRF are those that everything was chosen with.
     """
 
-    source: Literal["validation", "default"]
-    val_frames: int
+    source: Literal["validation", "motion", "default"]
+    frames: int
     threshold: float
     threshold_crf: float
     crf: Crf

@@ -1,13 +1,15 @@
-"""The search on validation frames: J of every candidate threshold, CRF setting and blob.
+"""The search for a calibration: J of every candidate threshold, CRF setting and blob.
 
-Two passes over the frames: cheap candidates first, then those with CRF. J is averaged over a
-video's frames here, and over videos by the caller.
+J is that against the ground truth of validation frames, or, where there is none, the overlap with
+what moves (`motion_searches`). Two passes over the frames: cheap candidates first, then those with
+CRF. J is averaged over a video's frames here, and over videos by the caller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +20,18 @@ from models.soft_mask import centred
 from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import FrameResult, VideoResult, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined
+from pipeline.frame_pool import in_order, processes_for
 from pipeline.pool import Advance
 
-CRF_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
-"""Under CRF: lower than without, since the CRF removes what stands alone."""
+CRF_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Under CRF: often lower than without, since it removes what stands alone, but it may also fill."""
 BLOB_CRF_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 """Of the control under CRF: as many as the masks have."""
 BLOB_CRF_FRAMES = 60
 """At most so many frames, over all videos, choose the control's scale, threshold and setting."""
 
 Scores = NDArray[np.float64]
+Truth = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -36,15 +40,17 @@ class Search:
 
     Attributes:
         result: the video.
-        frames: those looked at, all with ground truth.
-        scales: candidates for the control's ellipse.
+        frames: those looked at.
+        scales: candidates for the control's ellipse; none where nothing will be compared with it.
         flow_thresholds: candidates, px, ascending.
+        moving_px: residual flow above it stands for the ground truth; None: the truth itself.
     """
 
     result: VideoResult
     frames: tuple[int, ...]
     scales: tuple[float, ...]
     flow_thresholds: tuple[float, ...]
+    moving_px: float | None = None
 
     @property
     def video(self) -> str:
@@ -120,19 +126,29 @@ def with_crf(job: CrfSearch, advance: Advance) -> tuple[Scores, Scores]:
         of the soft mask `(C, T)` for every setting and threshold of `CRF_THRESHOLDS`; of the
         control `(C, S, U)` for every setting, scale and threshold of `BLOB_CRF_THRESHOLDS`.
     """
-    masks: list[list[list[float]]] = []
-    control: list[Scores] = []
-    for frame, truth in _frames(job.search):
-        fields = [DenseCrf(frame.image, setting) for setting in job.settings]
-        soft = centred(frame.soft, job.threshold)
-        masks.append([_js(crf, [soft], CRF_THRESHOLDS, job, truth)[0] for crf in fields])
-        if frame.number in job.blob_frames:
-            blobs = [blob(frame, scale) for scale in job.search.scales]
-            control.append(
-                np.array([_js(crf, blobs, BLOB_CRF_THRESHOLDS, job, truth) for crf in fields])
-            )
+    masks, control = [], []
+    processes = processes_for(job.size * len(CRF_THRESHOLDS))
+    parts = in_order(partial(_under_crf, job), _frames(job.search), processes, job.video)
+    for of_mask, of_control in parts:
+        masks.append(of_mask)
+        if of_control is not None:
+            control.append(of_control)
         advance(1)
     return np.mean(masks, axis=0), np.mean(control, axis=0)
+
+
+def _under_crf(
+    job: CrfSearch, looked_at: tuple[FrameResult, Truth]
+) -> tuple[Scores, Scores | None]:
+    """J of one frame, as `with_crf` returns it; None where the control is not looked at."""
+    frame, truth = looked_at
+    fields = [DenseCrf(frame.image, setting) for setting in job.settings]
+    soft = centred(frame.soft, job.threshold)
+    of_mask = np.array([_js(crf, [soft], CRF_THRESHOLDS, job, truth)[0] for crf in fields])
+    if frame.number not in job.blob_frames:
+        return of_mask, None
+    blobs = [blob(frame, scale) for scale in job.search.scales]
+    return of_mask, np.array([_js(crf, blobs, BLOB_CRF_THRESHOLDS, job, truth) for crf in fields])
 
 
 def _js(
@@ -140,7 +156,7 @@ def _js(
     softs: Sequence[NDArray[np.float32]],
     thresholds: Sequence[float],
     job: CrfSearch,
-    truth: NDArray[np.bool_],
+    truth: Truth,
 ) -> list[list[float]]:
     """J of every soft mask at every threshold under one CRF; 0 where the CRF could not tell."""
     return [
@@ -156,12 +172,15 @@ def _js(
     ]
 
 
-def _frames(search: Search) -> list[tuple[FrameResult, NDArray[np.bool_]]]:
-    """The frames looked at, with their ground truth.
+def _frames(search: Search) -> list[tuple[FrameResult, Truth]]:
+    """The frames looked at, with their ground truth or what moves in them.
 
     Raises:
-        BackdropError: none of them has any.
+        BackdropError: none of them has ground truth, where it is asked for.
     """
+    if search.moving_px is not None:
+        frames = read_frames(search.result, search.frames, with_truth=False)
+        return [(frame, frame.speed > search.moving_px) for frame in frames]
     found = [
         (frame, frame.truth)
         for frame in read_frames(search.result, search.frames)

@@ -42,10 +42,14 @@ class Crf(Section):
 
 
 class Calibrate(Section):
-    """What validation frames choose: the threshold, the CRF's setting, and the blob control."""
+    """What validation frames, or motion, choose: threshold, CRF setting, and the blob control."""
 
+    by_motion: bool = Field(
+        True,
+        description="without validation ground truth: choose by what moves; false: the defaults",
+    )
     default_threshold: float = Field(
-        0.1, gt=0.0, lt=1.0, description="where there is no validation ground truth"
+        0.1, gt=0.0, lt=1.0, description="where neither ground truth nor motion can choose"
     )
     default_threshold_crf: float = Field(
         0.2, gt=0.0, lt=1.0, description="even to the CRF; both as the built-in data chose"
@@ -56,7 +60,9 @@ class Calibrate(Section):
     student_threshold_crf: float = Field(
         0.5, gt=0.0, lt=1.0, description="default_threshold_crf of self_train's masks"
     )
-    frames_per_video: PositiveInt = Field(10, description="validation frames looked at per video")
+    frames_per_video: PositiveInt = Field(
+        10, description="validation frames with ground truth looked at per video"
+    )
     crf: tuple[Crf, ...] = Field((Crf(),), min_length=1, description="settings to choose from")
     blob_scales: tuple[Annotated[float, Field(gt=0.0, le=4.0)], ...] = Field(
         (0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7, 2.0, 2.5),

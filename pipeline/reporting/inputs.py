@@ -28,7 +28,7 @@ class Inputs:
         metrics: metrics.json.
         videos, index, per_frame: the tables; evaluated videos, as they are shown.
         cameras: verdict on the camera per video.
-        threshold_source: validation, or default where no validation video has ground truth.
+        threshold_source: of the calibration: validation, motion or default.
         flow_backend, flow_reason: which flow was computed, and why that one.
         frame_sizes: widths and heights of the cached frames, px, smallest first.
     """

@@ -93,6 +93,9 @@ def _facts(inputs: Inputs, params: RunParams) -> list[str]:
 
 def _threshold(inputs: Inputs) -> str:
     value = inputs.metrics["threshold"]
-    if inputs.threshold_source == "validation":
-        return f"The threshold {value:.2f} was chosen on validation frames."
-    return f"The threshold {value:.2f} is the default: no validation video has ground truth."
+    how = {
+        "validation": "was chosen on validation frames",
+        "motion": "was chosen by what moves, for no validation video has ground truth",
+        "default": "is the default: no validation video has ground truth",
+    }
+    return f"The threshold {value:.2f} {how[inputs.threshold_source]}."

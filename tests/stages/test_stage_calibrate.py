@@ -60,7 +60,7 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     calibrate.main(Source.MODEL)
     found = read_calibration(Source.MODEL)
     assert found.source == "validation"
-    assert found.val_frames == 8
+    assert found.frames == 8
     assert found.threshold in (0.6, 0.65)  # 150/255 = 0.588 < t < 170/255 = 0.667
     assert found.iterations == 5
     # the subject is the ellipse inscribed in its box: scale * sqrt(-log2(threshold)) = 1
@@ -71,27 +71,76 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     assert paths.CALIBRATION.read_bytes() == before
 
 
-def test_without_validation_truth_the_defaults_hold(tmp_path, monkeypatch, caplog):
-    project = make_project(tmp_path, monkeypatch, ["val", "test"], truth=False)
+def test_without_validation_truth_what_moves_chooses(tmp_path, monkeypatch, caplog):
+    """The same hidden threshold, found by the flow alone; the same bytes when run again."""
+    project = make_project(tmp_path, monkeypatch, ["train", "test"], truth=False)
+    for scene in project.scenes.values():
+        write_predictions(scene, soft=np.where(scene.truth, 170, 150).astype(np.uint8))
+    project.set_params(calibrate={"crf": CRF_PARAMS})
+    with caplog.at_level("INFO"):
+        calibrate.main(Source.MODEL)
+    found = read_calibration(Source.MODEL)
+    assert "no validation video has ground truth" in caplog.text
+    assert found.source == "motion"
+    assert 0 < found.frames <= 6  # none of the test video's
+    assert found.threshold in (0.6, 0.65)
+    assert found.flow_threshold_px == 0.5
+    before = paths.CALIBRATION.read_bytes()
+    calibrate.main(Source.MODEL)
+    assert paths.CALIBRATION.read_bytes() == before
+
+
+def test_motion_chooses_the_control_too_where_test_videos_will_be_scored(tmp_path, monkeypatch):
+    """Or it would be compared in a form that nothing had chosen."""
+    for truth in (True, False):
+        folder = tmp_path / str(truth)
+        folder.mkdir()
+        project = make_project(folder, monkeypatch, ["train", "test"], truth=truth)
+        project.set_params(calibrate={"crf": CRF_PARAMS, "blob_scales": [0.5, 2.5, 2.0, 1.0]})
+        calibrate.main(Source.MODEL)
+        blob_choice = read_calibration(Source.MODEL).blob
+        radius = blob_choice.scale * np.sqrt(-np.log2(blob_choice.threshold))
+        assert (radius == pytest.approx(1.0, abs=0.15)) == truth  # of the ellipse over its box
+
+
+@pytest.mark.parametrize("why", ["asked for", "nothing moves", "masks elsewhere"])
+def test_where_nothing_can_choose_the_defaults_hold(tmp_path, monkeypatch, caplog, why):
+    project = make_project(
+        tmp_path, monkeypatch, ["val", "test"], truth=False, moving=why != "nothing moves"
+    )
+    if why == "masks elsewhere":
+        for scene in project.scenes.values():
+            soft = np.zeros_like(scene.soft)
+            soft[:, :6] = 255
+            write_predictions(scene, soft=soft)
     project.set_params(
         calibrate={
             "default_threshold": 0.4,
             "default_threshold_crf": 0.15,
             "crf": CRF_PARAMS,
+            "by_motion": why != "asked for",
         }
     )
     with caplog.at_level("INFO"):
         calibrate.main(Source.MODEL)
     found = read_calibration(Source.MODEL)
     assert "no validation video has ground truth" in caplog.text
-    assert (found.source, found.val_frames) == ("default", 0)
+    assert ("have an overlap of" in caplog.text) == (why == "masks elsewhere")
+    assert (found.source, found.frames) == ("default", 0)
     assert (found.threshold, found.threshold_crf) == (0.4, 0.15)
     assert found.crf.bilateral_px == 8.0  # the first of the settings
     assert found.flow_threshold_px == 0.5  # half the flow scale of 1 px
 
 
-def test_truth_of_the_test_split_chooses_nothing(tmp_path, monkeypatch):
-    make_project(tmp_path, monkeypatch, ["train", "test", "test_unseen", "train_test"])
+def test_truth_of_other_splits_chooses_nothing(tmp_path, monkeypatch):
+    splits = ["train", "test", "test_unseen", "train_test"]
+    make_project(tmp_path, monkeypatch, splits, moving=False)
+    calibrate.main(Source.MODEL)
+    assert read_calibration(Source.MODEL).source == "default"
+
+
+def test_motion_of_test_videos_chooses_nothing(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["test", "test_unseen"], truth=False)
     calibrate.main(Source.MODEL)
     assert read_calibration(Source.MODEL).source == "default"
 
@@ -129,7 +178,7 @@ def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
     choice = Calibration.model_validate(
         {
             "source": "validation",
-            "val_frames": 1,
+            "frames": 1,
             "threshold": 0.5,
             "threshold_crf": 0.5,
             "crf": {},
@@ -169,7 +218,7 @@ def test_the_stage_tells_the_crf_the_threshold_that_it_chose(tmp_path, monkeypat
     project.set_params(calibrate={"crf": CRF_PARAMS[:1]})
     with caplog.at_level("INFO"):
         calibrate.main(Source.MODEL)
-    (with_crf_J,) = [r.args[1] for r in caplog.records if "validation J" in r.msg]
+    (with_crf_J,) = [r.args[2] for r in caplog.records if "validation J" in r.getMessage()]
     assert with_crf_J > 0.9
     assert read_calibration(Source.MODEL).threshold_crf > 0.2  # lower ones take the ground as well
 
@@ -179,7 +228,7 @@ def test_a_threshold_that_the_floor_hides_is_no_candidate(tmp_path, monkeypatch)
     make_project(tmp_path, monkeypatch, ["val"], frames=2)
     setting = CrfSetting(bilateral_weight=2, bilateral_px=8, floor=0.3)
     J, blob_J = with_crf(CrfSearch(search(), frozenset({1}), (setting,), 4, 0.5), advance)
-    hidden = [threshold <= 0.3 for threshold in CRF_THRESHOLDS]
+    hidden = [threshold <= 0.3 or threshold >= 0.7 for threshold in CRF_THRESHOLDS]
     assert (J[0] == 0).tolist() == hidden
     hidden = [threshold <= 0.3 or threshold >= 0.7 for threshold in BLOB_CRF_THRESHOLDS]
     assert (blob_J[0] == 0).all(axis=0).tolist() == hidden

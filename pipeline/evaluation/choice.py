@@ -1,0 +1,133 @@
+"""The best candidates of a search, as a calibration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from models.segmentation_metrics import THRESHOLDS
+from pipeline.evaluation.calibration import BlobChoice, Calibration, crf_setting
+from pipeline.evaluation.search import (
+    BLOB_CRF_FRAMES,
+    BLOB_CRF_THRESHOLDS,
+    CRF_THRESHOLDS,
+    CrfSearch,
+    Scores,
+    Search,
+    spread,
+    with_crf,
+    without_crf,
+)
+from pipeline.params.results import Calibrate
+from pipeline.pool import run_jobs
+from pipeline.progress import Progress
+
+log = logging.getLogger("backdrop")
+
+DEFAULT_BLOB_THRESHOLD = 0.5
+LEAST_OVERLAP = 0.2
+"""Of masks and motion (IoU), below which they do not show the same thing."""
+
+
+def chosen(searches: Sequence[Search], params: Calibrate, iterations: int) -> Calibration | None:
+    """The candidates of the highest J, averaged over each video's frames and then over videos.
+
+    None where there is nothing to look at, or where the masks lie elsewhere than what moves.
+    """
+    if not searches:
+        return None
+    source: Literal["validation", "motion"]
+    source = "validation" if searches[0].moving_px is None else "motion"
+    frames = sum(search.size for search in searches)
+    with Progress("calibrate without CRF", frames, "frames") as progress:
+        results = run_jobs(searches, without_crf, progress)
+    J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*results.values(), strict=True))
+    if source == "motion" and J.max() < LEAST_OVERLAP:
+        log.info("calibrate: masks and motion have an overlap of %.3f at most", J.max())
+        return None
+    (best,) = _argmax(J)
+    J_crf, J_blob_crf = _search_crf(searches, params, iterations, THRESHOLDS[best])
+    setting, crf_threshold = _argmax(J_crf)
+    (flow_step,) = _argmax(J_flow)
+    measure = "validation J" if source == "validation" else "overlap with what moves"
+    log.info("calibrate: %s %.3f, with CRF %.3f", measure, J.max(), J_crf.max())
+    if source == "validation":
+        log.info(
+            "calibrate: controls: blob %.3f, with CRF %.3f; flow %.3f",
+            *(float(values.max()) for values in (J_blob, J_blob_crf, J_flow)),
+        )
+    return Calibration(
+        source=source,
+        frames=frames,
+        threshold=THRESHOLDS[best],
+        threshold_crf=CRF_THRESHOLDS[crf_threshold],
+        crf=params.crf[setting],
+        iterations=iterations,
+        blob=_blob_choice(J_blob, J_blob_crf, params) if J_blob.size else default_blob(params),
+        flow_threshold_px=searches[0].flow_thresholds[flow_step],
+    )
+
+
+def default_blob(params: Calibrate) -> BlobChoice:
+    """The control where nothing chooses its form."""
+    scale = params.blob_scales[len(params.blob_scales) // 2]
+    return BlobChoice(
+        scale=scale,
+        threshold=DEFAULT_BLOB_THRESHOLD,
+        scale_crf=scale,
+        threshold_crf=DEFAULT_BLOB_THRESHOLD,
+        crf=params.crf[0],
+    )
+
+
+def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate) -> BlobChoice:
+    """The control's best form of `(S, T)` and, with CRF, of `(C, S, U)`.
+
+    A weak control makes a mask look good: where the best scale is the last of its candidates, a
+    better one may lie beyond, and that is said. Without CRF a larger scale is a higher threshold.
+    """
+    scale, threshold = _argmax(J)
+    setting, scale_crf, threshold_crf = _argmax(J_crf)
+    largest = max(params.blob_scales)
+    if len(params.blob_scales) > 1 and params.blob_scales[scale_crf] == largest:
+        log.warning(
+            "calibrate: the blob with CRF is best at the largest of calibrate.blob_scales, %g; "
+            "the control may be better still with larger ones",
+            largest,
+        )
+    return BlobChoice(
+        scale=params.blob_scales[scale],
+        threshold=THRESHOLDS[threshold],
+        scale_crf=params.blob_scales[scale_crf],
+        threshold_crf=BLOB_CRF_THRESHOLDS[threshold_crf],
+        crf=params.crf[setting],
+    )
+
+
+def _search_crf(
+    searches: Sequence[Search], params: Calibrate, iterations: int, threshold: float
+) -> tuple[Scores, Scores]:
+    """J of the CRF's settings and thresholds `(C, T)`, and of the control's `(C, S, U)`."""
+    per_video = max(1, BLOB_CRF_FRAMES // len(searches))
+    jobs = [
+        CrfSearch(
+            search,
+            frozenset(search.frames[place] for place in spread(search.size, per_video)),
+            tuple(crf_setting(crf) for crf in params.crf),
+            iterations,
+            threshold,
+        )
+        for search in searches
+    ]
+    with Progress("calibrate with CRF", sum(job.size for job in jobs), "frames") as progress:
+        results = run_jobs(jobs, with_crf, progress)
+    J, J_blob = (np.mean(part, axis=0) for part in zip(*results.values(), strict=True))
+    return J, J_blob
+
+
+def _argmax(scores: Scores) -> tuple[int, ...]:
+    """Place of the highest score; the first of equal ones."""
+    return tuple(int(place) for place in np.unravel_index(np.argmax(scores), scores.shape))

@@ -1,0 +1,61 @@
+"""What moves, in place of ground truth, to choose thresholds by.
+
+Soft masks come out too wide or too narrow as a whole, differently from one training to the next.
+The residual flow tells how large the subject is: not to the px, but of many frames and thresholds
+the one that agrees with it best is near the best (docs/davis.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.evaluation.collect import VideoResult
+from pipeline.evaluation.search import Search, spread
+from pipeline.motion_centre import motion_centre
+from pipeline.store import paths
+from pipeline.store.hdf5 import FLOW, open_artifact
+
+MOVING = 0.5
+"""Speed from which a pixel moves, over the speed that the video's flow images show at 0.76."""
+FRAMES = 32
+"""Looked at over all videos, but one of each at least."""
+EXAMINED = 4
+"""Frames whose flow is examined for one that is looked at."""
+
+
+def motion_searches(
+    videos: Sequence[VideoResult], scales: tuple[float, ...], flow_threshold: float
+) -> list[Search]:
+    """The search over each video in which something of a subject's size moves.
+
+    Args:
+        scales: of the control, see `Search`.
+        flow_threshold: of the flow control, px; nothing can choose it here.
+    """
+    count = max(1, FRAMES // max(1, len(videos)))
+    searches = []
+    for video in videos:
+        frames, moving_px = _in_motion(video, count)
+        if frames:
+            searches.append(Search(video, frames, scales, (flow_threshold,), moving_px))
+    return searches
+
+
+def _in_motion(video: VideoResult, count: int) -> tuple[tuple[int, ...], float]:
+    """At most `count` frames in which much moves, evenly spread, and the speed, px, that is motion.
+
+    Of those examined, the half in which more moves: in the others it may be a limb alone, whose
+    size says nothing of the mask's.
+    """
+    shares = {}
+    with open_artifact(paths.video_file(paths.FLOW, video.video), FLOW) as file:
+        moving_px = MOVING * float(file.attrs["scale_px"])
+        for number in spread(video.size, EXAMINED * count):
+            speed = np.linalg.norm(file["flow"][number].astype(np.float32), axis=-1)
+            if not np.isnan(motion_centre(speed, moving_px)).any():
+                shares[number] = float((speed > moving_px).mean())
+    half = np.median(list(shares.values())) if shares else 0.0
+    much = [number for number, share in shares.items() if share >= half]
+    return tuple(much[place] for place in spread(len(much), count)), moving_px
