@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from pipeline.errors import BackdropError
 from pipeline.optical_flow.training import worker
 from pipeline.optical_flow.training.pairs import Pair
 from pipeline.params.flow import TrainFlow
-from pipeline.pool import for_children
+from pipeline.pool import for_children, why_died
 from pipeline.store.atomic import write_bytes
 from pipeline.training.loop import iteration_rng
 
@@ -58,6 +59,8 @@ class PairBatches:
         # A file that all map into memory: copies would take gigabytes on a machine of many cores.
         file = folder / "textures"
         write_bytes(file, b"".join(texture.tobytes() for texture in textures))
+        self.others = set(active_children())
+        self.children: set[BaseProcess] = set()
         self.pool = ProcessPoolExecutor(
             workers,
             get_context("spawn"),
@@ -78,11 +81,13 @@ class PairBatches:
             with for_children():  # processes are started as they are needed
                 for ahead in range(len(self.coming), self.workers + 1):
                     self.coming.append((iteration + ahead, self._begin(iteration + ahead)))
+            self.children |= set(active_children()) - self.others
             return self.coming.popleft()[1].result()
         except BrokenProcessPool as error:
+            self.pool.shutdown(wait=True)  # it collects the exit codes
+            why, _ = why_died(self.children)
             raise BackdropError(
-                f"a process that makes pairs died at iteration {iteration}; most often the system "
-                "ran out of memory",
+                f"a process that makes pairs died at iteration {iteration}; {why}",
                 where="train_flow",
                 remedy="run it again with BACKDROP_WORKERS=1; it goes on from its last checkpoint",
             ) from error

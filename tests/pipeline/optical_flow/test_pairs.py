@@ -1,3 +1,6 @@
+import os
+import signal
+
 import cv2
 import numpy as np
 import pytest
@@ -144,12 +147,16 @@ def test_batches_depend_on_seed_and_iteration_alone(batches):
         assert [p.target.tobytes() for p in a] != [p.target.tobytes() for p in c]
 
 
-def test_a_process_that_dies_is_told(batches):
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [(signal.SIGKILL, "most often the system ran out of memory"), (signal.SIGSEGV, "it crashed")],
+)
+def test_a_process_that_dies_is_told(batches, how, why):
     source = batches(1)
     source.batch(0)
     (process,) = source.pool._processes.values()
-    process.kill()
-    told = r"train_flow: a process that makes pairs died"
+    os.kill(process.pid, how)
+    told = rf"train_flow: a process that makes pairs died at iteration \d; {why}"
     with pytest.raises(BackdropError, match=told):
         list(map(source.batch, range(1, 5)))
 
