@@ -1,8 +1,8 @@
-"""Choose on validation frames what cannot be learnt: threshold, CRF setting, and the controls'.
+"""Choose what cannot be learnt: thresholds, CRF setting, and the controls'.
 
     python -m stages.calibrate model|student
 
-The only place where ground truth chooses anything, and only that of validation videos. Without
+The only place where ground truth chooses anything, and only that of validation frames. Without
 any, the overlap with what moves does, and where nothing does, the defaults hold. Reads predictions,
 frames and flow; writes `artifacts/calibrate/calibration.json`, or
 `artifacts/student/calibrate/calibration.json`. Each source has controls of its own, in its own
@@ -20,7 +20,7 @@ import numpy as np
 from pipeline.evaluation.calibration import Calibration
 from pipeline.evaluation.choice import chosen, default_blob
 from pipeline.evaluation.collect import VideoResult, predicted_videos
-from pipeline.evaluation.motion_searches import MOVING, motion_searches
+from pipeline.evaluation.motion_searches import motion_searches
 from pipeline.evaluation.search import Search, spread
 from pipeline.params.data import TRAINED_ON
 from pipeline.params.read import load_section
@@ -36,6 +36,7 @@ log = logging.getLogger("backdrop")
 
 FLOW_STEPS = tuple(round(0.1 * step, 1) for step in range(1, 21))
 """Thresholds on residual flow tried, in units of the videos' median flow scale."""
+DEFAULT_FLOW_STEP = 0.5
 
 
 def main(source: Source) -> None:
@@ -47,9 +48,10 @@ def main(source: Source) -> None:
     switch_on(folder)
     params = load_section(Calibrate, "calibrate")
     iterations = load_section(RefineMasks, "refine_masks").iterations
-    choice = chosen(_searches(source, params), params, iterations)
+    videos = predicted_videos(source=source)
+    choice = chosen(_searches(videos, params), params, iterations)
     if choice is None:
-        choice = default_choice(source, params, iterations)
+        choice = default_choice(source, videos, params, iterations)
     log.info(
         "calibrate: %s: threshold %.2f, under CRF %.2f (%s, %d frames), CRF setting %d of %d",
         source,
@@ -63,30 +65,31 @@ def main(source: Source) -> None:
     write_json(source.calibration_file, choice.model_dump(mode="json"))
 
 
-def _searches(source: Source, params: Calibrate) -> list[Search]:
+def _searches(videos: Sequence[VideoResult], params: Calibrate) -> list[Search]:
     """Over validation frames with ground truth; without any, over frames in which something moves.
 
     Test videos are left out: no choice may look at them.
     """
-    videos = predicted_videos(source=source)
-    scale_px = flow_scale(videos)
     with_truth = [video for video in videos if video.split == "val" and video.masks]
     if with_truth:
+        scale_px, count = flow_scale(with_truth), params.frames_per_video
         thresholds = tuple(step * scale_px for step in FLOW_STEPS)
-        count = params.frames_per_video
         return [
             Search(video, spread(video.size, count), params.blob_scales, thresholds)
             for video in with_truth
         ]
     log.info("calibrate: no validation video has ground truth")
-    if not params.by_motion:
-        return []
     seen = [video for video in videos if video.split in (*TRAINED_ON, "val")]
-    scales = params.blob_scales if any(video.masks for video in videos) else ()
-    return motion_searches(seen, scales, MOVING * scale_px)
+    if not params.by_motion or not seen:
+        return []
+    scored = any(video.masks for video in videos if video.split != "train")
+    scales = params.blob_scales if scored else ()
+    return motion_searches(seen, scales, DEFAULT_FLOW_STEP * flow_scale(seen))
 
 
-def default_choice(source: Source, params: Calibrate, iterations: int) -> Calibration:
+def default_choice(
+    source: Source, videos: Sequence[VideoResult], params: Calibrate, iterations: int
+) -> Calibration:
     """What holds where nothing can choose."""
     log.info("calibrate: the defaults hold")
     model = source is Source.MODEL
@@ -98,7 +101,7 @@ def default_choice(source: Source, params: Calibrate, iterations: int) -> Calibr
         crf=params.crf[0],
         iterations=iterations,
         blob=default_blob(params),
-        flow_threshold_px=MOVING * flow_scale(predicted_videos(source=source)),
+        flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(videos),
     )
 
 

@@ -53,7 +53,7 @@ SUMMARY = [name for name in PER_FRAME.names if name not in ("video", "frame", "s
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a worker needs to know: what validation chose for these masks and their controls."""
+    """What a worker needs to know: what `calibrate` chose for these masks and their controls."""
 
     calibration: Calibration
     params: Evaluate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -29,7 +28,7 @@ log = logging.getLogger("backdrop")
 
 DEFAULT_BLOB_THRESHOLD = 0.5
 LEAST_OVERLAP = 0.2
-"""Of masks and motion (IoU), below which they do not show the same thing."""
+"""Of a video's masks and motion (IoU), below which they do not show the same thing."""
 
 
 def chosen(searches: Sequence[Search], params: Calibrate, iterations: int) -> Calibration | None:
@@ -39,29 +38,29 @@ def chosen(searches: Sequence[Search], params: Calibrate, iterations: int) -> Ca
     """
     if not searches:
         return None
-    source: Literal["validation", "motion"]
-    source = "validation" if searches[0].moving_px is None else "motion"
-    frames = sum(search.size for search in searches)
-    with Progress("calibrate without CRF", frames, "frames") as progress:
+    by_motion = searches[0].moving_px is not None
+    with Progress("calibrate without CRF", sum(s.size for s in searches), "frames") as progress:
         results = run_jobs(searches, without_crf, progress)
-    J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*results.values(), strict=True))
-    if source == "motion" and J.max() < LEAST_OVERLAP:
-        log.info("calibrate: masks and motion have an overlap of %.3f at most", J.max())
-        return None
+    if by_motion:
+        searches = [search for search in searches if _on_what_moves(search, results[search.video])]
+        if not searches:
+            return None
+    kept = [results[search.video] for search in searches]
+    J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*kept, strict=True))
     (best,) = _argmax(J)
     J_crf, J_blob_crf = _search_crf(searches, params, iterations, THRESHOLDS[best])
     setting, crf_threshold = _argmax(J_crf)
     (flow_step,) = _argmax(J_flow)
-    measure = "validation J" if source == "validation" else "overlap with what moves"
+    measure = "overlap with what moves" if by_motion else "validation J"
     log.info("calibrate: %s %.3f, with CRF %.3f", measure, J.max(), J_crf.max())
-    if source == "validation":
+    if not by_motion:
         log.info(
             "calibrate: controls: blob %.3f, with CRF %.3f; flow %.3f",
             *(float(values.max()) for values in (J_blob, J_blob_crf, J_flow)),
         )
     return Calibration(
-        source=source,
-        frames=frames,
+        source="motion" if by_motion else "validation",
+        frames=sum(search.size for search in searches),
         threshold=THRESHOLDS[best],
         threshold_crf=CRF_THRESHOLDS[crf_threshold],
         crf=params.crf[setting],
@@ -69,6 +68,18 @@ def chosen(searches: Sequence[Search], params: Calibrate, iterations: int) -> Ca
         blob=_blob_choice(J_blob, J_blob_crf, params) if J_blob.size else default_blob(params),
         flow_threshold_px=searches[0].flow_thresholds[flow_step],
     )
+
+
+def _on_what_moves(search: Search, scores: tuple[Scores, Scores, Scores]) -> bool:
+    """Whether the masks of a video overlap enough with what moves for that to choose."""
+    overlap = float(scores[0].max())
+    if overlap < LEAST_OVERLAP:
+        log.info(
+            "calibrate: '%s' is left out: its masks have an overlap of %.3f with what moves",
+            search.video,
+            overlap,
+        )
+    return overlap >= LEAST_OVERLAP
 
 
 def default_blob(params: Calibrate) -> BlobChoice:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.evaluation.collect import VideoResult
+from pipeline.evaluation.collect import VideoResult, check_length
 from pipeline.evaluation.search import Search, spread
+from pipeline.frames import open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, open_artifact
@@ -23,6 +24,8 @@ FRAMES = 32
 """Looked at over all videos, but one of each at least."""
 EXAMINED = 4
 """Frames whose flow is examined for one that is looked at."""
+MOST = 2.0
+"""What moves in a frame, over the median of that half: more is not the subject alone."""
 
 
 def motion_searches(
@@ -47,15 +50,24 @@ def _in_motion(video: VideoResult, count: int) -> tuple[tuple[int, ...], float]:
     """At most `count` frames in which much moves, evenly spread, and the speed, px, that is motion.
 
     Of those examined, the half in which more moves: in the others it may be a limb alone, whose
-    size says nothing of the mask's.
+    size says nothing of the mask's. Not those in which far more does: there, something else moves,
+    or the stabilisation failed.
+
+    Raises:
+        BackdropError: the flow is that of other frames.
     """
     shares = {}
-    with open_artifact(paths.video_file(paths.FLOW, video.video), FLOW) as file:
+    path = paths.video_file(paths.FLOW, video.video)
+    with open_frames(video.video) as reader, open_artifact(path, FLOW) as file:
+        check_length(path, file["flow"], reader)
         moving_px = MOVING * float(file.attrs["scale_px"])
         for number in spread(video.size, EXAMINED * count):
             speed = np.linalg.norm(file["flow"][number].astype(np.float32), axis=-1)
             if not np.isnan(motion_centre(speed, moving_px)).any():
                 shares[number] = float((speed > moving_px).mean())
-    half = np.median(list(shares.values())) if shares else 0.0
-    much = [number for number, share in shares.items() if share >= half]
+    if not shares:
+        return (), moving_px
+    half = np.median(list(shares.values()))
+    usual = np.median([share for share in shares.values() if share >= half])
+    much = [number for number, share in shares.items() if half <= share <= MOST * usual]
     return tuple(much[place] for place in spread(len(much), count)), moving_px

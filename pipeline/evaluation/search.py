@@ -26,7 +26,7 @@ from pipeline.pool import Advance
 CRF_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Under CRF: often lower than without, since it removes what stands alone, but it may also fill."""
 BLOB_CRF_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
-"""Of the control under CRF: as many as the masks have."""
+"""Of the control under CRF, over the range that the masks have; its scale is the finer choice."""
 BLOB_CRF_FRAMES = 60
 """At most so many frames, over all videos, choose the control's scale, threshold and setting."""
 
@@ -127,6 +127,7 @@ def with_crf(job: CrfSearch, advance: Advance) -> tuple[Scores, Scores]:
         control `(C, S, U)` for every setting, scale and threshold of `BLOB_CRF_THRESHOLDS`.
     """
     masks, control = [], []
+    # Each threshold is a CRF of its own: what a frame of refine_masks costs.
     processes = processes_for(job.size * len(CRF_THRESHOLDS))
     parts = in_order(partial(_under_crf, job), _frames(job.search), processes, job.video)
     for of_mask, of_control in parts:

@@ -46,7 +46,7 @@ class Source(StrEnum):
 
     @property
     def calibration_file(self) -> Path:
-        """What validation chose for them."""
+        """What `calibrate` chose for them."""
         return self._root / CALIBRATION.parent.name / CALIBRATION.name
 
     @property

@@ -43,6 +43,7 @@ def test_nothing_of_ours_is_on() -> None:
     """Every param that docs/method.md lists as going beyond the paper."""
     params = compose(PAPER.params)
     assert not params.self_train.enabled
+    assert not params.calibrate.by_motion
     assert params.predict.looks == 1
     model = params.train_model
     ours = (model.recolour, model.synthesis.see_background, model.warmup_iterations)

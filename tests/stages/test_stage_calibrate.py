@@ -1,10 +1,11 @@
-"""Calibration finds what was hidden in the data, by validation alone."""
+"""Calibration finds what was hidden in the data, by validation or by motion alone."""
 
 from __future__ import annotations
 
 import json
 import re
 
+import h5py
 import numpy as np
 import pytest
 from helpers_artifacts import (
@@ -125,7 +126,7 @@ def test_where_nothing_can_choose_the_defaults_hold(tmp_path, monkeypatch, caplo
         calibrate.main(Source.MODEL)
     found = read_calibration(Source.MODEL)
     assert "no validation video has ground truth" in caplog.text
-    assert ("have an overlap of" in caplog.text) == (why == "masks elsewhere")
+    assert ("have an overlap of 0.0" in caplog.text) == (why == "masks elsewhere")
     assert (found.source, found.frames) == ("default", 0)
     assert (found.threshold, found.threshold_crf) == (0.4, 0.15)
     assert found.crf.bilateral_px == 8.0  # the first of the settings
@@ -137,6 +138,32 @@ def test_truth_of_other_splits_chooses_nothing(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, splits, moving=False)
     calibrate.main(Source.MODEL)
     assert read_calibration(Source.MODEL).source == "default"
+
+
+def test_test_videos_do_not_even_choose_the_scale_of_the_flow(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["val", "test"])
+    project.set_params(calibrate={"crf": CRF_PARAMS[:1]})
+    found = []
+    for scale in (1.0, 9.0):
+        with h5py.File(paths.video_file(paths.FLOW, "clip_1"), "r+") as file:
+            file.attrs["scale_px"] = scale
+        calibrate.main(Source.MODEL)
+        found.append(paths.CALIBRATION.read_bytes())
+    assert found[0] == found[1]
+
+
+def test_videos_whose_masks_lie_elsewhere_do_not_outvote_the_others(tmp_path, monkeypatch, caplog):
+    project = make_project(tmp_path, monkeypatch, ["train"] * 3, truth=False)
+    for number, scene in enumerate(project.scenes.values()):
+        soft = np.where(scene.truth, 170, 150).astype(np.uint8)
+        write_predictions(scene, soft=np.roll(soft, 20, axis=1) if number else soft)
+    project.set_params(calibrate={"crf": CRF_PARAMS[:1]})
+    with caplog.at_level("INFO"):
+        calibrate.main(Source.MODEL)
+    found = read_calibration(Source.MODEL)
+    assert (found.source, found.threshold in (0.6, 0.65)) == ("motion", True)
+    left_out = [r.args[0] for r in caplog.records if "is left out" in r.getMessage()]
+    assert left_out == ["clip_1", "clip_2"]
 
 
 def test_motion_of_test_videos_chooses_nothing(tmp_path, monkeypatch):
@@ -195,6 +222,15 @@ def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
     )
     expected = hard_at_size_of(refined_blob(frame, choice), frame.truth)
     assert control[1, 2, 0] == region_similarity(expected, frame.truth)
+
+
+def test_frames_shared_out_over_processes_have_the_same_scores(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["val"], frames=6)
+    job = CrfSearch(search(), frozenset({1, 4}), SETTINGS, 4, 0.5)
+    alone = with_crf(job, advance)
+    monkeypatch.setattr("pipeline.evaluation.search.processes_for", lambda frames: 2)
+    for one, other in zip(alone, with_crf(job, advance), strict=True):
+        assert np.array_equal(one, other)
 
 
 def faint(project):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from helpers_artifacts import make_project, write_flow
 
+from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import predicted_videos
 from pipeline.evaluation.motion_searches import FRAMES, motion_searches
 from pipeline.evaluation.search import without_crf
@@ -29,6 +31,26 @@ def test_the_half_of_the_frames_in_which_more_moves(tmp_path, monkeypatch):
     assert whole <= set(search.frames)
     assert 4 not in search.frames
     assert len(search.frames) <= len(whole) + 1  # half of eleven, and the middle one
+
+
+def test_frames_in_which_far_more_moves_are_left_out(tmp_path, monkeypatch):
+    """A failed stabilisation: a quarter of the picture moves beside the subject."""
+    project = make_project(tmp_path, monkeypatch, ["train"], frames=12)
+    (scene,) = project.scenes.values()
+    scene.flow[[2, 7], 36:] = 3.0
+    write_flow(scene)
+    (search,) = searches()
+    assert search.size >= 5
+    assert not {2, 7} & set(search.frames)
+
+
+def test_flow_of_other_frames_is_named(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["train"], frames=6)
+    (scene,) = project.scenes.values()
+    scene.flow, scene.truth = scene.flow[:5], scene.truth[:5]
+    write_flow(scene)
+    with pytest.raises(BackdropError, match=r"flow/clip_0\.h5: holds 5 x 64x48 px, but .* 6 x"):
+        searches()
 
 
 def test_the_flow_takes_the_place_of_the_truth(tmp_path, monkeypatch):
