@@ -49,9 +49,12 @@ def main(source: Source) -> None:
     params = load_section(Calibrate, "calibrate")
     iterations = load_section(RefineMasks, "refine_masks").iterations
     videos = predicted_videos(source=source)
-    choice = chosen(_searches(videos, params), params, iterations)
+    default = default_choice(source, videos, params, iterations)
+    thresholds = default.threshold, default.threshold_crf
+    choice = chosen(_searches(videos, params), params, iterations, thresholds)
     if choice is None:
-        choice = default_choice(source, videos, params, iterations)
+        log.info("calibrate: the defaults hold")
+        choice = default
     log.info(
         "calibrate: %s: threshold %.2f, under CRF %.2f (%s, %d frames), CRF setting %d of %d",
         source,
@@ -91,7 +94,6 @@ def default_choice(
     source: Source, videos: Sequence[VideoResult], params: Calibrate, iterations: int
 ) -> Calibration:
     """What holds where nothing can choose."""
-    log.info("calibrate: the defaults hold")
     model = source is Source.MODEL
     return Calibration(
         source="default",

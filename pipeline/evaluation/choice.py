@@ -29,12 +29,25 @@ log = logging.getLogger("backdrop")
 DEFAULT_BLOB_THRESHOLD = 0.5
 LEAST_OVERLAP = 0.2
 """Of a video's masks and motion (IoU), below which they do not show the same thing."""
+EXCLUDED = -1.0
+"""Score of what may not be chosen."""
 
 
-def chosen(searches: Sequence[Search], params: Calibrate, iterations: int) -> Calibration | None:
+def chosen(
+    searches: Sequence[Search], params: Calibrate, iterations: int, default: tuple[float, float]
+) -> Calibration | None:
     """The candidates of the highest J, averaged over each video's frames and then over videos.
 
-    None where there is nothing to look at, or where the masks lie elsewhere than what moves.
+    Motion may only raise the thresholds: the flow's outline lies outside of the subject's, so that
+    it knows when masks are too large, but would enlarge good ones. And a threshold lowered for
+    frames in which much moves finds a subject in empty ones, too.
+
+    Args:
+        default: the thresholds without and with CRF that hold where nothing chooses.
+
+    Returns:
+        None where there is nothing to look at, where the masks lie elsewhere than what moves, or
+        where no candidate reaches the default.
     """
     if not searches:
         return None
@@ -47,8 +60,14 @@ def chosen(searches: Sequence[Search], params: Calibrate, iterations: int) -> Ca
             return None
     kept = [results[search.video] for search in searches]
     J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*kept, strict=True))
+    if by_motion:
+        J = _not_below(default[0], THRESHOLDS, J)
     (best,) = _argmax(J)
     J_crf, J_blob_crf = _search_crf(searches, params, iterations, THRESHOLDS[best])
+    if by_motion:
+        J_crf = _not_below(default[1], CRF_THRESHOLDS, J_crf)
+    if min(J.max(), J_crf.max()) == EXCLUDED:
+        return None
     setting, crf_threshold = _argmax(J_crf)
     (flow_step,) = _argmax(J_flow)
     measure = "overlap with what moves" if by_motion else "validation J"
@@ -68,6 +87,11 @@ def chosen(searches: Sequence[Search], params: Calibrate, iterations: int) -> Ca
         blob=_blob_choice(J_blob, J_blob_crf, params) if J_blob.size else default_blob(params),
         flow_threshold_px=searches[0].flow_thresholds[flow_step],
     )
+
+
+def _not_below(default: float, thresholds: Sequence[float], scores: Scores) -> Scores:
+    """Scores `(..., T)` without the candidates below the default."""
+    return np.where(np.array(thresholds) >= default, scores, EXCLUDED)
 
 
 def _on_what_moves(search: Search, scores: tuple[Scores, Scores, Scores]) -> bool:

@@ -46,7 +46,7 @@ class Calibrate(Section):
 
     by_motion: bool = Field(
         True,
-        description="without validation ground truth: choose by what moves; false: the defaults",
+        description="without validation ground truth, raise the defaults by what moves",
     )
     default_threshold: float = Field(
         0.1, gt=0.0, lt=1.0, description="where neither ground truth nor motion can choose"

@@ -166,6 +166,30 @@ def test_videos_whose_masks_lie_elsewhere_do_not_outvote_the_others(tmp_path, mo
     assert left_out == ["clip_1", "clip_2"]
 
 
+@pytest.mark.parametrize("default", [0.75, 0.97])
+def test_motion_does_not_lower_a_threshold(tmp_path, monkeypatch, default):
+    """Right would be 0.62; 0.75 is the next candidate, and above 0.97 there is none."""
+    project = make_project(tmp_path, monkeypatch, ["train"], truth=False)
+    for scene in project.scenes.values():
+        soft = np.where(scene.truth, 170, 150)
+        soft[:, 20:24] += 30 * scene.truth[:, 20:24]  # above 0.75
+        write_predictions(scene, soft=soft.astype(np.uint8))
+    project.set_params(calibrate={"crf": CRF_PARAMS[:1], "default_threshold": default})
+    calibrate.main(Source.MODEL)
+    found = read_calibration(Source.MODEL)
+    assert (found.threshold, found.source) == (default, "motion" if default == 0.75 else "default")
+
+
+def test_motion_does_not_lower_the_threshold_of_the_crf(tmp_path, monkeypatch):
+    project = make_project(tmp_path, monkeypatch, ["train"], truth=False, frames=2)
+    project.set_params(calibrate={"crf": CRF_PARAMS[:1]})
+    calibrate.main(Source.MODEL)
+    free = read_calibration(Source.MODEL).threshold_crf
+    project.set_params(calibrate={"crf": CRF_PARAMS[:1], "default_threshold_crf": 0.7})
+    calibrate.main(Source.MODEL)
+    assert free < 0.7 <= read_calibration(Source.MODEL).threshold_crf
+
+
 def test_motion_of_test_videos_chooses_nothing(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["test", "test_unseen"], truth=False)
     calibrate.main(Source.MODEL)
