@@ -14,3 +14,12 @@ def centred(soft: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
     """
     subject = soft * (1 - threshold)
     return np.asarray(subject / (subject + (1 - soft) * threshold), np.float32)
+
+
+def uncentred(soft: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """The inverse of `centred`.
+
+    >>> uncentred(np.array([0.5, 0.0, 1.0], np.float32), 0.2).tolist()
+    [0.20000000298023224, 0.0, 1.0]
+    """
+    return centred(soft, 1 - threshold)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.segmentation_metrics import THRESHOLDS
+from models.soft_mask import centred, uncentred
 from pipeline.evaluation.calibration import BlobChoice, Calibration, crf_setting
 from pipeline.evaluation.search import (
     BLOB_CRF_FRAMES,
@@ -31,6 +32,7 @@ LEAST_OVERLAP = 0.2
 """Of a video's masks and motion (IoU), below which they do not show the same thing."""
 EXCLUDED = -1.0
 """Score of what may not be chosen."""
+ROUNDING = 1e-6
 
 
 def chosen(
@@ -38,9 +40,9 @@ def chosen(
 ) -> Calibration | None:
     """The candidates of the highest J, averaged over each video's frames and then over videos.
 
-    Motion may only raise the thresholds: the flow's outline lies outside of the subject's, so that
-    it knows when masks are too large, but would enlarge good ones. And a threshold lowered for
-    frames in which much moves finds a subject in empty ones, too.
+    Motion may ask more of a pixel than the defaults do, but not less: the flow's outline lies
+    outside of the subject's, so that it tells masks that are too large, but would enlarge good
+    ones. And a threshold lowered for frames in which much moves finds a subject in empty ones, too.
 
     Args:
         default: the thresholds without and with CRF that hold where nothing chooses.
@@ -65,7 +67,7 @@ def chosen(
     (best,) = _argmax(J)
     J_crf, J_blob_crf = _search_crf(searches, params, iterations, THRESHOLDS[best])
     if by_motion:
-        J_crf = _not_below(default[1], CRF_THRESHOLDS, J_crf)
+        J_crf = _not_below(_least_under_crf(default, THRESHOLDS[best]), CRF_THRESHOLDS, J_crf)
     if min(J.max(), J_crf.max()) == EXCLUDED:
         return None
     setting, crf_threshold = _argmax(J_crf)
@@ -89,9 +91,15 @@ def chosen(
     )
 
 
+def _least_under_crf(default: tuple[float, float], threshold: float) -> float:
+    """What is even to the CRF by default, of masks that are centred on another threshold."""
+    value = uncentred(np.array([default[1]], np.float32), default[0])
+    return float(centred(value, threshold)[0])
+
+
 def _not_below(default: float, thresholds: Sequence[float], scores: Scores) -> Scores:
     """Scores `(..., T)` without the candidates below the default."""
-    return np.where(np.array(thresholds) >= default, scores, EXCLUDED)
+    return np.where(np.array(thresholds) > default - ROUNDING, scores, EXCLUDED)
 
 
 def _on_what_moves(search: Search, scores: tuple[Scores, Scores, Scores]) -> bool:

@@ -180,14 +180,26 @@ def test_motion_does_not_lower_a_threshold(tmp_path, monkeypatch, default):
     assert (found.threshold, found.source) == (default, "motion" if default == 0.75 else "default")
 
 
-def test_motion_does_not_lower_the_threshold_of_the_crf(tmp_path, monkeypatch):
+@pytest.mark.parametrize("default", [(0.3, 0.8), (0.5, 0.7)])
+def test_motion_does_not_lower_what_is_even_to_the_crf(tmp_path, monkeypatch, default):
+    """Of the soft mask as it is: its odds are those of the one threshold times the other's."""
     project = make_project(tmp_path, monkeypatch, ["train"], truth=False, frames=2)
-    project.set_params(calibrate={"crf": CRF_PARAMS[:1]})
-    calibrate.main(Source.MODEL)
-    free = read_calibration(Source.MODEL).threshold_crf
-    project.set_params(calibrate={"crf": CRF_PARAMS[:1], "default_threshold_crf": 0.7})
-    calibrate.main(Source.MODEL)
-    assert free < 0.7 <= read_calibration(Source.MODEL).threshold_crf
+
+    def even(**params):
+        project.set_params(calibrate={"crf": CRF_PARAMS[:1], **params})
+        calibrate.main(Source.MODEL)
+        found = read_calibration(Source.MODEL)
+        assert found.source == "motion"
+        return odds(found.threshold) * odds(found.threshold_crf)
+
+    def odds(value):
+        return value / (1 - value)
+
+    least = odds(default[0]) * odds(default[1])
+    free = even(default_threshold=0.05, default_threshold_crf=0.05)
+    bound = even(default_threshold=default[0], default_threshold_crf=default[1])
+    assert free < least <= bound * (1 + 1e-5)
+    assert bound < 3 * least  # the next candidate or the one after it
 
 
 def test_motion_of_test_videos_chooses_nothing(tmp_path, monkeypatch):
