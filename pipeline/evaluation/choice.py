@@ -21,7 +21,7 @@ from pipeline.evaluation.search import (
     with_crf,
     without_crf,
 )
-from pipeline.params.results import Calibrate
+from pipeline.params.results import Calibrate, Crf
 from pipeline.pool import run_jobs
 from pipeline.progress import Progress
 
@@ -43,6 +43,7 @@ def chosen(
     Motion may ask more of a pixel than the defaults do, but not less: the flow's outline lies
     outside of the subject's, so that it tells masks that are too large, but would enlarge good
     ones. And a threshold lowered for frames in which much moves finds a subject in empty ones, too.
+    Nor does so blurred an outline tell one CRF setting from another: the first one holds.
 
     Args:
         default: the thresholds without and with CRF that hold where nothing chooses.
@@ -65,7 +66,8 @@ def chosen(
     if by_motion:
         J = _not_below(default[0], THRESHOLDS, J)
     (best,) = _argmax(J)
-    J_crf, J_blob_crf = _search_crf(searches, params, iterations, THRESHOLDS[best])
+    crfs = params.crf[:1] if by_motion else params.crf
+    J_crf, J_blob_crf = _search_crf(searches, crfs, iterations, THRESHOLDS[best])
     if by_motion:
         J_crf = _not_below(_least_under_crf(default, THRESHOLDS[best]), CRF_THRESHOLDS, J_crf)
     if min(J.max(), J_crf.max()) == EXCLUDED:
@@ -151,7 +153,7 @@ def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate) -> BlobChoice:
 
 
 def _search_crf(
-    searches: Sequence[Search], params: Calibrate, iterations: int, threshold: float
+    searches: Sequence[Search], crfs: Sequence[Crf], iterations: int, threshold: float
 ) -> tuple[Scores, Scores]:
     """J of the CRF's settings and thresholds `(C, T)`, and of the control's `(C, S, U)`."""
     per_video = max(1, BLOB_CRF_FRAMES // len(searches))
@@ -159,7 +161,7 @@ def _search_crf(
         CrfSearch(
             search,
             frozenset(search.frames[place] for place in spread(search.size, per_video)),
-            tuple(crf_setting(crf) for crf in params.crf),
+            tuple(crf_setting(crf) for crf in crfs),
             iterations,
             threshold,
         )

@@ -31,6 +31,7 @@ from pipeline.evaluation.search import (
     with_crf,
     without_crf,
 )
+from pipeline.params.results import Crf
 from pipeline.self_training import NOTE
 from pipeline.store import paths
 from pipeline.store.paths import Source
@@ -77,10 +78,12 @@ def test_without_validation_truth_what_moves_chooses(tmp_path, monkeypatch, capl
     project = make_project(tmp_path, monkeypatch, ["train", "test"], truth=False)
     for scene in project.scenes.values():
         write_predictions(scene, soft=np.where(scene.truth, 170, 150).astype(np.uint8))
-    project.set_params(calibrate={"crf": CRF_PARAMS})
-    with caplog.at_level("INFO"):
-        calibrate.main(Source.MODEL)
-    found = read_calibration(Source.MODEL)
+    for order in (CRF_PARAMS[::-1], CRF_PARAMS):
+        project.set_params(calibrate={"crf": order})
+        with caplog.at_level("INFO"):
+            calibrate.main(Source.MODEL)
+        found = read_calibration(Source.MODEL)
+        assert found.crf == Crf(**order[0])  # the first one, whatever the overlap
     assert "no validation video has ground truth" in caplog.text
     assert found.source == "motion"
     assert 0 < found.frames <= 6  # none of the test video's
