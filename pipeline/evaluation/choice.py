@@ -30,8 +30,6 @@ log = logging.getLogger("backdrop")
 DEFAULT_BLOB_THRESHOLD = 0.5
 LEAST_OVERLAP = 0.2
 """Of a video's masks and motion (IoU), below which they do not show the same thing."""
-EXCLUDED = -1.0
-"""Score of what may not be chosen."""
 ROUNDING = 1e-6
 
 
@@ -63,15 +61,18 @@ def chosen(
             return None
     kept = [results[search.video] for search in searches]
     J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*kept, strict=True))
+    crfs, thresholds, crf_thresholds = params.crf, THRESHOLDS, CRF_THRESHOLDS
     if by_motion:
-        J = _not_below(default[0], THRESHOLDS, J)
-    (best,) = _argmax(J)
-    crfs = params.crf[:1] if by_motion else params.crf
-    J_crf, J_blob_crf = _search_crf(searches, crfs, iterations, THRESHOLDS[best])
-    if by_motion:
-        J_crf = _not_below(_least_under_crf(default, THRESHOLDS[best]), CRF_THRESHOLDS, J_crf)
-    if min(J.max(), J_crf.max()) == EXCLUDED:
+        crfs, thresholds = crfs[:1], _not_below(default[0], thresholds)
+        J = J[len(THRESHOLDS) - len(thresholds) :]
+    if not thresholds:
         return None
+    threshold = thresholds[int(np.argmax(J))]
+    if by_motion:
+        crf_thresholds = _not_below(_least_under_crf(default, threshold), crf_thresholds)
+    if not crf_thresholds:
+        return None
+    J_crf, J_blob_crf = _search_crf(searches, crfs, iterations, threshold, crf_thresholds)
     setting, crf_threshold = _argmax(J_crf)
     (flow_step,) = _argmax(J_flow)
     measure = "overlap with what moves" if by_motion else "validation J"
@@ -84,8 +85,8 @@ def chosen(
     return Calibration(
         source="motion" if by_motion else "validation",
         frames=sum(search.size for search in searches),
-        threshold=THRESHOLDS[best],
-        threshold_crf=CRF_THRESHOLDS[crf_threshold],
+        threshold=threshold,
+        threshold_crf=crf_thresholds[crf_threshold],
         crf=params.crf[setting],
         iterations=iterations,
         blob=_blob_choice(J_blob, J_blob_crf, params) if J_blob.size else default_blob(params),
@@ -99,9 +100,9 @@ def _least_under_crf(default: tuple[float, float], threshold: float) -> float:
     return float(centred(value, threshold)[0])
 
 
-def _not_below(default: float, thresholds: Sequence[float], scores: Scores) -> Scores:
-    """Scores `(..., T)` without the candidates below the default."""
-    return np.where(np.array(thresholds) > default - ROUNDING, scores, EXCLUDED)
+def _not_below(default: float, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+    """The ascending candidates without those below the default."""
+    return tuple(threshold for threshold in thresholds if threshold > default - ROUNDING)
 
 
 def _on_what_moves(search: Search, scores: tuple[Scores, Scores, Scores]) -> bool:
@@ -153,7 +154,11 @@ def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate) -> BlobChoice:
 
 
 def _search_crf(
-    searches: Sequence[Search], crfs: Sequence[Crf], iterations: int, threshold: float
+    searches: Sequence[Search],
+    crfs: Sequence[Crf],
+    iterations: int,
+    threshold: float,
+    crf_thresholds: tuple[float, ...],
 ) -> tuple[Scores, Scores]:
     """J of the CRF's settings and thresholds `(C, T)`, and of the control's `(C, S, U)`."""
     per_video = max(1, BLOB_CRF_FRAMES // len(searches))
@@ -164,6 +169,7 @@ def _search_crf(
             tuple(crf_setting(crf) for crf in crfs),
             iterations,
             threshold,
+            crf_thresholds,
         )
         for search in searches
     ]

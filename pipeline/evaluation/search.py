@@ -23,7 +23,7 @@ from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refine
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.pool import Advance
 
-CRF_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+CRF_THRESHOLDS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Under CRF: often lower than without, since it removes what stands alone, but it may also fill."""
 BLOB_CRF_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 """Of the control under CRF, over the range that the masks have; its scale is the finer choice."""
@@ -75,6 +75,7 @@ class CrfSearch:
     settings: tuple[CrfSetting, ...]
     iterations: int
     threshold: float
+    crf_thresholds: tuple[float, ...] = CRF_THRESHOLDS
 
     @property
     def video(self) -> str:
@@ -123,12 +124,12 @@ def with_crf(job: CrfSearch, advance: Advance) -> tuple[Scores, Scores]:
     """Mean J of one video's frames with CRF, for each candidate.
 
     Returns:
-        of the soft mask `(C, T)` for every setting and threshold of `CRF_THRESHOLDS`; of the
+        of the soft mask `(C, T)` for every setting and each of its thresholds; of the
         control `(C, S, U)` for every setting, scale and threshold of `BLOB_CRF_THRESHOLDS`.
     """
     masks, control = [], []
     # Each threshold is a CRF of its own: what a frame of refine_masks costs.
-    processes = processes_for(job.size * len(CRF_THRESHOLDS))
+    processes = processes_for(job.size * len(job.crf_thresholds))
     parts = in_order(partial(_under_crf, job), _frames(job.search), processes, job.video)
     for of_mask, of_control in parts:
         masks.append(of_mask)
@@ -145,7 +146,7 @@ def _under_crf(
     frame, truth = looked_at
     fields = [DenseCrf(frame.image, setting) for setting in job.settings]
     soft = centred(frame.soft, job.threshold)
-    of_mask = np.array([_js(crf, [soft], CRF_THRESHOLDS, job, truth)[0] for crf in fields])
+    of_mask = np.array([_js(crf, [soft], job.crf_thresholds, job, truth)[0] for crf in fields])
     if frame.number not in job.blob_frames:
         return of_mask, None
     blobs = [blob(frame, scale) for scale in job.search.scales]

@@ -49,7 +49,10 @@ class Calibrate(Section):
         description="without validation ground truth, raise the defaults by what moves",
     )
     default_threshold: float = Field(
-        0.1, gt=0.0, lt=1.0, description="where neither ground truth nor motion can choose"
+        0.1,
+        gt=0.0,
+        lt=1.0,
+        description="where neither ground truth nor motion chooses; motion: not below",
     )
     default_threshold_crf: float = Field(
         0.2, gt=0.0, lt=1.0, description="even to the CRF; both as the built-in data chose"
