@@ -62,12 +62,19 @@ def pretrained(kind: Encoder, weights: str, param: str) -> Stages:
     return stages
 
 
-def given_files(params: TrainModel) -> list[Path]:
-    """The files that the params name."""
-    named = {params.encoder_weights}
+def given_files(params: TrainModel) -> dict[Path, str]:
+    """The files that the params name, each with its param."""
+    named = {params.encoder_weights: "train_model.encoder_weights"}
     if params.loss.perceptual > 0:
-        named.add(params.loss.perceptual_encoder_weights)
-    return [Path(name) for name in sorted(named - {AUTO, RANDOM})]
+        param = "train_model.loss.perceptual_encoder_weights"
+        named.setdefault(params.loss.perceptual_encoder_weights, param)
+    return {Path(name): named[name] for name in sorted(named.keys() - {AUTO, RANDOM})}
+
+
+def require_file(path: Path, param: str) -> None:
+    """Raises `BackdropError` where the file that `param` names is not there."""
+    if not path.is_file():
+        raise BackdropError(f"there is no file '{path}'", where=param, remedy=GIVE_ANOTHER)
 
 
 def _of_imagenet(kind: Encoder, param: str) -> Mapping[str, object]:
@@ -88,8 +95,7 @@ def _of_imagenet(kind: Encoder, param: str) -> Mapping[str, object]:
 
 
 def _of_file(path: Path, param: str) -> Mapping[str, object]:
-    if not path.is_file():
-        raise BackdropError(f"there is no file '{path}'", where=param, remedy=GIVE_ANOTHER)
+    require_file(path, param)
     if ENCODER_WEIGHTS.resolve() not in path.resolve().parents:
         log.warning("%s: DVC notices a changed file only in %s/", param, ENCODER_WEIGHTS)
     return _mapping(path)

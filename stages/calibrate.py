@@ -52,8 +52,8 @@ def main(source: Source) -> None:
     default = default_choice(source, videos, params, iterations)
     thresholds = default.threshold, default.threshold_crf
     choice = chosen(_searches(videos, params), params, iterations, thresholds)
-    if choice is None:
-        log.info("calibrate: the defaults hold")
+    if isinstance(choice, str):
+        log.info("calibrate: the defaults hold: %s", choice)
         choice = default
     log.info(
         "calibrate: %s: threshold %.2f, under CRF %.2f (%s, %d frames), CRF setting %d of %d",
@@ -69,10 +69,7 @@ def main(source: Source) -> None:
 
 
 def _searches(videos: Sequence[VideoResult], params: Calibrate) -> list[Search]:
-    """Over validation frames with ground truth; without any, over frames in which something moves.
-
-    Test videos are left out: no choice may look at them.
-    """
+    """Over validation frames with ground truth; without any, over frames in which much moves."""
     with_truth = [video for video in videos if video.split == "val" and video.masks]
     if with_truth:
         scale_px, count = flow_scale(with_truth), params.frames_per_video
@@ -82,7 +79,7 @@ def _searches(videos: Sequence[VideoResult], params: Calibrate) -> list[Search]:
             for video in with_truth
         ]
     log.info("calibrate: no validation video has ground truth")
-    seen = [video for video in videos if video.split in (*TRAINED_ON, "val")]
+    seen = may_choose(videos)
     if not params.by_motion or not seen:
         return []
     scored = any(video.masks for video in videos if video.split != "train")
@@ -93,7 +90,10 @@ def _searches(videos: Sequence[VideoResult], params: Calibrate) -> list[Search]:
 def default_choice(
     source: Source, videos: Sequence[VideoResult], params: Calibrate, iterations: int
 ) -> Calibration:
-    """What holds where nothing can choose."""
+    """What holds where nothing can choose.
+
+    The flow's scale is that of test videos only where there are no others.
+    """
     model = source is Source.MODEL
     return Calibration(
         source="default",
@@ -103,8 +103,13 @@ def default_choice(
         crf=params.crf[0],
         iterations=iterations,
         blob=default_blob(params),
-        flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(videos),
+        flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(may_choose(videos) or videos),
     )
+
+
+def may_choose(videos: Sequence[VideoResult]) -> list[VideoResult]:
+    """The videos that are trained on or validate; no choice may look at test videos."""
+    return [video for video in videos if video.split in (*TRAINED_ON, "val")]
 
 
 def flow_scale(videos: Sequence[VideoResult]) -> float:

@@ -21,17 +21,18 @@ from models.model import SegmentationModel
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
 from pipeline.device import decisive, place, set_up
-from pipeline.encoder_weights import given_files, pretrained, start_encoders
+from pipeline.encoder_weights import given_files, pretrained, require_file, start_encoders
 from pipeline.fingerprint import fingerprint
+from pipeline.frames import load_index
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute, LossParams, Network, TrainModel
 from pipeline.stage import run_stage
-from pipeline.store.paths import INDEX_TABLE, MODEL, inpainter
+from pipeline.store.paths import FRAMES, INDEX_TABLE, MODEL, inpainter, video_file
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.collapse_watch import CollapseWatch
 from pipeline.training.compiling import compile_networks
-from pipeline.training.frames import TrainingFrames
+from pipeline.training.frames import TrainingFrames, training_videos
 from pipeline.training.loop import Training, iteration_rng
 from pipeline.training.model_step import Batch, Frozen, model_loss
 from pipeline.training.model_watch import ModelWatch, no_motion, watched_frames, watched_motion
@@ -119,6 +120,7 @@ def main() -> None:
     compute = load_section(Compute, "compute")
     network = load_section(Network, "network")
     params = load_section(TrainModel, "train_model")
+    inputs = _inputs(params)
     device = set_up(compute)
     material = _prepare(params, network, compute, device)
     settings = {
@@ -127,7 +129,7 @@ def main() -> None:
         "compute": decisive(compute, device),
     }
     checkpoint = Checkpoint(
-        STAGE, fingerprint("stages.train_model", settings, _inputs(params)), compute.resume
+        STAGE, fingerprint("stages.train_model", settings, inputs), compute.resume
     )
     watch, judge = _watch(material, params)
 
@@ -237,10 +239,19 @@ def _distance(loss: LossParams, device: torch.device) -> ReconstructionLoss:
 
 
 def _inputs(params: TrainModel) -> list[Path]:
-    """What stands for the data: the index, and the inpainters that were trained on all of it."""
+    """What decides: files that params name, frames, and inpainters, which stand for the flow.
+
+    Raises:
+        BackdropError: a named file is not there; told before all the work.
+    """
+    given = given_files(params)
+    for path, param in given.items():
+        require_file(path, param)
     kinds = ["rgb", "flow"] if params.loss.flow > 0 else ["rgb"]
     networks = [inpainter(kind) / WEIGHTS for kind in kinds]
-    return [INDEX_TABLE, *networks, *given_files(params)]
+    # A given background, unlike an inpainter, is the same whatever the frames show.
+    frames = [video_file(FRAMES, video) for video in training_videos(load_index())]
+    return [*given, INDEX_TABLE, *frames, *networks]
 
 
 if __name__ == "__main__":

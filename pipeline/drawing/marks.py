@@ -70,7 +70,7 @@ def draw_dots(image: Image, probability: NDArray[np.floating]) -> Image:
 
 
 def draw_offset(image: Image, cell: int, cells: int, box: NDArray[np.floating]) -> Image:
-    """A line from the winning cell's centre to its box's centre: the offset that D predicts.
+    """A line from the winning cell's centre to the centre of the box that came of it.
 
     Args:
         image: (H, W, 3).
@@ -91,7 +91,7 @@ def draw_offset(image: Image, cell: int, cells: int, box: NDArray[np.floating]) 
 def draw_detection(
     image: Image, box: NDArray[np.floating], cell: int, probability: NDArray[np.floating]
 ) -> Image:
-    """Dots, box and offset in one picture: all that D says of a frame.
+    """Dots, box and offset in one picture: what was detected in a frame, and from which cell.
 
     Args:
         image: (H, W, 3).

@@ -27,7 +27,8 @@ from pipeline.progress import Progress
 
 log = logging.getLogger("backdrop")
 
-DEFAULT_BLOB_THRESHOLD = 0.5
+DEFAULT_BLOB_SCALE, DEFAULT_BLOB_THRESHOLD = 0.8, 0.5
+"""A body does not fill its box; a control as wide as the box would be beaten by any mask."""
 LEAST_OVERLAP = 0.2
 """Of a video's masks and motion (IoU), below which they do not show the same thing."""
 ROUNDING = 1e-6
@@ -35,7 +36,7 @@ ROUNDING = 1e-6
 
 def chosen(
     searches: Sequence[Search], params: Calibrate, iterations: int, default: tuple[float, float]
-) -> Calibration | None:
+) -> Calibration | str:
     """The candidates of the highest J, averaged over each video's frames and then over videos.
 
     Motion may ask more of a pixel than the defaults do, but not less: the flow's outline lies
@@ -47,18 +48,18 @@ def chosen(
         default: the thresholds without and with CRF that hold where nothing chooses.
 
     Returns:
-        None where there is nothing to look at, where the masks lie elsewhere than what moves, or
-        where no candidate reaches the default.
+        the choice, or in words why there is none and the defaults hold.
     """
     if not searches:
-        return None
+        return "nothing of a subject's size moves" if params.by_motion else "by_motion is off"
     by_motion = searches[0].moving_px is not None
+    measure = "overlap with what moves" if by_motion else "validation J"
     with Progress("calibrate without CRF", sum(s.size for s in searches), "frames") as progress:
         results = run_jobs(searches, without_crf, progress)
     if by_motion:
         searches = [search for search in searches if _on_what_moves(search, results[search.video])]
         if not searches:
-            return None
+            return "masks and what moves lie apart"
     kept = [results[search.video] for search in searches]
     J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*kept, strict=True))
     crfs, thresholds, crf_thresholds = params.crf, THRESHOLDS, CRF_THRESHOLDS
@@ -66,16 +67,17 @@ def chosen(
         crfs, thresholds = crfs[:1], _not_below(default[0], thresholds)
         J = J[len(THRESHOLDS) - len(thresholds) :]
     if not thresholds:
-        return None
+        return "they lie above all candidates"
     threshold = thresholds[int(np.argmax(J))]
     if by_motion:
         crf_thresholds = _not_below(_least_under_crf(default, threshold), crf_thresholds)
     if not crf_thresholds:
-        return None
+        return "they lie above all candidates"
     J_crf, J_blob_crf = _search_crf(searches, crfs, iterations, threshold, crf_thresholds)
+    if min(J.max(), J_crf.max()) <= 0:
+        return f"no candidate has any {measure}"
     setting, crf_threshold = _argmax(J_crf)
     (flow_step,) = _argmax(J_flow)
-    measure = "overlap with what moves" if by_motion else "validation J"
     log.info("calibrate: %s %.3f, with CRF %.3f", measure, J.max(), J_crf.max())
     if not by_motion:
         log.info(
@@ -119,11 +121,10 @@ def _on_what_moves(search: Search, scores: tuple[Scores, Scores, Scores]) -> boo
 
 def default_blob(params: Calibrate) -> BlobChoice:
     """The control where nothing chooses its form."""
-    scale = params.blob_scales[len(params.blob_scales) // 2]
     return BlobChoice(
-        scale=scale,
+        scale=DEFAULT_BLOB_SCALE,
         threshold=DEFAULT_BLOB_THRESHOLD,
-        scale_crf=scale,
+        scale_crf=DEFAULT_BLOB_SCALE,
         threshold_crf=DEFAULT_BLOB_THRESHOLD,
         crf=params.crf[0],
     )

@@ -105,9 +105,24 @@ def _detection(frame: FrameResult, truth: Mask) -> dict[str, float | None]:
     target = mask_box(truth)
     if target is None:
         return {"box_iou": None, "hit": None}
-    scale = np.array(truth.shape[::-1]) / frame.soft.shape[::-1]  # x, y
-    box = around(frame.boxes) * np.concatenate([scale, scale])
-    return {"box_iou": box_iou(box, target), "hit": float(hit(box, target))}
+    size = np.array(frame.soft.shape[::-1])  # x, y
+    scale = np.tile(truth.shape[::-1] / size, 2)
+    box = around(frame.boxes)
+    seen = inside(box, size)  # the truth knows nothing of what lies beyond the frame
+    return {
+        "box_iou": box_iou(seen * scale, target),
+        "hit": float(hit(box * scale, target)),
+    }
+
+
+def inside(box: NDArray[np.float64], size: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The part of a box `(4,)` that lies in a frame of `size` `(2,)`, width and height px.
+
+    >>> inside(np.array([-1.0, 2, 3, 9]), np.array([8, 6])).tolist()
+    [0.0, 2.0, 2.0, 4.0]
+    """
+    low, high = np.clip(box[:2], 0, size), np.clip(box[:2] + box[2:], 0, size)
+    return np.concatenate([low, high - low])
 
 
 def around(boxes: NDArray[np.float64]) -> NDArray[np.float64]:

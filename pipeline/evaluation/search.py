@@ -28,10 +28,12 @@ CRF_THRESHOLDS: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 BLOB_CRF_THRESHOLDS = (0.2, 0.35, 0.5, 0.65, 0.8)
 """Of the control under CRF, over the range that the masks have; its scale is the finer choice."""
 BLOB_CRF_FRAMES = 60
-"""At most so many frames, over all videos, choose the control's scale, threshold and setting."""
+"""So many frames, or one of each video, choose the control's scale, threshold and setting."""
 
 Scores = NDArray[np.float64]
 Truth = NDArray[np.bool_]
+REFUSED = -1.0
+"""In J's place where a threshold lies in what a CRF setting clips: below any J, so never best."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +162,14 @@ def _js(
     job: CrfSearch,
     truth: Truth,
 ) -> list[list[float]]:
-    """J of every soft mask at every threshold under one CRF; 0 where the CRF could not tell."""
+    """J of every soft mask at every threshold under one CRF; `REFUSED` where it could not tell."""
     return [
         [
             region_similarity(
                 hard_at_size_of(refined(crf, soft, threshold, job.iterations), truth), truth
             )
             if crf.floor < threshold < 1 - crf.floor
-            else 0.0
+            else REFUSED
             for threshold in thresholds
         ]
         for soft in softs

@@ -49,6 +49,7 @@ def render_page(
     accuracy: Sequence[Chart],
 ) -> str:
     """The whole page as HTML; the same inputs give the same text."""
+    tuned = inputs.threshold_source != "default"
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -61,14 +62,16 @@ def render_page(
         name=params.name,
         style=Markup((HERE / "style.css").read_text()),
         facts=_facts(inputs, params),
-        verdict=judge(inputs.metrics),
+        verdict=judge(inputs.metrics, tuned=tuned),
         tiles=numbers.tiles(inputs.metrics),
         splits=numbers.SPLITS,
         groups=numbers.table(inputs.metrics),
         known=numbers.known_without_truth(inputs.metrics["health"]),
         bars=numbers.bars(inputs.metrics),
         student=numbers.WITHOUT in inputs.metrics,
+        tuned=tuned,
         threshold=_threshold(inputs),
+        trained_on=_trained_on(inputs),
         legend=legend(student=numbers.WITHOUT in inputs.metrics),
         videos=sections,
         not_shown=len(rows) - len(sections),
@@ -96,6 +99,15 @@ def _threshold(inputs: Inputs) -> str:
     how = {
         "validation": "was chosen on validation frames",
         "motion": "was chosen by what moves, for no validation video has ground truth",
-        "default": "is the default: no validation video has ground truth",
+        "default": "is the default: neither validation frames nor what moves could choose one",
     }
     return f"The threshold {value:.2f} {how[inputs.threshold_source]}."
+
+
+def _trained_on(inputs: Inputs) -> str:
+    """Which of the videos that `test` averages over the networks have seen; "" if none."""
+    counts = inputs.videos["split"].value_counts()
+    both, alone = int(counts.get("train_test", 0)), int(counts.get("test", 0))
+    if not both or inputs.metrics["test"]["J"] is None:
+        return ""
+    return f"Of the {both + alone} test videos, {both} were trained on, without their ground truth."

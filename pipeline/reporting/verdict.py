@@ -19,13 +19,17 @@ class Verdict:
     detail: str
 
 
-def judge(metrics: dict[str, Any]) -> Verdict:
-    """Judge a run by metrics.json; a collapse outweighs everything else."""
+def judge(metrics: dict[str, Any], *, tuned: bool) -> Verdict:
+    """Judge a run by metrics.json; a collapse outweighs everything else.
+
+    Args:
+        tuned: whether anything chose the control's form; one that nothing did proves little.
+    """
     if metrics["health"]["collapsed"]:
         return Verdict("bad", "The run collapsed.", _sentence(metrics["health"]["why"]))
     for split in ("test", "test_unseen"):
         if metrics[split]["J"] is not None:
-            return _against_blob(metrics[split], split)
+            return _against_blob(metrics[split], split, tuned=tuned)
     by_eye = (
         "The masks did not collapse. Judge the panels by eye; area, empty frames, confidence and "
         "the movement of the box are in the table of videos."
@@ -41,7 +45,7 @@ def judge(metrics: dict[str, Any]) -> Verdict:
     )
 
 
-def _against_blob(values: dict[str, Any], split: str) -> Verdict:
+def _against_blob(values: dict[str, Any], split: str, *, tuned: bool) -> Verdict:
     """Compare with the control: a soft ellipse in the same box, under its own best CRF."""
     raw = values["J_no_crf"] - values["J_blob_no_crf"]
     refined = values["J"] - values["J_blob"]
@@ -50,9 +54,11 @@ def _against_blob(values: dict[str, Any], split: str) -> Verdict:
         f"blob {values['J_blob_no_crf']:.2f}; after CRF: mask {values['J']:.2f}, "
         f"blob {values['J_blob']:.2f}."
     )
-    if raw >= CLEAR_MARGIN and refined >= 0:
+    if raw >= CLEAR_MARGIN and refined >= 0 and tuned:
         return Verdict("good", "The mask clearly beats the blob control.", numbers + _found(values))
-    if raw > 0 and refined >= 0:
+    if raw >= CLEAR_MARGIN and refined >= 0:
+        headline = "The mask beats the blob control, but nothing could tune that control."
+    elif raw > 0 and refined >= 0:
         headline = "The mask beats the blob control, but not by much."
     elif raw > 0:
         headline = "The mask beats the blob control only before CRF."

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 class WeightAverage:
     """w' <- d w' + (1 - d) w after every step, with d = min(decay, (1 + t) / (10 + t)).
 
-    The decay rises with the number t of steps so that the random start is soon forgotten. Batch
-    norm's running statistics are averaged like the weights they belong to; whole numbers (its count
-    of batches) are copied.
+    The decay rises with the number t of earlier steps so that the random start is soon forgotten.
+    Batch norm's running statistics are averaged like the weights they belong to; whole numbers (its
+    count of batches) are copied.
 
     Args:
         module: the network; its state is the first average.
@@ -27,7 +27,7 @@ class WeightAverage:
 
     @torch.no_grad()
     def update(self, module: nn.Module, steps: int) -> None:
-        """Take in the weights after `steps` steps."""
+        """Take in the weights that a step has left; `steps` came before it."""
         decay = min(self.decay, (1 + steps) / (10 + steps))
         for name, value in module.state_dict().items():
             if value.is_floating_point():

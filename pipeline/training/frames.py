@@ -125,7 +125,12 @@ def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:
 
 
 def fit(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Bring an image to the network's size; area averaging, for it nearly always shrinks."""
-    shrinks = image.shape[0] >= height
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, (width, height), interpolation=method), np.uint8)
+    """Bring an image to the network's size: averaged where an axis shrinks, then interpolated.
+
+    In one call OpenCV would not average at all where only one axis shrinks.
+    """
+    rows, columns = image.shape[:2]
+    least = (min(width, columns), min(height, rows))
+    averaged = cv2.resize(image, least, interpolation=cv2.INTER_AREA)
+    fitted = cv2.resize(averaged, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(fitted, np.uint8)

@@ -54,7 +54,7 @@ def move_camera(images: Tensor, rng: np.random.Generator) -> Tensor:
     """Rotate, zoom and shift each image a little, as a camera would: more views of the background.
 
     Args:
-        images: (B, 3, H, W); what comes into view is the border's continuation.
+        images: (B, 3, H, W); what comes into view is the image mirrored at its border.
     """
     batch = len(images)
     angle = rng.uniform(-MAX_ROTATION, MAX_ROTATION, batch)

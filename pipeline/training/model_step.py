@@ -181,7 +181,8 @@ def _one_draw(
     )
     # A known background stands behind the whole frame, whatever the hole.
     through_hole = params.objective == "joint" and isinstance(frozen.rgb, Inpainter)
-    background = torch.lerp(batch.image, filled, erased) if through_hole else filled
+    # Around the hole it is the target, recoloured or not, that a wider hole would erase.
+    background = torch.lerp(target, filled, erased) if through_hole else filled
     foreground, mask = model.synthesise(target, box, background)
     reconstruction = frozen.distance(composite(foreground, mask, background, box), target)
     trust = (moving.detach() / TRUSTED).clamp(max=1)

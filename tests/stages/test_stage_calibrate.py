@@ -20,11 +20,13 @@ from models.crf import CrfSetting
 from models.segmentation_metrics import THRESHOLDS, region_similarity
 from pipeline.errors import BackdropError
 from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.evaluation.choice import DEFAULT_BLOB_SCALE
 from pipeline.evaluation.collect import predicted_videos, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined_blob
 from pipeline.evaluation.search import (
     BLOB_CRF_THRESHOLDS,
     CRF_THRESHOLDS,
+    REFUSED,
     CrfSearch,
     Search,
     spread,
@@ -130,6 +132,13 @@ def test_where_nothing_can_choose_the_defaults_hold(tmp_path, monkeypatch, caplo
     found = read_calibration(Source.MODEL)
     assert "no validation video has ground truth" in caplog.text
     assert ("have an overlap of 0.0" in caplog.text) == (why == "masks elsewhere")
+    reasons = {
+        "asked for": "by_motion is off",
+        "nothing moves": "nothing of a subject's size moves",
+        "masks elsewhere": "masks and what moves lie apart",
+    }
+    assert f"calibrate: the defaults hold: {reasons[why]}" in caplog.text
+    assert found.blob.scale == DEFAULT_BLOB_SCALE  # whatever the candidates
     assert (found.source, found.frames) == ("default", 0)
     assert (found.threshold, found.threshold_crf) == (0.4, 0.15)
     assert found.crf.bilateral_px == 8.0  # the first of the settings
@@ -304,9 +313,35 @@ def test_a_threshold_that_the_floor_hides_is_no_candidate(tmp_path, monkeypatch)
     setting = CrfSetting(bilateral_weight=2, bilateral_px=8, floor=0.3)
     J, blob_J = with_crf(CrfSearch(search(), frozenset({1}), (setting,), 4, 0.5), advance)
     hidden = [threshold <= 0.3 or threshold >= 0.7 for threshold in CRF_THRESHOLDS]
-    assert (J[0] == 0).tolist() == hidden
+    assert (J[0] == REFUSED).tolist() == hidden
     hidden = [threshold <= 0.3 or threshold >= 0.7 for threshold in BLOB_CRF_THRESHOLDS]
-    assert (blob_J[0] == 0).all(axis=0).tolist() == hidden
+    assert (blob_J[0] == REFUSED).all(axis=0).tolist() == hidden
+
+
+def test_masks_beside_the_subject_choose_nothing(tmp_path, monkeypatch, caplog):
+    """All candidates tie at no overlap; the first of them would be one that the CRF refuses."""
+    project = make_project(tmp_path, monkeypatch, ["val", "test"])
+    for scene in project.scenes.values():
+        soft = np.zeros_like(scene.soft)
+        soft[:, :4, :4] = 255
+        write_predictions(scene, soft=soft)
+    project.set_params(calibrate={"default_threshold_crf": 0.35})
+    with caplog.at_level("INFO"):
+        calibrate.main(Source.MODEL)
+    found = read_calibration(Source.MODEL)
+    assert (found.source, found.threshold_crf) == ("default", 0.35)
+    assert "the defaults hold: no candidate has any validation J" in caplog.text
+
+
+def test_motion_chooses_none_that_the_crf_refuses(tmp_path, monkeypatch):
+    """Of the candidates from 0.75 upwards 0.8 alone is left, which the floor hides."""
+    project = make_project(tmp_path, monkeypatch, ["train"], truth=False)
+    crf = {"bilateral_weight": 2.0, "bilateral_px": 8.0, "floor": 0.22}
+    defaults = {"default_threshold": 0.95, "default_threshold_crf": 0.75}  # 0.95 is a candidate
+    project.set_params(calibrate={"crf": [crf], **defaults})
+    calibrate.main(Source.MODEL)
+    found = read_calibration(Source.MODEL)
+    assert (found.source, found.threshold_crf) == ("default", 0.75)
 
 
 def test_a_control_that_is_best_at_its_largest_scale_is_told(tmp_path, monkeypatch, caplog):

@@ -16,7 +16,8 @@ from helpers_report import FlatInpainter, make_evaluated_project
 import stages.report
 from pipeline.errors import BackdropError
 from pipeline.store import paths
-from pipeline.store.tables import PER_FRAME, read_table, write_table
+from pipeline.store.atomic import read_json, write_json
+from pipeline.store.tables import PER_FRAME, VIDEOS, read_table, write_table
 
 VOID = {"meta", "link", "img", "br", "line", "circle", "polyline", "rect", "ellipse", "path"}
 URL_ATTRIBUTES = {"src", "href", "srcset", "action", "poster", "xlink:href"}
@@ -108,13 +109,32 @@ def test_numbers_verdict_and_backend_are_on_it(
 ) -> None:
     make_evaluated_project(tmp_path, monkeypatch)
     _, page = write_page()
+    assert "but nothing could tune that control" in page.text  # its calibration is the default
+    assert "a form that nothing could choose here" in page.text
+    calibration = read_json(paths.CALIBRATION)
+    write_json(paths.CALIBRATION, calibration | {"source": "validation"})
+    _, page = write_page()
     assert "The mask clearly beats the blob control." in page.text
+    assert "tuned like the mask" in page.text
+    assert "were trained on" not in page.text
     for value in ("0.640", "0.710", "0.580", "0.610", "0.570", "0.470", "0.270", "0.380", "0.970"):
         assert value in page.text
     assert "flow: dis" in page.text
     assert "panels_per_video: 2" in page.text
     assert "train_inpainter_rgb" in page.text
     assert "loss/total" in page.text
+
+
+def test_videos_that_were_trained_on_and_count_as_test_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    for table, schema in ((paths.VIDEOS_TABLE, VIDEOS), (paths.PER_FRAME_TABLE, PER_FRAME)):
+        rows = read_table(table, schema)
+        rows["split"] = rows["split"].replace({"train": "train_test"})
+        write_table(table, rows.to_dict("records"), schema)
+    _, page = write_page()
+    assert "Of the 2 test videos, 1 were trained on, without their ground truth." in page.text
 
 
 def test_every_split_has_its_panels_with_all_pictures(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from helpers_training import TINY
 
 from models.inpainter import Inpainter
 from pipeline.drawing.marks import draw_box, draw_detection
+from pipeline.errors import BackdropError
 from pipeline.fanout import Job
 from pipeline.networks import load_model, save_network
 from pipeline.params.results import Predict
@@ -50,6 +53,15 @@ def test_o_without_g_and_with_an_inpainted_background_is_a_warning(project, capl
     run(project, objective=objective)
     warned = "foreground_only is for a known background" in caplog.text
     assert warned == (objective == "foreground_only")
+
+
+@pytest.mark.parametrize("name", ["weights/encoder/none.pth", "weights"])
+def test_weights_that_are_not_there_are_told_before_the_work(project, caplog, name):
+    Path("weights").mkdir()
+    told = re.escape(f"train_model.encoder_weights: there is no file '{name}'")
+    with caplog.at_level("INFO"), pytest.raises(BackdropError, match=told):
+        run(project, encoder="resnet18", encoder_weights=name)
+    assert "read rgb frames" not in caplog.text
 
 
 def test_direct_regression_skips_the_warm_up_and_gives_one_cell_to_predict(project, caplog):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import pytest
 import torch
 import yaml
@@ -13,7 +14,7 @@ from helpers_training import TINY
 
 from models.inpainter import Inpainter
 from pipeline.networks import save_network
-from pipeline.store.paths import CURVES, MODEL, inpainter
+from pipeline.store.paths import CURVES, FRAMES, MODEL, inpainter, video_file
 from pipeline.training.collapse_watch import CollapseError
 from stages import train_model
 
@@ -78,6 +79,16 @@ def test_cut_off_in_warm_up_or_later_it_ends_with_the_same_bytes(project, monkey
     cut_off_at(iteration, monkeypatch)
     train_model.main()
     assert results() == expected
+
+
+def test_cut_off_on_other_frames_it_starts_over(project, monkeypatch, caplog):
+    """A background that is given, unlike an inpainter, is the same whatever the frames show."""
+    cut_off_at(7, monkeypatch)
+    with h5py.File(video_file(FRAMES, "clip_0"), "r+") as file:
+        file["frames"][0, :9] = 7
+    with caplog.at_level("INFO"):
+        train_model.main()
+    assert "starting over" in caplog.text
 
 
 def test_a_collapse_restarts_with_another_seed_which_config_json_tells(project, monkeypatch):

@@ -80,6 +80,16 @@ def test_several_subjects_have_a_control_in_each_box_and_are_found_by_the_box_ar
     assert values["J_blob_no_crf"] > 0.95
 
 
+def test_of_a_box_that_reaches_beyond_the_frame_only_what_is_seen_is_compared():
+    """A subject at the border: its truth cannot reach further, D's box may."""
+    subject = np.zeros((24, 32), bool)
+    subject[6:18, :8] = True
+    one = frame(boxes=np.array([[-6.0, 6, 14, 12]]), truth=subject)
+    values, _ = score(one, subject, subject, 0.5, 0.008)
+    assert values["box_iou"] == 1.0
+    assert values["hit"] == 1.0  # its centre, at 1, is the whole box's
+
+
 def test_a_frame_without_a_subject_has_no_box_to_hit():
     one = frame()
     nothing = np.zeros((72, 96), bool)

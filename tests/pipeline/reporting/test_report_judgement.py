@@ -27,19 +27,27 @@ from pipeline.reporting.verdict import judge
 def test_the_verdict_compares_with_the_blob(
     changed: dict[str, float], tone: str, words: str
 ) -> None:
-    verdict = judge(make_metrics(**changed))
+    verdict = judge(make_metrics(**changed), tuned=True)
     assert verdict.tone == tone
     assert words in verdict.headline
 
 
 def test_a_margin_is_clear_from_eight_hundredths_of_j_on() -> None:
-    assert judge(make_metrics(J_no_crf=0.56, J_blob_no_crf=0.47)).tone == "good"
-    assert judge(make_metrics(J_no_crf=0.54, J_blob_no_crf=0.47)).tone == "mixed"
+    assert judge(make_metrics(J_no_crf=0.56, J_blob_no_crf=0.47), tuned=True).tone == "good"
+    assert judge(make_metrics(J_no_crf=0.54, J_blob_no_crf=0.47), tuned=True).tone == "mixed"
+
+
+def test_a_margin_over_a_control_that_nothing_tuned_is_not_called_clear() -> None:
+    verdict = judge(make_metrics(), tuned=False)
+    assert verdict.tone == "mixed"
+    assert "nothing could tune" in verdict.headline
+    worse = make_metrics(J_no_crf=0.40, J=0.50)
+    assert judge(worse, tuned=False) == judge(worse, tuned=True)
 
 
 def test_a_collapse_outweighs_good_numbers_and_missing_ones() -> None:
     for truth in (True, False):
-        verdict = judge(make_metrics(truth=truth, collapsed="boxes do not move"))
+        verdict = judge(make_metrics(truth=truth, collapsed="boxes do not move"), tuned=True)
         assert verdict.tone == "bad"
         assert verdict.detail == "Boxes do not move."
 
@@ -47,16 +55,16 @@ def test_a_collapse_outweighs_good_numbers_and_missing_ones() -> None:
 def test_truth_of_other_splits_than_test_is_not_called_none() -> None:
     metrics = make_metrics(truth=False)
     metrics["val"] = {"J": 0.7, "F": 0.7}
-    assert "No ground truth for test videos" in judge(metrics).headline
-    assert "0.70" in judge(metrics).detail
+    assert "No ground truth for test videos" in judge(metrics, tuned=True).headline
+    assert "0.70" in judge(metrics, tuned=True).detail
     metrics["test_unseen"] = make_metrics()["test_unseen"]
-    assert judge(metrics).tone == "good"
-    assert "J of test_unseen" in judge(metrics).detail
+    assert judge(metrics, tuned=True).tone == "good"
+    assert "J of test_unseen" in judge(metrics, tuned=True).detail
 
 
 def test_null_is_told_in_words() -> None:
     metrics = make_metrics(truth=False)
-    assert judge(metrics).tone == "unknown"
+    assert judge(metrics, tuned=True).tone == "unknown"
     values = [tile.value for tile in tiles(metrics)]
     assert values == ["no ground truth", "12.5%", "6.0%", "20.0%", "2.0 px", "0.65"]
     assert bars(metrics) == []

@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers_training import tiny_batch, tiny_frozen, tiny_model, tiny_params
 
+from pipeline.training import model_step
 from pipeline.training.model_step import model_terms
 
 P, B, INPAINTER, FLOW_INPAINTER = "p", "b", "I", "I_f"
@@ -118,10 +119,15 @@ def test_settings_have_the_terms_of_their_objectives():
         assert absent not in terms
 
 
-def test_only_joint_lets_the_hole_of_the_foregrounds_background_pull_the_box():
-    """With an empty mask F is B: all that O says of the box, it says through the hole."""
+@pytest.mark.parametrize("recolour", [False, True])
+def test_only_joint_lets_the_hole_of_the_foregrounds_background_pull_the_box(monkeypatch, recolour):
+    """With an empty mask F is B: all that O says of the box, it says through the hole.
+
+    Opposite colours are as far from what is filled in as the subject's own.
+    """
+    monkeypatch.setattr(model_step, "recolour", lambda image, filled, _: 2 * filled - image)
     for objective, pulls in (("joint", True), ("disentangled", False)):
-        params = tiny_params(objective=objective, recolour=False)
+        params = tiny_params(objective=objective, recolour=recolour)
         model = tiny_model(params)
         model.synthesis.offset.data.fill_(1e4)  # logits of -80,000: the mask is exactly empty
         seed = torch.Generator().manual_seed(0)

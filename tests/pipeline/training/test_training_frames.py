@@ -11,7 +11,7 @@ from pipeline.errors import BackdropError
 from pipeline.flow_image import encode_flow
 from pipeline.params.training import Compute, Network
 from pipeline.store.paths import FLOW, video_file
-from pipeline.training.frames import TrainingFrames
+from pipeline.training.frames import TrainingFrames, fit
 
 NETWORK = Network(height=32, width=40)
 CPU = torch.device("cpu")
@@ -74,3 +74,14 @@ def test_no_training_video_is_an_error_in_words(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, videos=["val"], frames=3)
     with pytest.raises(BackdropError, match=r"prepare_data\.splits.*no video is in split 'train'"):
         TrainingFrames("rgb", NETWORK, Compute())
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 20), (20, 3), (3, 3)])
+def test_an_axis_that_shrinks_is_averaged_whatever_the_other_does(height, width):
+    """To a quarter: between the middle two px alone, stripes would be white or black."""
+    stripes = np.tile([0, 255, 255, 0], 3)
+    across = (height, width) == (20, 3)
+    plane = np.tile(stripes, (12, 1)) if across else np.tile(stripes[:, None], (1, 12))
+    image = np.repeat(plane[..., None], 3, axis=2).astype(np.uint8)
+    assert np.abs(fit(image, height, width).astype(int) - 127).max() <= 2
+    assert (fit(image, 12, 12) == image).all()
