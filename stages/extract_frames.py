@@ -116,7 +116,6 @@ def index_rows(videos: pd.DataFrame, results: dict[str, Kept]) -> Iterator[dict[
                 "source_frame": source_frame,
                 "time_s": kept["times"][frame],
                 "split": row["split"],
-                "has_mask": row["masks"] != "",
             }
 
 

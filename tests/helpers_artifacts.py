@@ -315,7 +315,6 @@ def write_tables(project: Project, truth: bool = True) -> None:
                     "source_frame": number,
                     "time_s": number / 10,
                     "split": scene.split,
-                    "has_mask": truth,
                 }
             )
             homographies.append(_still(scene.video, number, count))

@@ -86,5 +86,5 @@ def write_videos(
             file.attrs["cuts"] = np.array(cuts, np.int64)
         for t in range(count):
             row = {"video": video, "frame": t, "source_frame": t, "time_s": t / 10}
-            index.append({**row, "split": "train", "has_mask": False})
+            index.append({**row, "split": "train"})
     write_table(paths.INDEX_TABLE, index, INDEX)

@@ -37,14 +37,13 @@ VIDEOS = table_schema(
 )
 INDEX = table_schema(
     "backdrop.index",
-    1,
+    2,
     {
         "video": pa.string(),
         "frame": pa.int64(),  # position in the artifact, 0-based
         "source_frame": pa.int64(),  # position in the source video, 0-based
         "time_s": pa.float64(),
         "split": pa.string(),
-        "has_mask": pa.bool_(),
     },
 )
 HOMOGRAPHIES = table_schema(

@@ -9,11 +9,14 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from helpers_dvc import REPOSITORY
 
 from pipeline.closure import module_closure
+from pipeline.device import decisive as decisive_of
 from pipeline.dvc_deps import definitions, main, out_of_step, rewrite, stage_module
+from pipeline.params.training import Compute
 from pipeline.store import paths
 
 DOCUMENT = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
@@ -66,10 +69,26 @@ def test_params_are_exactly_the_sections_loaded(stage: str) -> None:
         for file in module_closure(stage_module(definition), REPOSITORY)
         for call in _calls(REPOSITORY / file, "load_section")
     }
-    declared = set(_plain(definition["params"]))
+    declared = {
+        "compute" if name.startswith("compute.") else name for name in _plain(definition["params"])
+    }
     # `train_inpainter.${key}` declares what the code spells out as .rgb and .flow.
     assert {name for name in loaded if not any(fnmatch(name, entry) for entry in declared)} == set()
     assert {entry for entry in declared if not any(fnmatch(n, entry) for n in loaded)} == set()
+
+
+def test_of_the_machine_all_that_can_change_a_result_is_a_param() -> None:
+    """The rest, changed, must not train anything anew."""
+    of_no_effect = {"resume", "checkpoint_every", "cache_mib"}
+    decisive = {f"compute.{name}" for name in Compute.model_fields.keys() - of_no_effect}
+    training = [name for name in STAGES if "train" in name]
+    assert len(training) == 3
+    for stage in training:
+        named = {name for name in STAGES[stage]["params"] if name.startswith("compute")}
+        assert named == decisive
+    device = torch.device("cpu")
+    for changed in ({"resume": "never"}, {"checkpoint_every": 7}, {"cache_mib": 1}):
+        assert decisive_of(Compute(**changed), device) == decisive_of(Compute(), device)
 
 
 @pytest.mark.parametrize("stage", STAGES)

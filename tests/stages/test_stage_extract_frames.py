@@ -20,7 +20,8 @@ from helpers_video import (
 
 from pipeline.errors import BackdropError
 from pipeline.frames import load_index, open_frames
-from pipeline.store.paths import FRAMES, INDEX_TABLE
+from pipeline.store.paths import FRAMES, INDEX_TABLE, VIDEOS_TABLE
+from pipeline.store.tables import VIDEOS, read_table
 from stages import extract_frames, prepare_data
 
 
@@ -52,8 +53,16 @@ def test_two_videos_in_order_and_their_index():
     index = load_index()
     assert list(index["video"]) == ["a"] * 10 + ["b"] * 4
     assert list(index["frame"]) == [*range(10), *range(4)]
-    assert not index["has_mask"][:10].any()
-    assert index["has_mask"][10:].all()
+
+
+def test_ground_truth_changes_nothing_that_is_trained_on():
+    write_video(Path("data/a.mp4"), numbered(10))
+    extract()
+    before = {path: path.read_bytes() for path in FRAMES.iterdir()}
+    write_pictures(Path("data/masks/a"), [np.zeros((48, 64, 3), np.uint8)] * 10)
+    extract()
+    assert read_table(VIDEOS_TABLE, VIDEOS)["masks"].tolist() == ["data/masks/a"]
+    assert {path: path.read_bytes() for path in FRAMES.iterdir()} == before
 
 
 def test_stride_and_max_frames():

@@ -297,7 +297,7 @@ def test_an_unknown_schema_is_named_with_the_known_ones(tmp_path: Path) -> None:
         describe(foreign)
     with pytest.raises(BackdropError, match=r"'backdrop.masks v2'.*backdrop.masks v1"):
         draw_frame(newer, 0)
-    with pytest.raises(BackdropError, match=r"'unknown'.*backdrop.index v1"):
+    with pytest.raises(BackdropError, match=r"'unknown'.*backdrop.index v2"):
         describe(table)
 
 
