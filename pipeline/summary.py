@@ -30,7 +30,7 @@ def headline(root: Path = Path()) -> str:
     scored = (split for split in SPLITS if metrics.get(split, {}).get("J") is not None)
     split = next(scored, None)
     if split is None:
-        lines = ["no ground truth: the report shows how good the masks are"]
+        lines = [f"no ground truth: {_overlap(metrics)}the report shows how good the masks are"]
     else:
         lines = [f"{split} {_accuracy(metrics, split)}"]
         if own:
@@ -61,8 +61,18 @@ def metrics_table(metrics: dict[str, Any]) -> str:
 
 
 def _accuracy(block: dict[str, Any], split: str) -> str:
+    """J and F; an empty mask counts as right where there is no subject, so J without those, too."""
     values = block.get(split, {})
-    return f"J {_number(values.get('J'))}, F {_number(values.get('F'))}"
+    alone = ""
+    if values.get("empty_correct") is not None:
+        alone = f" ({_number(values['J_subject'])} where there is a subject)"
+    return f"J {_number(values.get('J'))}{alone}, F {_number(values.get('F'))}"
+
+
+def _overlap(metrics: dict[str, Any]) -> str:
+    """What is known without ground truth: whether the masks lie on what moves; "" if nothing is."""
+    overlap = metrics.get("health", {}).get("motion_overlap")
+    return "" if overlap is None else f"masks and what moves overlap by {_number(overlap)}; "
 
 
 def _is_split(values: Any) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.segmentation_metrics import region_similarity
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.collect import (
     FrameResult,
@@ -150,14 +151,14 @@ def score_frame(scoring: Scoring, seen: tuple[FrameResult, NDArray[np.bool_]]) -
     """Score a frame and its final mask `(H, W)`; perhaps in a process of its own."""
     frame, mask = seen
     calibration = scoring.calibration
-    row, curve = _label_free(frame, mask), None
+    motion = motion_centre(frame.speed, frame.moving_px)
+    row, curve = _label_free(frame, mask, moves=not np.isnan(motion).any()), None
     if frame.truth is not None:
         tolerance = scoring.params.boundary_tolerance
         values, curve = score(frame, frame.truth, mask, calibration.threshold, tolerance)
         row.update(values)
         row.update(score_controls(frame, frame.truth, calibration))
     centre = frame.box[:2] + frame.box[2:] / 2
-    motion = motion_centre(frame.speed, calibration.flow_threshold_px)
     return FrameScores(row, curve, centre, motion)
 
 
@@ -173,25 +174,31 @@ def per_video(table: pd.DataFrame) -> str:
     return str(counts.join(means).to_csv(float_format="%.6f", lineterminator="\n"))
 
 
-def _label_free(frame: FrameResult, mask: NDArray[np.bool_]) -> dict[str, Any]:
-    """What a row of PER_FRAME has without ground truth, but for video and split."""
+def _label_free(frame: FrameResult, mask: NDArray[np.bool_], *, moves: bool) -> dict[str, Any]:
+    """What a row of PER_FRAME has without ground truth, but for video and split.
+
+    `moves`: whether something of a subject's size does, so that there is an overlap to speak of.
+    """
+    moving = frame.speed > frame.moving_px
     return {
         **dict.fromkeys(PER_FRAME.names),
         "frame": frame.number,
         "confidence": frame.confidence,
         "mask_area": float(mask.mean()),
+        "motion_overlap": region_similarity(mask, moving) if moves else None,
     }
 
 
 def _health(frames: list[FrameScores], longest_side: int) -> VideoHealth:
     columns = {
         name: np.array([frame.row[name] for frame in frames], np.float64)
-        for name in ("mask_area", "confidence", "box_jump")
+        for name in ("mask_area", "confidence", "box_jump", "motion_overlap")
     }
     return VideoHealth(
         areas=columns["mask_area"],
         confidence=columns["confidence"],
         jumps=columns["box_jump"],
+        overlaps=columns["motion_overlap"],
         box_centres=np.array([frame.centre for frame in frames]),
         motion_centres=np.array([frame.motion for frame in frames]),
         longest_side=longest_side,
@@ -221,6 +228,9 @@ def _tell(metrics: dict[str, Any]) -> None:
     """The outcome in the log."""
     if all(metrics[split]["J"] is None for split in SPLITS):
         log.info("evaluate: no ground truth; J, F and the rest are null, health is what is known")
+    if metrics["health"]["motion_overlap"] is not None:
+        told = "evaluate: masks and what moves overlap by %.3f (IoU)"
+        log.info(told, metrics["health"]["motion_overlap"])
     for split in ("test", "test_unseen"):
         _tell_split(split, metrics[split], metrics.get("without_self_train", {}).get(split))
     if metrics["health"]["collapsed"]:
@@ -235,6 +245,9 @@ def _tell_split(split: str, values: dict[str, Any], own: dict[str, Any] | None) 
         "%.3f); flow threshold %.3f",
         *(split, *(values[name] for name in ("J", "F", "J_no_crf", "J_oracle", *CONTROLS))),
     )
+    told = values["J_subject"], values["empty_correct"]
+    if None not in told:
+        log.info("evaluate: %s J %.3f where there is a subject; elsewhere %.3f empty", split, *told)
     if own:
         log.info(
             "evaluate: without self-training: %s J %.3f F %.3f (without CRF %.3f); blob %.3f",

@@ -81,6 +81,8 @@ def make_metrics(
         "J_blob": 0.57,
         "J_blob_no_crf": 0.47,
         "J_flow_threshold": 0.27,
+        "J_subject": 0.64,
+        "empty_correct": None,
         "mAP50": 0.38,
         "hit": 0.97,
     }
@@ -94,11 +96,13 @@ def make_metrics(
         "health": {
             "collapsed": bool(collapsed),
             "why": collapsed,
+            "kinds": "empty" if collapsed else "",
             "empty_frames": 0.125,
             "mask_area_mean": 0.06,
             "mask_area_jitter": 0.2,
             "box_jump_px": 2.0,
             "confidence": 0.65,
+            "motion_overlap": 0.55,
         },
     }
 
@@ -112,6 +116,7 @@ def _frame_row(video: str, split: str, number: int, truth: bool) -> dict[str, ob
         "confidence": 0.9 - 0.1 * number,
         "mask_area": 0.0 if number == 3 else 0.06,
         "box_jump": None if number == 0 else 2.0,
+        "motion_overlap": None if number == 0 else 0.55 if split == "test" else 0.12,
         **dict.fromkeys(SCORES, score),
         "J_flow_threshold": score,
         "box_iou": score,

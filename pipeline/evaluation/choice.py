@@ -10,6 +10,7 @@ import numpy as np
 from models.segmentation_metrics import THRESHOLDS
 from models.soft_mask import centred, uncentred
 from pipeline.evaluation.calibration import BlobChoice, Calibration, crf_setting
+from pipeline.evaluation.motion import LEAST_OVERLAP
 from pipeline.evaluation.search import (
     BLOB_CRF_FRAMES,
     BLOB_CRF_THRESHOLDS,
@@ -29,8 +30,6 @@ log = logging.getLogger("backdrop")
 
 DEFAULT_BLOB_SCALE, DEFAULT_BLOB_THRESHOLD = 0.8, 0.5
 """A body does not fill its box; a control as wide as the box would be beaten by any mask."""
-LEAST_OVERLAP = 0.2
-"""Of a video's masks and motion (IoU), below which they do not show the same thing."""
 ROUNDING = 1e-6
 
 

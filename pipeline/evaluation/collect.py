@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
+from pipeline.evaluation.motion import moving_speed
 from pipeline.frames import FrameReader, load_index, open_frames
 from pipeline.ground_truth import open_truth
 from pipeline.instances import has_instances
@@ -62,6 +63,7 @@ class FrameResult:
         boxes: `(K, 4)` likewise, of all subjects found; the mask shows them together.
         confidence: 0..1.
         speed: `(H, W)` float32 magnitude of the residual flow, px.
+        moving_px: speed above which a pixel of this video moves.
         truth: `(H', W')` bool, None where there is none.
     """
 
@@ -72,6 +74,7 @@ class FrameResult:
     boxes: NDArray[np.float64]
     confidence: float
     speed: NDArray[np.float32]
+    moving_px: float
     truth: NDArray[np.bool_] | None
 
 
@@ -132,6 +135,7 @@ def read_frames(
         check_length(paths.video_file(paths.FLOW, video.video), flow["flow"], reader)
         truth = open_truth(video.masks, reader.attributes) if with_truth else None
         boxes, confidence = predictions["boxes"][:], predictions["confidence"][:]
+        moving_px = moving_speed(flow)
         for number in numbers:
             yield FrameResult(
                 number=number,
@@ -141,6 +145,7 @@ def read_frames(
                 boxes=_subjects(predictions, number),
                 confidence=float(confidence[number]),
                 speed=np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1),
+                moving_px=moving_px,
                 truth=truth.load(video.source_frames[number]) if truth else None,
             )
 

@@ -71,11 +71,19 @@ def split_metrics(table: pd.DataFrame, splits: Collection[str]) -> dict[str, flo
     """The metrics file's values of one group of splits; None where there is no ground truth.
 
     `frames` counts the frames of the split, `empty_frames` those with an empty mask after CRF.
+    J is 1 where mask and truth are both empty, so that it flatters masks that never find anything
+    in a split with many such frames; `J_subject` is J over the others alone, and `empty_correct`
+    the share of those without a subject whose mask is empty.
     """
     rows = table[table["split"].isin(list(splits))]
+    scored = rows[rows["J"].notna()]
+    shows_subject = scored["box_iou"].notna()
+    empty = scored.loc[~shows_subject, "mask_area"] == 0
     return {
         **{name: _rounded(video_mean(rows, name)) for name in MEANS},
-        "mAP50": _rounded(_map50(rows[rows["J"].notna()])),
+        "J_subject": _rounded(video_mean(scored[shows_subject], "J")),
+        "empty_correct": _rounded(float(empty.mean())) if len(empty) else None,
+        "mAP50": _rounded(_map50(scored)),
         "frames": len(rows),
         "empty_frames": int((rows["mask_area"] == 0).sum()),
     }

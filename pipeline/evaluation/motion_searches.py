@@ -12,14 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.evaluation.collect import VideoResult, check_length
+from pipeline.evaluation.motion import moving_speed
 from pipeline.evaluation.search import Search, spread
 from pipeline.frames import open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, open_artifact
 
-MOVING = 0.5
-"""Speed from which a pixel moves, over the speed that the video's flow images show at 0.76."""
 FRAMES = 32
 """Looked at over all videos, but one of each at least."""
 EXAMINED = 4
@@ -60,7 +59,7 @@ def _in_motion(video: VideoResult, count: int) -> tuple[tuple[int, ...], float]:
     path = paths.video_file(paths.FLOW, video.video)
     with open_frames(video.video) as reader, open_artifact(path, FLOW) as file:
         check_length(path, file["flow"], reader)
-        moving_px = MOVING * float(file.attrs["scale_px"])
+        moving_px = moving_speed(file)
         for number in spread(video.size, EXAMINED * count):
             speed = np.linalg.norm(file["flow"][number].astype(np.float32), axis=-1)
             if not np.isnan(motion_centre(speed, moving_px)).any():

@@ -95,7 +95,9 @@ class Evaluate(Section):
     boundary_tolerance: float = Field(
         0.008, gt=0.0, le=0.1, description="of F, share of the image diagonal (DAVIS: 0.008)"
     )
-    collapse_empty: Probability = Field(0.5, description="share of empty masks that is a collapse")
+    collapse_empty: Probability = Field(
+        0.5, description="share of empty masks where something moves that is a collapse"
+    )
     collapse_full: Probability = Field(0.8, description="mask area, share of the frame")
     collapse_frozen_px: NonNegative = Field(
         0.25, description="px; boxes that move less over a video whose subject moves are frozen"

@@ -54,6 +54,7 @@ class VideoSummary:
         empty: frames with an empty mask.
         confidence: mean over the frames.
         box_jump: median px that the box moves from one frame to the next.
+        motion_overlap: mean IoU of mask and what moves; NaN where nothing of a subject's size does.
     """
 
     video: str
@@ -66,6 +67,7 @@ class VideoSummary:
     empty: int
     confidence: float
     box_jump: float
+    motion_overlap: float
 
 
 def read_inputs() -> Inputs:
@@ -123,6 +125,7 @@ def summarize(inputs: Inputs) -> list[VideoSummary]:
                 empty=int((frames["mask_area"] == 0).sum()),
                 confidence=_mean(frames["confidence"]),
                 box_jump=float(frames["box_jump"].median()),
+                motion_overlap=_mean(frames["motion_overlap"]),
             )
         )
     return rows

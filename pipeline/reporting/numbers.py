@@ -13,6 +13,8 @@ GROUPS = {
     "Mask": {
         "J": "J",
         "F": "F",
+        "J_subject": "J of the frames with a subject",
+        "empty_correct": "share of the others with an empty mask",
         "J_no_crf": "J without CRF",
         "F_no_crf": "F without CRF",
         "J_oracle": "J at the best threshold (oracle)",
@@ -25,6 +27,7 @@ GROUPS = {
     },
     "Frames": {"frames": "frames", "empty_frames": "with an empty mask"},
 }
+ONLY_SUBJECT = "J_subject"  # says something new only beside frames without one
 WITHOUT = "without_self_train"  # the model's own masks and boxes, where a student's are the result
 BARS = (
     ("J", "mask + CRF", "accent"),
@@ -133,6 +136,11 @@ def known_without_truth(health: dict[str, Any]) -> list[Tile]:
         _known("Area jitter", _percent(jitter), "of the area, from frame to frame"),
         _known("Box jump", f"{number(jump, 1)} px", "from frame to frame, median"),
         _known("Confidence", number(health["confidence"]), "of 1, mean over frames"),
+        _known(
+            "Overlap with motion",
+            number(health["motion_overlap"]),
+            "IoU of mask and what moves; 1 is not reached",
+        ),
     ]
 
 
@@ -161,6 +169,8 @@ def _tile(label: str, value: float | None, note: str) -> Tile:
 
 def _rows(labels: dict[str, str], metrics: dict[str, Any]) -> list[Row]:
     cells = {key: [_cell(metrics, split, key) for split in SPLITS] for key in labels}
+    if ONLY_SUBJECT in cells and all(cell.none for cell in cells["empty_correct"]):
+        del cells[ONLY_SUBJECT]
     return [
         Row(labels[key], key in ("J", "F"), row)
         for key, row in cells.items()

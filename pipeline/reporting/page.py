@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.evaluation.motion import LEAST_OVERLAP
 from pipeline.reporting import numbers
 from pipeline.reporting.curves import Chart
 from pipeline.reporting.inputs import Inputs, VideoSummary
@@ -77,6 +78,7 @@ def render_page(
         not_shown=len(rows) - len(sections),
         accuracy=accuracy,
         rows=rows,
+        least_overlap=LEAST_OVERLAP,
         training=training,
         params=params.text,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pipeline.evaluation.motion import LEAST_OVERLAP
+
 CLEAR_MARGIN = 0.08  # of J before CRF, mask over blob; smaller ones are near the noise of a seed
 
 Tone = Literal["good", "mixed", "bad", "unknown"]
@@ -30,18 +32,43 @@ def judge(metrics: dict[str, Any], *, tuned: bool) -> Verdict:
     for split in ("test", "test_unseen"):
         if metrics[split]["J"] is not None:
             return _against_blob(metrics[split], split, tuned=tuned)
+    return _by_motion(metrics)
+
+
+def _by_motion(metrics: dict[str, Any]) -> Verdict:
+    """Without ground truth of test videos: what moves is a hint, never a proof."""
+    overlap, J = metrics["health"]["motion_overlap"], metrics["val"]["J"]
+    validation = "" if J is None else f"J of validation is {J:.2f}, and flatters. "
+    detail = validation + _overlap(overlap)
+    if overlap is not None and overlap < LEAST_OVERLAP:
+        headline = "The masks lie elsewhere than what moves."
+        check = (
+            f" Below {LEAST_OVERLAP} they do not show the same thing: where the panels' flow shows "
+            "the subject, the masks are wrong; where it shows something else or a limb alone, they "
+            "may be right. The table of videos marks the worst."
+        )
+        return Verdict("bad", headline, detail + check)
     by_eye = (
-        "The masks did not collapse. Judge the panels by eye; area, empty frames, confidence and "
+        " The masks did not collapse. Judge the panels by eye; area, empty frames, confidence and "
         "the movement of the box are in the table of videos."
     )
-    if metrics["val"]["J"] is not None:
-        return Verdict(
-            "unknown",
-            "No ground truth for test videos: the validation videos' chose the thresholds.",
-            f"J of validation is {metrics['val']['J']:.2f}, and flatters. {by_eye}",
-        )
-    return Verdict(
-        "unknown", "No ground truth: nothing here says whether the masks are right.", by_eye
+    if J is not None:
+        headline = "No ground truth for test videos: the validation videos' chose the thresholds."
+    elif overlap is None:
+        headline = "No ground truth: nothing here says whether the masks are right."
+    else:
+        headline = "No ground truth: only what moves hints at whether the masks are right."
+    return Verdict("unknown", headline, detail + by_eye)
+
+
+def _overlap(overlap: float | None) -> str:
+    """The overlap with what moves, and what to make of it."""
+    if overlap is None:
+        return "Nothing of a subject's size moves in any frame to compare the masks with."
+    return (
+        f"Masks and what moves overlap by {overlap:.2f} (intersection over union, mean over the "
+        "frames in which something of a subject's size moves). It is only a hint: the flow's "
+        "outline is blurred, so that right masks do not reach 1 either."
     )
 
 

@@ -74,7 +74,7 @@ WITHOUT_SELF_TRAIN = {name: f"{name}_without_self_train" for name in SCORES}
 """Where the model's own values stand beside the student's."""
 PER_FRAME = table_schema(
     "backdrop.per_frame",
-    3,
+    4,
     {
         "video": pa.string(),
         "frame": pa.int64(),
@@ -82,6 +82,7 @@ PER_FRAME = table_schema(
         "confidence": pa.float64(),
         "mask_area": pa.float64(),  # share of the frame, after CRF
         "box_jump": pa.float64(),  # px moved by the box centre since the frame before
+        "motion_overlap": pa.float64(),  # IoU of the mask after CRF and what moves, null if nothing
         **{
             key: pa.float64()  # null where there is no ground truth
             for key in (*SCORES, *WITHOUT_SELF_TRAIN.values())

@@ -38,6 +38,22 @@ def test_without_ground_truth_the_headline_sends_to_the_report(tmp_path: Path) -
     assert lines[1] == f"masks: {tmp_path}/artifacts/student/masks"
 
 
+def test_without_ground_truth_the_overlap_with_what_moves_is_told(tmp_path: Path) -> None:
+    (tmp_path / "artifacts/evaluate").mkdir(parents=True)
+    metrics = {"test": {"J": None}, "health": {"motion_overlap": 0.0312}}
+    (tmp_path / "artifacts/evaluate/metrics.json").write_text(json.dumps(metrics))
+    assert "masks and what moves overlap by 0.031;" in headline(tmp_path).splitlines()[0]
+    assert "- health.motion_overlap: 0.031" in metrics_table(metrics)
+
+
+def test_beside_frames_without_a_subject_j_of_the_others_is_told(tmp_path: Path) -> None:
+    (tmp_path / "artifacts/evaluate").mkdir(parents=True)
+    flattered = {"J": 0.35, "F": 0.35, "J_subject": 0.0, "empty_correct": 1.0}
+    (tmp_path / "artifacts/evaluate/metrics.json").write_text(json.dumps({"test": flattered}))
+    told = headline(tmp_path).splitlines()[0]
+    assert told == "test J 0.350 (0.000 where there is a subject), F 0.350"
+
+
 def test_where_test_has_no_ground_truth_another_split_is_told(tmp_path: Path) -> None:
     (tmp_path / "artifacts/evaluate").mkdir(parents=True)
     metrics = {

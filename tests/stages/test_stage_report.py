@@ -193,6 +193,15 @@ def test_a_collapsed_run_keeps_its_page_and_fails(
     assert "93% of the masks are empty." in page.text
 
 
+def test_the_table_marks_videos_whose_masks_lie_beside_what_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_evaluated_project(tmp_path, monkeypatch, truth=False)
+    html, _ = write_page()
+    assert html.count('<td class="low">0.12</td>') == 3
+    assert html.count("<td>0.55</td></tr>") == 1  # the test video
+
+
 def test_names_from_outside_cannot_break_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

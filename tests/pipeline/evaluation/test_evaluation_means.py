@@ -17,6 +17,8 @@ KEYS = {
     "J_blob",
     "J_blob_no_crf",
     "J_flow_threshold",
+    "J_subject",
+    "empty_correct",
     "mAP50",
     "hit",
     "frames",
@@ -57,6 +59,34 @@ def test_names_are_those_of_the_metrics_file_with_and_without_truth():
         "empty_frames": 1,
     }
     assert all(silent[name] is None for name in KEYS - {"frames", "empty_frames"})
+
+
+def test_masks_that_find_nothing_are_not_flattered_by_frames_without_a_subject():
+    """14 of 40 frames show none: J is 0.35 for empty masks, of which none finds the subject."""
+    absent = np.arange(40) < 14
+    truth = np.where(absent, np.nan, 0.0)
+    rows = table(J=absent.astype(float), box_iou=truth, mask_area=[0.0] * 40)
+    found = split_metrics(rows, {"test"})
+    assert (found["J"], found["J_subject"], found["empty_correct"]) == (0.35, 0.0, 1.0)
+    rows.loc[[0, 39], "mask_area"] = 0.1  # one beside nothing, one beside a subject
+    rows.loc[0, "J"] = 0.0
+    found = split_metrics(rows, {"test"})
+    assert (found["J_subject"], found["empty_correct"]) == (0.0, pytest.approx(13 / 14, abs=1e-6))
+
+
+def test_j_where_there_is_a_subject_is_averaged_as_j_and_null_without_such_frames():
+    rows = table(
+        video=["long"] * 4 + ["short"],
+        J=[0.2, 0.4, 1.0, 0.0, 0.9],
+        box_iou=[0.5, 0.5, np.nan, np.nan, 0.5],
+        mask_area=[0.1, 0.1, 0.0, 0.1, 0.1],
+    )
+    found = split_metrics(rows, {"test"})
+    assert (found["J_subject"], found["empty_correct"]) == (pytest.approx((0.3 + 0.9) / 2), 0.5)
+    everywhere = split_metrics(rows[rows["box_iou"].notna()], {"test"})
+    assert (everywhere["J_subject"], everywhere["empty_correct"]) == (everywhere["J"], None)
+    nowhere = split_metrics(rows[rows["box_iou"].isna()], {"test"})
+    assert (nowhere["J_subject"], nowhere["empty_correct"]) == (None, 0.5)
 
 
 def test_map_pools_the_frames_and_counts_boxes_where_no_subject_is():

@@ -29,6 +29,7 @@ def frame(**changed):
         "boxes": np.array([[8.0, 6, 12, 12]]),
         "confidence": 0.9,
         "speed": np.where(subject, 2.0, 0.0).astype(np.float32),
+        "moving_px": 1.0,
         "truth": subject.repeat(3, axis=0).repeat(3, axis=1),
     }
     return FrameResult(**{**values, **changed})

@@ -66,7 +66,7 @@ def test_null_is_told_in_words() -> None:
     metrics = make_metrics(truth=False)
     assert judge(metrics, tuned=True).tone == "unknown"
     values = [tile.value for tile in tiles(metrics)]
-    assert values == ["no ground truth", "12.5%", "6.0%", "20.0%", "2.0 px", "0.65"]
+    assert values == ["no ground truth", "12.5%", "6.0%", "20.0%", "2.0 px", "0.65", "0.55"]
     assert bars(metrics) == []
     rows = [row for group in table(metrics) for row in group.rows]
     assert [row.label for row in rows] == ["J", "frames", "with an empty mask"]
@@ -75,8 +75,48 @@ def test_null_is_told_in_words() -> None:
 
 def test_what_cannot_be_known_even_without_ground_truth_is_a_dash() -> None:
     metrics = make_metrics(truth=False)
-    metrics["health"] |= {"mask_area_jitter": None, "box_jump_px": None}
-    assert [tile.value for tile in tiles(metrics)[3:5]] == ["-", "- px"]
+    metrics["health"] |= {"mask_area_jitter": None, "box_jump_px": None, "motion_overlap": None}
+    assert [tile.value for tile in tiles(metrics)[3:]] == ["-", "- px", "0.65", "-"]
+
+
+@pytest.mark.parametrize("validation", [None, 0.7])
+def test_without_truth_of_test_videos_what_moves_is_a_hint(validation: float | None) -> None:
+    metrics = make_metrics(truth=False)
+    metrics["val"]["J"] = validation
+    sound = judge(metrics, tuned=True)
+    assert sound.tone == "unknown"
+    assert "overlap by 0.55" in sound.detail
+    assert "do not reach 1" in sound.detail
+    metrics["health"]["motion_overlap"] = 0.03
+    failed = judge(metrics, tuned=True)
+    assert failed.tone == "bad"
+    assert failed.headline == "The masks lie elsewhere than what moves."
+    assert "overlap by 0.03" in failed.detail
+    assert ("J of validation is 0.70" in failed.detail) is (validation is not None)
+    metrics["health"]["motion_overlap"] = None
+    silent = judge(metrics, tuned=True)
+    assert silent.tone == "unknown"
+    assert "Nothing of a subject's size moves" in silent.detail
+    headlines = [verdict.headline for verdict in (sound, failed, silent)]
+    assert len(set(headlines)) == (3 if validation is None else 2)
+
+
+def test_with_truth_what_moves_says_nothing() -> None:
+    metrics = make_metrics()
+    before = judge(metrics, tuned=True)
+    metrics["health"]["motion_overlap"] = 0.0
+    assert judge(metrics, tuned=True) == before
+
+
+def test_j_where_there_is_a_subject_is_shown_beside_frames_without_one() -> None:
+    metrics = make_metrics(J_subject=0.512)
+    assert "J of the frames with a subject" not in [row.label for row in table(metrics)[0].rows]
+    metrics["test"]["empty_correct"] = 0.25
+    rows = {row.label: row for row in table(metrics)[0].rows}
+    subject = rows["J of the frames with a subject"].cells
+    assert [cell.text for cell in subject] == ["", "0.512", "0.512"]
+    others = rows["share of the others with an empty mask"].cells
+    assert [cell.text for cell in others] == ["", "0.250", "-"]
 
 
 def test_a_split_without_videos_is_told_apart_from_one_without_truth() -> None:

@@ -1,0 +1,15 @@
+"""From which speed a pixel moves, and how well masks that are right agree with what moves."""
+
+from __future__ import annotations
+
+import h5py
+
+MOVING = 0.5
+"""Speed from which a pixel moves, over the speed that the video's flow images show at 0.76."""
+LEAST_OVERLAP = 0.2
+"""Of a video's masks and motion (IoU), below which they do not show the same thing."""
+
+
+def moving_speed(flow: h5py.File) -> float:
+    """Speed, px, from which a pixel of this video moves; of a slow one another than of a fast."""
+    return MOVING * float(flow.attrs["scale_px"])
