@@ -63,10 +63,10 @@ def make_project(
         put(layer, key, value)
     if not (folder / "dvc.yaml").exists():
         copy_clone(root, folder)
-    # `--force`: the settings of an earlier call are changes by hand.
+    # The settings of an earlier call are changes by hand.
     init = ["-m", "pipeline.cli", "init", "--videos", str(video.absolute())]
     done = subprocess.run(
-        [sys.executable, *init, "--preset", preset, "--force"],
+        [sys.executable, *init, "--preset", preset, "--force", "--reset-params"],
         cwd=folder,
         env=_environment(folder),
         capture_output=True,

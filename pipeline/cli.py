@@ -52,7 +52,10 @@ def init(
         typer.Option(help="demo, static-camera, moving-camera, davis2016[-cpu] or paper."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Overwrite params changed by hand, or other videos.")
+        bool, typer.Option("--force", help="Replace other videos in data/raw/NAME.")
+    ] = False,
+    reset_params: Annotated[
+        bool, typer.Option("--reset-params", help="Overwrite params.yaml, changed by hand or not.")
     ] = False,
 ) -> None:
     """Take videos (or, with `--preset demo`, the built-in data) and write params.yaml for them."""
@@ -68,13 +71,15 @@ def init(
     if paths:
         from pipeline.init_project import init_videos
 
-        init_videos(Path(), paths, name, preset, force=force, say=typer.echo)
+        init_videos(
+            Path(), paths, name, preset, force=force, reset_params=reset_params, say=typer.echo
+        )
         return
     from pipeline.params.preset import compose, load_preset
     from pipeline.params.read import PARAMS_FILE
     from pipeline.params.write import write_params
 
-    write_params(compose(load_preset(BUILT_IN).params), PARAMS_FILE, force=force)
+    write_params(compose(load_preset(BUILT_IN).params), PARAMS_FILE, force=reset_params)
     typer.echo(f"{PARAMS_FILE} is set for the built-in data; next: dvc repro")
 
 

@@ -115,13 +115,14 @@ def fan_out(
     schema: Schema,
     fingerprint: Mapping[str, object],
     workers: int | None = None,
+    unit: str = "frames",
 ) -> dict[str, Any]:
     """Make `out/VIDEO.h5` for every job; other `.h5` files in `out` are removed.
 
     `worker(job, path, advance)` writes an artifact of `schema` to `path` (through
     `pipeline.store.hdf5.create`), calls `advance(n)` after n more frames, and returns a JSON value.
     It is a module's function; it runs in a process of its own, where libraries have one thread.
-    `workers` is the number of processes; by default one per core.
+    `workers` is the number of processes; by default one per core. `unit` is what is counted.
 
     Returns:
         What the workers returned, by video, also for videos finished by an earlier run.
@@ -137,7 +138,7 @@ def fan_out(
         if unfinished.has(job) and is_complete(video_file(unfinished.folder, job.video), schema)
     }
     left = [job for job in jobs if job.video not in finished]
-    with Progress(stage, sum(job.size for job in jobs), "frames") as progress:
+    with Progress(stage, sum(job.size for job in jobs), unit) as progress:
         progress.resume_at(sum(job.size for job in jobs if job.video in finished))
         made = run_jobs(left, partial(_make, worker, unfinished), progress, workers)
     _publish(unfinished, jobs, out)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from pipeline.doctor import VideoReport, examine_paths, print_reports
 from pipeline.errors import BackdropError
-from pipeline.intake import RAW_ROOT, collect, data_name, only_adds, place
+from pipeline.init_notes import shape_note, thinning_note
+from pipeline.intake import RAW_ROOT, collect, data_name, linked, place
 from pipeline.mask_intake import ground_truth_folder, warn_of_unused_masks
 from pipeline.params.data import NAME
-from pipeline.params.preset import Preset, compose, load_preset
-from pipeline.params.read import PARAMS_FILE
+from pipeline.params.fitted import Fitted, read_fitted, refit
+from pipeline.params.overrides import put
+from pipeline.params.preset import compose, load_preset
+from pipeline.params.read import PARAMS_FILE, validate
 from pipeline.params.schema import Params, read_params
-from pipeline.params.write import changed_by_hand, refuse_lost_work, write_params
+from pipeline.params.write import changed_by_hand, refuse_lost_work, render_params
 from pipeline.sizing import Material, frames_kept, network_size, thinning
+from pipeline.store.atomic import write_bytes
 from pipeline.video.probe import VideoInfo
 from pipeline.video.sources import Source
 
@@ -24,16 +31,27 @@ Say = Callable[[str], None]
 
 
 def init_videos(
-    root: Path, paths: list[Path], name: str | None, preset: str | None, *, force: bool, say: Say
+    root: Path,
+    paths: list[Path],
+    name: str | None,
+    preset: str | None,
+    *,
+    force: bool,
+    reset_params: bool,
+    say: Say,
 ) -> None:
     """Check videos, put them under `data/raw/NAME`, and write `params.yaml` for them.
 
-    Nothing is written before everything is known to be sound. Params that were changed by hand stay
-    as they are if these are videos that they are for, and more.
+    Nothing is written before everything is known to be sound. Params for this folder that were
+    changed by hand stay; of them, only what `init` itself has fitted to the videos is fitted anew.
+
+    Args:
+        force: replace other videos in the folder.
+        reset_params: overwrite params that were changed by hand.
 
     Raises:
         BackdropError: a path without videos, two videos of one name, a video that cannot be used,
-            a name that stands for other videos, or params that were changed by hand.
+            a name that stands for other videos, or params changed by hand for another folder.
     """
     # What is mistyped is told before minutes of decoding.
     if preset is not None:
@@ -44,6 +62,37 @@ def init_videos(
             where=f"--name {name!r}",
         )
     sources = collect(paths)
+    reports = _examine(sources)
+    chosen = preset or _preset_for(reports)
+    target = RAW_ROOT / (name or data_name(paths))
+    videos = {report.video: _material(report.info) for report in reports if report.info}
+    file = root / PARAMS_FILE
+    before = None if reset_params else _changed_for(target, file)
+    text = _fresh(chosen, target, videos) if before is None else _refitted(before, videos)
+    params = validate(Params, yaml.safe_load(text), file, prefix=())
+    material = list(videos.values())
+    _refuse_too_short([source.path for source in sources], frames_kept(params, material), params)
+    if before is None:
+        refuse_lost_work(params, file, force=reset_params)
+    _place(sources, root / target, force, say)
+    if text != before:
+        write_bytes(file, text.encode())
+    for note in filter(None, (shape_note(params, videos), thinning_note(params, videos))):
+        say(note)
+    if before is None:
+        say(f"preset {chosen}: {load_preset(chosen).about}")
+        say(f"wrote {PARAMS_FILE}; next: dvc repro")
+        return
+    if text != before:
+        say(f"fitted anew to these videos: {_differences(before, text)}")
+    fitted = read_fitted(text)
+    ignored = preset is not None and (fitted is None or fitted.preset != preset)
+    kept = "kept as changed by hand" + (f", without --preset {preset}" if ignored else "")
+    say(f"{kept} (--reset-params overwrites it): {PARAMS_FILE}; next: dvc repro")
+
+
+def _examine(sources: list[Source]) -> list[VideoReport]:
+    """Print what each video is; raise if one cannot be used."""
     warn_of_unused_masks(sources)
     reports = examine_paths([source.path for source in sources])
     if not print_reports(reports):
@@ -51,49 +100,71 @@ def init_videos(
             "some videos cannot be used; the lines above say why",
             remedy="mend them or leave them out, and run `backdrop init` again",
         )
-    chosen = preset or _preset_for(reports)
-    name = name or data_name(paths)
-    target = RAW_ROOT / name
-    material = [_material(report.info) for report in reports if report.info]
-    file = root / PARAMS_FILE
-    kept = None if force else _params_to_keep(file, target, sources)
-    params = kept or fit(load_preset(chosen), name, target, material)
-    _refuse_too_short([source.path for source in sources], frames_kept(params, material), params)
-    if not kept:
-        refuse_lost_work(params, file, force=force)
-    placed = place(sources, root / target, force=force)
+    return reports
+
+
+def fit(name: str, videos: Mapping[str, Material], crop: tuple[float, ...] | None = None) -> Fitted:
+    """What of a preset depends on its videos, for frames cropped so."""
+    preset = load_preset(name)
+    material = list(videos.values())
+    params = compose(preset.params, {"extract_frames": {"crop": crop}})
+    values = {f"network.{key}": value for key, value in network_size(params, material).items()}
+    if preset.frame_budget:
+        thinned = thinning(preset.frame_budget, material)
+        values |= {f"extract_frames.{key}": value for key, value in thinned.items()}
+    return Fitted(name, values)
+
+
+def _fresh(preset: str, target: Path, videos: Mapping[str, Material]) -> str:
+    """The text of `params.yaml` by a preset, for the videos in a folder."""
+    data = {"name": target.name, "source": "videos", "root": target.as_posix()}
+    own: dict[str, Any] = {"prepare_data": data}
+    fitted = fit(preset, videos)
+    for key, value in fitted.values.items():
+        put(own, key, value)
+    return render_params(compose(load_preset(preset).params, own), fitted)
+
+
+def _changed_for(target: Path, file: Path) -> str | None:
+    """The text of params that were changed by hand and are for the videos in this folder."""
+    if not changed_by_hand(file):
+        return None
+    data = read_params(file).prepare_data
+    folder = file.parent / data.root
+    mine = data.source == "videos" and folder.resolve() == (file.parent / target).resolve()
+    return file.read_text(encoding="utf-8") if mine else None
+
+
+def _refitted(before: str, videos: Mapping[str, Material]) -> str:
+    """The text with what the last `init` fitted to its videos, and nobody has set, fitted anew."""
+    fitted = read_fitted(before)
+    if fitted is None:
+        return before
+    params = Params.model_validate(yaml.safe_load(before))
+    return refit(before, fit(fitted.preset, videos, params.extract_frames.crop))
+
+
+def _differences(before: str, after: str) -> str:
+    """Of what was fitted, by key."""
+    old, new = read_fitted(before), read_fitted(after)
+    was, now = old.values if old else {}, new.values if new else {}
+    return ", ".join(
+        f"{key} {json.dumps(value)} (was {json.dumps(was[key])})"
+        for key, value in now.items()
+        if was[key] != value
+    )
+
+
+def _place(sources: list[Source], target: Path, force: bool, say: Say) -> None:
+    placed = place(sources, target, force=force)
     masks = sum(ground_truth_folder(source) is not None for source in sources)
     did = "wrote" if placed else "unchanged:"
     say(f"{did} {target}, {len(sources)} video(s), {masks} with masks")
-    if kept:
-        did = "kept as changed by hand (--force overwrites it):"
-    else:
-        write_params(params, file, force=force)
-        say(f"preset {chosen}: {load_preset(chosen).about}")
-        did = "wrote"
-    _say_thinning(params, material, say)
-    say(f"{did} {PARAMS_FILE}; next: dvc repro")
-
-
-def _params_to_keep(file: Path, target: Path, sources: list[Source]) -> Params | None:
-    """The params that were changed by hand for these videos, where now some are only added."""
-    if not changed_by_hand(file) or not only_adds(sources, file.parent / target):
-        return None
-    params = read_params(file)
-    data = params.prepare_data
-    return params if data.source == "videos" and Path(data.root) == target else None
-
-
-def fit(preset: Preset, name: str, folder: Path, videos: Sequence[Material]) -> Params:
-    """The preset's params, with the data's name and place and what depends on its videos."""
-    data = {"name": name, "source": "videos", "root": folder.as_posix()}
-    own: dict[str, Any] = {
-        "prepare_data": data,
-        "network": network_size(compose(preset.params), videos),
-    }
-    if preset.frame_budget:
-        own["extract_frames"] = thinning(preset.frame_budget, videos)
-    return compose(preset.params, own)
+    if placed and linked(target):
+        say(
+            "the videos in it are your own files under another name (hard links): do not edit them "
+            "there; change yours, and run `backdrop init` again"
+        )
 
 
 def _preset_for(reports: Sequence[VideoReport]) -> str:
@@ -116,12 +187,3 @@ def _refuse_too_short(paths: Sequence[Path], kept: Sequence[int], params: Params
                 where=str(path),
                 remedy="leave it out, or give a longer video",
             )
-
-
-def _say_thinning(params: Params, videos: Sequence[Material], say: Say) -> None:
-    kept, total = sum(frames_kept(params, videos)), sum(video.frames for video in videos)
-    if kept < total:
-        say(
-            f"keeping {kept} of {total} frames, to bound the time on a CPU: "
-            "extract_frames.stride and max_frames in params.yaml"
-        )

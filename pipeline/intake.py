@@ -1,7 +1,7 @@
-"""Bring a user's videos and their ground truth under `data/raw/NAME/`, as links where possible.
+"""Bring a user's videos and their ground truth under `data/raw/NAME/`.
 
-data/raw/NAME/VIDEO.mp4          or VIDEO/ with a picture per frame
-data/raw/NAME/masks/VIDEO/*.png  where ground truth exists
+data/raw/NAME/VIDEO.mp4          or VIDEO/ with a picture per frame; hard links where possible
+data/raw/NAME/masks/VIDEO/*.png  where ground truth exists; copies, for masks get corrected
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.errors import BackdropError, unreadable
 from pipeline.mask_intake import DAVIS_FRAMES, ground_truth_folder, masks_in
+from pipeline.placed_masks import only_copies, remember
 from pipeline.store.atomic import atomic_folder
 from pipeline.video.folder import folder_images
 from pipeline.video.sources import MASKS_FOLDER, VIDEO_SUFFIXES, Source, find_videos, readable
@@ -39,52 +40,46 @@ def data_name(paths: list[Path]) -> str:
     return name.lstrip("_.-") or "videos"
 
 
-def only_adds(sources: list[Source], root: Path) -> bool:
-    """Whether `root` holds some of these videos and their masks, and nothing else.
-
-    Raises:
-        BackdropError: a file cannot be read, or its suffix is unknown.
-    """
-    plan = _plan(sources)
-    with readable(root):
-        held = _held(root, plan)
-        return 0 < len(held) < len(plan) and _same(root, held, plan) and not _others(root, plan)
-
-
 def place(sources: list[Source], root: Path, *, force: bool) -> bool:
     """Make `root` hold exactly these videos and their masks; originals are never changed.
 
-    Where it holds some of them and nothing else, the rest is added.
+    Videos are added, and masks that `init` copied there are replaced or removed, without `force`.
 
     Returns:
         False if it held them already.
 
     Raises:
-        BackdropError: it holds others and `force` is not given; the only copy of one would vanish;
-            a file's suffix is unknown; or it cannot be read or written.
+        BackdropError: it holds other videos, or masks made there by hand, and `force` is not given;
+            the only copy of one would vanish; a file's suffix is unknown; or it cannot be read or
+            written.
     """
     plan = _plan(sources)
-    wanted = plan
+    here = root.resolve()
+    copies = [p for p in plan if _is_mask(p) and not plan[p].resolve().is_relative_to(here)]
     with readable(root):
-        held, others = _held(root, plan), _others(root, plan)
-        if not others and _same(root, held, plan):
-            if len(held) == len(plan):
-                return False
-            # Hidden files were not looked at: nobody has agreed to lose them.
-            wanted = plan | {path: root / path for path in _files_in(root) if _is_hidden(path)}
-        elif not force:
-            raise BackdropError(
-                "already holds other videos" + (f" ({others[0]})" if others else ""),
-                where=str(root),
-                remedy="give these another --name, or add --force to replace them",
-            )
+        stale = _stale(root, plan)
+        if force:
+            _keep_only_copies(root, stale, plan)
         else:
-            _keep_only_copies(root, others, plan)
-    with atomic_folder(root) as temporary:
-        for relative, original in wanted.items():
-            (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(original.resolve(), temporary / relative)
-    return True
+            _refuse_loss(root, stale)
+        changes = bool(stale) or not all((root / path).is_file() for path in plan)
+        wanted = {path: root / path for path in _hidden(root, plan)} | plan
+    if changes:
+        with atomic_folder(root) as temporary:
+            for relative, original in wanted.items():
+                (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
+                bring = _copy if _is_mask(relative) else _link_or_copy
+                bring(original.resolve(), temporary / relative)
+    remember(root, copies)
+    return changes
+
+
+def linked(root: Path) -> bool:
+    """Whether a video below the root is a file that has another name elsewhere."""
+    with readable(root):
+        return any(
+            (root / path).stat().st_nlink > 1 for path in _files_in(root) if not _is_mask(path)
+        )
 
 
 def _below_davis(path: Path) -> Path:
@@ -135,19 +130,43 @@ def _is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
-def _held(root: Path, plan: dict[Path, Path]) -> list[Path]:
-    """Files of the plan that lie below the root, whatever is in them."""
-    return [path for path in plan if (root / path).is_file()]
+def _is_mask(path: Path) -> bool:
+    """Of a path relative to the root."""
+    return path.parts[0] == MASKS_FOLDER
 
 
-def _others(root: Path, plan: dict[Path, Path]) -> list[Path]:
-    """Files below the root that the plan has no place for; hidden ones do not count."""
-    return [path for path in _files_in(root) if path not in plan and not _is_hidden(path)]
+def _hidden(root: Path, plan: dict[Path, Path]) -> list[Path]:
+    """Hidden files where videos and masks stay: nobody has agreed to lose them."""
+    folders = {Path(), *(path.parent for path in plan)}
+    return [path for path in _files_in(root) if _is_hidden(path) and path.parent in folders]
 
 
-def _same(root: Path, held: list[Path], plan: dict[Path, Path]) -> bool:
-    """Whether these files have the content that the plan has for them."""
-    return all(filecmp.cmp(root / path, plan[path], shallow=False) for path in held)
+def _stale(root: Path, plan: dict[Path, Path]) -> list[Path]:
+    """Files below the root that the plan has no place for, or other content."""
+    found = [path for path in _files_in(root) if not _is_hidden(path)]
+    return [path for path in found if path not in plan or not _is_placed(root, path, plan[path])]
+
+
+def _is_placed(root: Path, path: Path, original: Path) -> bool:
+    """Whether a file has the original's content, and a mask is no link: it may be edited."""
+    file = root / path
+    is_link = file.samefile(original) and file.resolve() != original.resolve()
+    return not (is_link and _is_mask(path)) and filecmp.cmp(file, original, shallow=False)
+
+
+def _refuse_loss(root: Path, stale: list[Path]) -> None:
+    """Raise if what would be lost is more than masks that `init` brought."""
+    videos = [path for path in stale if not _is_mask(path)]
+    masks = only_copies(root, filter(_is_mask, stale))
+    remedy = (
+        "give these another --name, or add --force to replace them; params changed by hand stay"
+    )
+    held = [f"other videos ({videos[0]})"] if videos else []
+    if masks:
+        held.append(f"masks that were put or changed there by hand ({masks[0]})")
+        remedy = "save those masks to the folder beside your videos, or add --force to lose them"
+    if held:
+        raise BackdropError(f"already holds {' and '.join(held)}", where=str(root), remedy=remedy)
 
 
 def _keep_only_copies(root: Path, others: list[Path], plan: dict[Path, Path]) -> None:
@@ -155,7 +174,7 @@ def _keep_only_copies(root: Path, others: list[Path], plan: dict[Path, Path]) ->
     here = root.resolve()
     if not any(original.resolve().is_relative_to(here) for original in plan.values()):
         return
-    alone = [path for path in others if (root / path).stat().st_nlink == 1]
+    alone = only_copies(root, others)
     if alone:
         raise BackdropError(
             f"would lose {len(alone)} file(s) that may have no other copy, {alone[0]} the first",
@@ -169,7 +188,11 @@ def _link_or_copy(original: Path, target: Path) -> None:
     try:
         os.link(original, target)
     except OSError:
-        try:
-            shutil.copyfile(original, target)
-        except PermissionError as error:  # the target lies in a folder that we have just made
-            raise unreadable(original, error) from error
+        _copy(original, target)
+
+
+def _copy(original: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(original, target)
+    except PermissionError as error:  # the target lies in a folder that we have just made
+        raise unreadable(original, error) from error

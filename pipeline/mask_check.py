@@ -89,8 +89,9 @@ def _check_values(file: Path, mask: NDArray[np.uint8]) -> None:
     if wrong:
         shown = ", ".join(map(str, wrong[:6])) + (", ..." if len(wrong) > 6 else "")
         why = {
-            True: "multiply these masks by 255",
-            False: "save masks as PNG, 255 where the subject is and 0 elsewhere, not antialiased",
+            True: "multiply the source masks by 255 and run `backdrop init` again",
+            False: "save the source masks as PNG, 255 where the subject is and 0 elsewhere, not "
+            "antialiased, and run `backdrop init` again",
         }[wrong == [1]]
         raise BackdropError(
             f"holds the values {shown}, only 0 and 255 are allowed", where=str(file), remedy=why

@@ -24,7 +24,7 @@ log = logging.getLogger("backdrop")
 def ground_truth_folder(source: Source) -> Path | None:
     """Where the masks of a video lie, if anywhere: beside DAVIS's frames, or in `masks/VIDEO`.
 
-    VIDEO is the video's own name, or that which it gets (`find_videos`).
+    VIDEO is the video's own name, with or without its suffix, or the one it gets (`find_videos`).
     """
     candidates = [source.path.parent / MASKS_FOLDER / name for name in _names(source)]
     davis = _davis_masks(source.path)
@@ -52,9 +52,9 @@ def warn_of_unused_masks(sources: Iterable[Source]) -> None:
                 log.warning("%s", line)
 
 
-def _names(source: Source) -> tuple[str, str]:
+def _names(source: Source) -> tuple[str, str, str]:
     path = source.path
-    return source.video, path.name if path.is_dir() else path.stem
+    return source.video, path.name if path.is_dir() else path.stem, path.name
 
 
 def _davis_masks(frames: Path) -> Path | None:
@@ -68,7 +68,7 @@ def _davis_masks(frames: Path) -> Path | None:
 
 def _unused(root: Path, parent: Path, sources: Sequence[Source]) -> Iterator[str]:
     """What of the masks in `root` is left out, of videos that lie in `parent`."""
-    given = {name for source in sources for name in _names(source)}
+    given = {name: source for source in sources for name in reversed(_names(source))}
     try:
         inside = _visible(root)
     except (FileNotFoundError, NotADirectoryError):
@@ -81,7 +81,11 @@ def _unused(root: Path, parent: Path, sources: Sequence[Source]) -> Iterator[str
     others = _all_names(parent)  # videos that were not given: their masks are not missed
     for folder in inside:
         if folder.name in given:
-            yield from _no_masks(folder)
+            taken = ground_truth_folder(given[folder.name])
+            if taken and taken != folder and masks_in(folder):
+                yield f"{folder}: left out, because masks are taken from {taken} — remove one"
+            else:
+                yield from _no_masks(folder)
         elif folder.name not in others and folder.is_dir():
             remedy = did_you_mean(folder.name, {source.video for source in sources})
             yield f"{folder}: left out, because no video has this name — {remedy}"

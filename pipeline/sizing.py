@@ -26,13 +26,19 @@ class Material:
     fps: float
 
 
+def aspect(params: Params, video: Material) -> float:
+    """Width over height of a video's frames, once they are cropped."""
+    _, _, width, height = params.extract_frames.crop or (0.0, 0.0, 1.0, 1.0)
+    return video.width * width / (video.height * height)
+
+
 def network_size(params: Params, videos: Sequence[Material]) -> dict[str, int]:
     """Height and width of the network's input: the preset's area at the videos' middle aspect."""
     area = params.network.height * params.network.width
-    aspect = median(video.width / video.height for video in videos)
+    middle = median(aspect(params, video) for video in videos)
     return {
-        "height": _to_multiple(math.sqrt(area / aspect)),
-        "width": _to_multiple(math.sqrt(area * aspect)),
+        "height": _to_multiple(math.sqrt(area / middle)),
+        "width": _to_multiple(math.sqrt(area * middle)),
     }
 
 

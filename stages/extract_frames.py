@@ -8,6 +8,7 @@ Reads `artifacts/raw/videos.parquet` and the videos; writes `artifacts/frames/VI
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from pipeline.video.decode import DecodedFrame, iter_frames
 from pipeline.video.probe import read_header
 from pipeline.video.resize import Framing, plan
 
+log = logging.getLogger("backdrop")
 BLACK = 8  # levels; a video whose brightest value stays below shows nothing
 
 Row = dict[Hashable, Any]  # of the videos table
@@ -45,7 +47,7 @@ def main() -> None:
     jobs = [
         Job(
             video=row["video"],
-            size=(kept_count(row, params) - 1) * params.stride + 1,
+            size=decoded_count(row, params),
             identity=f"{row['path']} {row['sha256']}",
             data=(row, params),
         )
@@ -58,8 +60,11 @@ def main() -> None:
         out=FRAMES,
         schema=FRAMES_SCHEMA,
         fingerprint={"params": params.model_dump(mode="json")},
+        unit="frames decoded",
     )
-    write_table(INDEX_TABLE, list(index_rows(videos, results)), INDEX)
+    rows = list(index_rows(videos, results))
+    log.info("extract_frames: %d of the videos' %d frames kept", len(rows), videos["frames"].sum())
+    write_table(INDEX_TABLE, rows, INDEX)
 
 
 def extract(job: Job[tuple[Row, ExtractFrames]], path: Path, advance: Advance) -> Kept:
@@ -103,6 +108,12 @@ def kept_count(row: Row, params: ExtractFrames) -> int:
     """Frames kept of a video: every `stride`-th, `max_frames` at most."""
     count = len(range(0, int(row["frames"]), params.stride))
     return min(count, params.max_frames or count)
+
+
+def decoded_count(row: Row, params: ExtractFrames) -> int:
+    """Frames decoded of a video: all, or with `max_frames` up to the first that is too many."""
+    whole = int(row["frames"])
+    return min(whole, kept_count(row, params) * params.stride + 1) if params.max_frames else whole
 
 
 def index_rows(videos: pd.DataFrame, results: dict[str, Kept]) -> Iterator[dict[str, Any]]:

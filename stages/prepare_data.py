@@ -92,10 +92,11 @@ def given_splits(params: PrepareData, videos: Iterable[str]) -> dict[str, str]:
     for pattern in sorted(params.splits, key=lambda pattern: pattern in names):
         matched = [pattern] if pattern in names else _matching(pattern, names)
         if not matched:
+            quoting = " (YAML reads 01 as 1 and 010 as 8: put such names in quotes)"
             raise BackdropError(
                 f"'{pattern}' is no video of this data set",
                 where="params.yaml: prepare_data.splits",
-                remedy=did_you_mean(pattern, names),
+                remedy=did_you_mean(pattern, names) + quoting * pattern.isdecimal(),
             )
         chosen.update(dict.fromkeys(matched, params.splits[pattern]))
     return chosen

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 from pipeline.errors import BackdropError, unreadable
 from pipeline.store import hdf5, tables
 from pipeline.store.checkpoint_file import is_safetensors
+from pipeline.video.container import NotAVideoError, open_video
 from pipeline.video.folder import folder_images
+from pipeline.video.sources import VIDEO_SUFFIXES
 
 HDF5_SCHEMAS = (hdf5.FRAMES, hdf5.FLOW, hdf5.PREDICTIONS, hdf5.MASKS)
 MODEL_SCHEMAS = (
@@ -70,7 +72,7 @@ def _kind_of(path: Path) -> Kind:
         remedy = f"name the folder, {path.parent}, if it is one of ours"
         raise BackdropError("is a file of weights", where=str(path), remedy=remedy)
     if not path.is_dir():
-        return SUFFIXES.get(path.suffix.lower(), Kind.VIDEO)
+        return SUFFIXES.get(path.suffix.lower()) or _video(path)
     if all((path / name).exists() for name in MODEL_FILES):
         return Kind.MODEL
     if folder_images(path):
@@ -79,6 +81,22 @@ def _kind_of(path: Path) -> Kind:
     raise BackdropError(
         f"is a folder that holds {held}", where=str(path), remedy="name one artifact in it"
     )
+
+
+def _video(path: Path) -> Kind:
+    """What has a video's suffix, or that FFmpeg opens whatever its suffix."""
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        try:
+            with open_video(path):
+                pass
+        except NotAVideoError as error:
+            raise BackdropError(
+                "is neither an artifact nor a video",
+                where=str(path),
+                remedy=f"inspect takes {' '.join(SUFFIXES)}, folders of a model or of frames, and "
+                "videos",
+            ) from error
+    return Kind.VIDEO
 
 
 def hdf5_schema(path: Path) -> hdf5.Schema:

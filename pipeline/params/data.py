@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.params.base import PositiveInt, Probability, Section
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Of a data set: it becomes a folder's."""
 Split = Literal["train", "val", "test", "test_unseen", "train_test"]
+Crop = tuple[Probability, Probability, Probability, Probability]
+CROP_SIDES = (("left", "width"), ("top", "height"))
+ROUNDING = 1e-6  # of sums of shares
 TRAINED_ON: tuple[Split, ...] = ("train", "train_test")
 
 
@@ -29,6 +32,17 @@ class PrepareData(Section):
         "train_test", description="split of the rest; train_test: trained on and reported"
     )
 
+    @field_validator("splits", mode="before")
+    @classmethod
+    def _names_are_text(cls, splits: Any) -> Any:
+        """YAML makes a number of `1:`, and a date of `2024-05-01:`; both are names of videos."""
+        if not isinstance(splits, dict):
+            return splits
+        for name in splits:
+            if name is None or isinstance(name, bool | float):
+                raise ValueError(f"YAML reads a name in it as {name!r}: put that name in quotes")
+        return {str(name): split for name, split in splits.items()}
+
 
 class ExtractFrames(Section):
     """Decoding: order, size and number of the frames kept."""
@@ -38,14 +52,23 @@ class ExtractFrames(Section):
     )
     stride: PositiveInt = Field(1, description="keep every n-th frame")
     max_frames: PositiveInt | None = Field(None, description="frames kept per video at most")
-    crop: tuple[Probability, Probability, Probability, Probability] | None = Field(
-        None, description="left, top, width, height as shares of the frame"
-    )
+    crop: Crop | None = Field(None, description="left, top, width, height as shares of the frame")
     store: Literal["raw", "jpeg"] = Field("raw", description="raw: fast; jpeg: an eighth the size")
     jpeg_quality: int = Field(95, ge=50, le=100)
     scene_cuts: Literal["error", "flag"] = Field(
         "flag", description="flag: pairs across a cut are marked not ok; error: stop"
     )
+
+    @field_validator("crop")
+    @classmethod
+    def _lies_inside(cls, crop: Crop | None) -> Crop | None:
+        for start, share, names in zip(crop[:2], crop[2:], CROP_SIDES, strict=True) if crop else ():
+            if start + share > 1 + ROUNDING:
+                raise ValueError(
+                    f"{names[0]} + {names[1]} is {start + share:g}: the crop ends outside the "
+                    "frame; it is left, top, width, height as shares of the frame"
+                )
+        return crop
 
 
 class Stabilize(Section):

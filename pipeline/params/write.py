@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline.errors import BackdropError, unreadable
 from pipeline.params.base import Section
+from pipeline.params.fitted import Fitted
 from pipeline.params.schema import Params
 from pipeline.store.atomic import write_bytes
 
@@ -25,12 +26,16 @@ _MARK = "# backdrop init, digest "
 _END_OF_DOCUMENT = "...\n"  # PyYAML ends a lone scalar with it
 
 
-def render_params(params: Params) -> str:
-    """The text of `params.yaml` for `params`; equal params give equal text."""
+def render_params(params: Params, fitted: Fitted | None = None) -> str:
+    """The text of `params.yaml` for `params`, with what of them was fitted to the videos.
+
+    Equal params give equal text.
+    """
     values = params.model_dump(mode="json")
     header = [
         f"{_MARK}{digest(values)} of the values below: tells whether they were changed by hand",
         "# One section per stage; compute and network are shared. Unknown keys are errors.",
+        *(fitted.lines() if fitted else ()),
     ]
     body = [
         line
@@ -57,7 +62,7 @@ def refuse_lost_work(params: Params, path: Path, *, force: bool) -> None:
     raise BackdropError(
         "was changed by hand and would be overwritten",
         where=str(path),
-        remedy="keep a copy of it, then run this again with --force",
+        remedy="keep a copy of it, then run this again with --reset-params",
     )
 
 

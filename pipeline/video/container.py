@@ -13,7 +13,12 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import BackdropError, unreadable
 
+MKVMERGE = "_STATISTICS_TAGS"  # mkvmerge's DURATION is a length, unlike FFmpeg's
 STILL_IMAGE = "_pipe"  # FFmpeg's demuxers of single pictures: png_pipe, jpeg_pipe, ...
+
+
+class NotAVideoError(BackdropError):
+    """FFmpeg knows no such format."""
 
 
 @contextmanager
@@ -63,15 +68,20 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
 def announced_seconds(container: InputContainer, stream: VideoStream) -> float | None:
     """The stream's duration as its file states it, in s; None where it does not.
 
-    The container's own duration is that of the longest stream, which may be the sound.
+    It counts from the first frame. The container's own duration is that of the longest stream,
+    which may be the sound.
     """
     if stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
+    late_s = 0.0
+    if container.format.name.startswith("matroska"):  # states where it ends, not how long it is
+        late_s = float((stream.start_time or 0) * (stream.time_base or 0))
     if "DURATION" in stream.metadata:  # Matroska: 00:00:02.400000000
         hours, minutes, seconds = stream.metadata["DURATION"].split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        stated_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        return stated_s if MKVMERGE in stream.metadata else stated_s - late_s
     if len(container.streams) == 1 and container.duration is not None:
-        return float(container.duration / av.time_base)
+        return float(container.duration / av.time_base) - late_s
     return None
 
 
@@ -91,7 +101,7 @@ def _unreadable(path: Path, head: bytes) -> BackdropError:
             where=str(path),
             remedy="copy it again from its source; what is left cannot be played",
         )
-    return BackdropError(
+    return NotAVideoError(
         "is not a video that FFmpeg can read",
         where=str(path),
         remedy="re-encode it (`ffmpeg -i INPUT -c:v libx264 -crf 16 out.mp4`), or take it away",

@@ -12,6 +12,7 @@ from helpers_dvc import dvc, make_project
 
 from pipeline.cli import main
 from pipeline.params.schema import read_params
+from pipeline.params.write import changed_by_hand
 
 STAGES = """
 stages:
@@ -166,26 +167,88 @@ def test_going_back_to_former_data_costs_nothing(
     assert (project / "count").read_text().split() == ["ran", "ran"]
 
 
+@pytest.fixture
+def grow(project: Path, clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of one video with a mask, of which the project's params were changed by hand."""
+    folder, file = tmp_path / "grow", project / "params.yaml"
+    (folder / "masks/wide").mkdir(parents=True)
+    shutil.copy(clips / "wide.mp4", folder)
+    (folder / "masks/wide/0.png").write_text("first")
+    _init(monkeypatch, "--videos", folder)
+    file.write_text(file.read_text().replace("gap: 2", "gap: 3") + "# mine\n")
+    return folder
+
+
 def test_videos_are_added_and_params_changed_by_hand_kept(
     project: Path,
     clips: Path,
-    tmp_path: Path,
+    grow: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    grow, file = tmp_path / "grow", project / "params.yaml"
-    grow.mkdir()
-    shutil.copy(clips / "wide.mp4", grow)
-    _init(monkeypatch, "--videos", grow)
-    edited = file.read_text().replace("stride: 1", "stride: 2") + "# mine\n"
-    file.write_text(edited)
+    file = project / "params.yaml"
+    file.write_text(file.read_text().replace("stride: 1", "stride: 2"))
     shutil.copy(clips / "tall.mp4", grow)
     capsys.readouterr()
     _init(monkeypatch, "--videos", grow)
-    assert file.read_text() == edited
-    assert "kept as changed by hand (--force overwrites it): params.yaml" in capsys.readouterr().out
+    params = read_params()
+    assert (params.stabilize.gap, params.extract_frames.stride) == (3, 2)
+    # Between twice as wide as high, and twice as high as wide.
+    assert abs(params.network.height / params.network.width - 0.8) < 0.1
+    assert file.read_text().endswith("# mine\n")
+    told = capsys.readouterr().out
+    assert "kept as changed by hand (--reset-params overwrites it): params.yaml" in told
+    assert "fitted anew to these videos: network.height" in told
+    assert "2 of 2 video(s) have another shape than the network" in told
     placed = project / "data/raw/grow"
-    assert sorted(path.name for path in placed.iterdir()) == ["tall.mp4", "wide.mp4"]
+    assert sorted(path.name for path in placed.iterdir()) == ["masks", "tall.mp4", "wide.mp4"]
+
+
+def test_corrected_masks_need_no_force_and_change_no_params(
+    project: Path, grow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (project / "params.yaml").read_text()
+    (grow / "masks/wide/0.png").write_text("corrected")
+    capsys.readouterr()
+    _init(monkeypatch, "--videos", grow, "--preset", "static-camera")
+    assert (project / "data/raw/grow/masks/wide/0.png").read_text() == "corrected"
+    assert (project / "params.yaml").read_text() == before
+    told = capsys.readouterr().out
+    assert "your own files under another name (hard links)" in told
+    assert "kept as changed by hand (--reset-params overwrites it)" in told
+    _init(monkeypatch, "--videos", grow, "--preset", "moving-camera")
+    assert (project / "params.yaml").read_text() == before
+    assert "as changed by hand, without --preset moving-camera (" in capsys.readouterr().out
+
+
+def test_videos_are_replaced_by_force_and_params_changed_by_hand_kept(
+    project: Path,
+    clips: Path,
+    grow: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = project / "params.yaml"
+    before = file.read_text()
+    (grow / "wide.mp4").unlink()
+    shutil.copy(clips / "tall.mp4", grow)
+    monkeypatch.setattr("sys.argv", ["backdrop", "init", "--videos", str(grow)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    told = capsys.readouterr().err
+    assert "already holds other videos (wide.mp4)" in told
+    assert "params changed by hand stay" in told
+    assert file.read_text() == before
+    assert (project / "data/raw/grow/wide.mp4").exists()
+    _init(monkeypatch, "--videos", grow, "--force")
+    params = read_params()
+    assert params.stabilize.gap == 3
+    assert params.network.height > params.network.width
+    assert not (project / "data/raw/grow/wide.mp4").exists()
+    _init(monkeypatch, "--videos", grow, "--reset-params")
+    assert read_params().stabilize.gap == 2
+    assert not changed_by_hand(file)
 
 
 def test_params_changed_by_hand_for_other_data_are_not_kept_for_added_videos(

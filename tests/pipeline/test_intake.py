@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from helpers_files import refuse_to_list
 
 from pipeline.errors import BackdropError
-from pipeline.intake import collect, data_name, only_adds, place
+from pipeline.intake import collect, data_name, linked, place
 from pipeline.mask_intake import ground_truth_folder, warn_of_unused_masks
 
 
@@ -56,11 +57,75 @@ def test_davis_is_placed_with_its_masks(davis: Path, tmp_path: Path) -> None:
 
 def test_files_are_linked_with_masks_beside_them(tmp_path: Path) -> None:
     clip = _touch(tmp_path / "mine/A clip.MP4")
-    _touch(tmp_path / "mine/masks/A_clip/00001.png")
+    mask = _touch(tmp_path / "mine/masks/A_clip/00001.png", "source")
     root = tmp_path / "raw"
     place(collect([clip]), root, force=False)
     assert _tree(root) == ["A_clip.MP4", "masks/A_clip/00001.png"]
     assert clip.samefile(root / "A_clip.MP4")
+    assert linked(root)
+    (root / "masks/A_clip/00001.png").write_text("edited in place")
+    assert mask.read_text() == "source"
+
+
+def test_masks_that_an_earlier_version_linked_become_copies(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "a.mp4")
+    mask = _touch(tmp_path / "masks/a/0.png", "source")
+    copy = tmp_path / "raw/masks/a/0.png"
+    place(collect([clip]), tmp_path / "raw", force=False)
+    copy.unlink()
+    copy.hardlink_to(mask)
+    assert place(collect([clip]), tmp_path / "raw", force=False)
+    assert copy.read_text() == "source"
+    assert not copy.samefile(mask)
+    assert not place(collect([clip]), tmp_path / "raw", force=False)
+
+
+def test_masks_follow_their_source_without_force(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "a.mp4")
+    mask = _touch(tmp_path / "masks/a/0.png", "first")
+    root = tmp_path / "raw"
+    place(collect([clip]), root, force=False)
+    mask.write_text("corrected")
+    _touch(tmp_path / "masks/a/1.png", "added")
+    assert place(collect([clip]), root, force=False)
+    assert (root / "masks/a/0.png").read_text() == "corrected"
+    assert (root / "masks/a/1.png").read_text() == "added"
+    shutil.rmtree(tmp_path / "masks")
+    _touch(root / "masks/a/.DS_Store")
+    assert place(collect([clip]), root, force=False)
+    assert _tree(root) == ["a.mp4"]
+
+
+@pytest.mark.parametrize("how", ["changed", "added"])
+def test_masks_made_by_hand_in_the_project_are_not_lost(tmp_path: Path, how: str) -> None:
+    clip = _touch(tmp_path / "a.mp4")
+    mask = _touch(tmp_path / "masks/a/0.png", "first")
+    root = tmp_path / "raw"
+    place(collect([clip]), root, force=False)
+    name = {"changed": "masks/a/0.png", "added": "masks/a/1.png"}[how]
+    _touch(root / name, "an hour of work")
+    mask.write_text("second")
+    with pytest.raises(BackdropError, match=rf"holds masks .* by hand \({name}\) — save those"):
+        place(collect([clip]), root, force=False)
+    assert (root / name).read_text() == "an hour of work"
+    _touch(tmp_path / name, "an hour of work")  # as the line says
+    place(collect([clip]), root, force=False)
+    assert (root / name).read_text() == "an hour of work"
+
+
+def test_a_folder_of_masks_may_carry_the_videos_suffix(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clips = [_touch(tmp_path / f"{name}.mp4") for name in ("a", "b")]
+    for name in ("a.mp4/0.png", "b/0.png", "b.mp4/0.png"):
+        _touch(tmp_path / "masks" / name)
+    warn_of_unused_masks(collect(clips))
+    masks = tmp_path / "masks"
+    assert caplog.messages == [
+        f"{masks}/b.mp4: left out, because masks are taken from {masks}/b — remove one"
+    ]
+    place(collect(clips), tmp_path / "raw", force=False)
+    assert _tree(tmp_path / "raw") == ["a.mp4", "b.mp4", "masks/a/0.png", "masks/b/0.png"]
 
 
 def test_where_links_cannot_be_made_files_are_copied(
@@ -147,13 +212,10 @@ def test_placing_a_part_of_what_is_placed(tmp_path: Path) -> None:
 def test_more_videos_are_added_without_force_and_hidden_files_stay(tmp_path: Path) -> None:
     one = _touch(tmp_path / "grow/one.mp4", "1")
     root = tmp_path / "raw"
-    assert not only_adds(collect([one.parent]), root)
     place(collect([one.parent]), root, force=False)
-    assert not only_adds(collect([one.parent]), root)
     _touch(root / ".note")
     _touch(tmp_path / "grow/two.mp4", "2")
     _touch(tmp_path / "grow/masks/one/0.png")
-    assert only_adds(collect([one.parent]), root)
     assert place(collect([one.parent]), root, force=False)
     assert _tree(root) == [".note", "masks/one/0.png", "one.mp4", "two.mp4"]
     assert one.samefile(root / "one.mp4")
@@ -168,7 +230,6 @@ def test_where_more_than_videos_to_add_differs_nothing_is_added(tmp_path: Path) 
     for content in (None, "other"):  # removed, changed
         if content:
             _touch(one, content)
-        assert not only_adds(collect([one.parent]), root)
         with pytest.raises(BackdropError, match="already holds other videos"):
             place(collect([one.parent]), root, force=False)
     assert _tree(root) == ["one.mp4"]

@@ -36,7 +36,10 @@ def test_good_masks(tmp_path):
 WRONG = {
     "count": ([mask()] * 2, "clip: holds 2 masks, but the video has 3 frames"),
     "size": ([mask(), mask(size=(64, 48)), mask()], "00001.png: is 48x64, but the video is 64x48"),
-    "ones": ([mask(), mask(1), mask()], "00001.png: holds the values 1, .* multiply these masks"),
+    "ones": (
+        [mask(), mask(1), mask()],
+        "00001.png: holds the values 1, .* multiply the source masks .*init",
+    ),
     "grey": ([mask(), mask(), mask(130)], "00002.png: holds the values 130, only 0 and 255"),
     "labels": ([mask()] * 2 + [np.dstack([mask(), mask(0), mask(128)])], "00002.png: is coloured"),
     "alpha": ([np.dstack([mask(0)] * 3 + [mask()])], "00000.png: is partly transparent"),

@@ -114,8 +114,35 @@ def test_a_stage_minds_a_section_that_there_is_not(params):
         load_section(Stabilize, "stabilize", path)
 
 
-def test_a_split_by_number_or_date_is_told_and_no_traceback(params):
+def test_a_split_by_number_or_date_is_one_by_name(params):
     path = params("prepare_data: {splits: {12: val, clip: test, 2026-11-26: val}}")
     assert changed_by_hand(path)
-    with pytest.raises(BackdropError, match=r"prepare_data\.splits.*should be a valid string"):
-        read_params(path)
+    splits = read_params(path).prepare_data.splits
+    assert splits == {"12": "val", "clip": "test", "2026-11-26": "val"}
+
+
+@pytest.mark.parametrize("name", ["yes", "1.50", "null"])
+def test_a_split_whose_name_is_lost_on_yaml_asks_for_quotes(params, name):
+    with pytest.raises(BackdropError, match=r"prepare_data\.splits: .*put that name in quotes"):
+        read_params(params(f"prepare_data: {{splits: {{{name}: val}}}}"))
+    quoted = read_params(params(f"prepare_data: {{splits: {{'{name}': val}}}}"))
+    assert quoted.prepare_data.splits == {name: "val"}
+
+
+@pytest.mark.parametrize(
+    ("crop", "told"),
+    [
+        ("[0.5, 0, 0.6, 1]", r"left \+ width is 1\.1"),
+        ("[0, 0.3, 1, 0.8]", r"top \+ height is 1\.1"),
+    ],
+)
+def test_a_crop_that_ends_outside_the_frame(params, crop, told):
+    with pytest.raises(
+        BackdropError, match=rf"extract_frames\.crop: {told}: the crop ends outside"
+    ):
+        read_params(params(f"extract_frames: {{crop: {crop}}}"))
+
+
+@pytest.mark.parametrize("crop", ["[0, 0, 1, 1]", "[0.7, 0.9, 0.3, 0.1]", "[0.35, 0, 0.65, 0.5]"])
+def test_a_crop_up_to_the_edge_is_one(params, crop):
+    assert read_params(params(f"extract_frames: {{crop: {crop}}}")).extract_frames.crop

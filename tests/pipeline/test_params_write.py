@@ -83,7 +83,7 @@ def test_changes_by_hand_are_told_and_kept(tmp_path: Path, edit: object, by_hand
     other = compose({"prepare_data": {"name": "other"}})
     assert changed_by_hand(path) is by_hand
     if by_hand:
-        with pytest.raises(BackdropError, match=r"changed by hand.*--force"):
+        with pytest.raises(BackdropError, match=r"changed by hand.*--reset-params"):
             write_params(other, path)
         assert path.read_text() == edited
     write_params(other, path, force=by_hand)

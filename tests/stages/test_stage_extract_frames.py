@@ -65,6 +65,19 @@ def test_ground_truth_changes_nothing_that_is_trained_on():
     assert {path: path.read_bytes() for path in FRAMES.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("rest", "decoded", "kept"),
+    [({}, 20, 4), ({"max_frames": 2}, 13, 2), ({"max_frames": 9}, 20, 4)],
+)
+def test_what_was_decoded_and_what_was_kept_is_told(rest, decoded, kept, caplog):
+    write_video(Path("data/a.mp4"), numbered(20))
+    with caplog.at_level("INFO"):
+        extract(stride=6, **rest)
+    told = [line for line in caplog.messages if line.startswith("extract_frames: ")]
+    assert told[0].startswith(f"extract_frames: {decoded} frames decoded in ")
+    assert told[1] == f"extract_frames: {kept} of the videos' 20 frames kept"
+
+
 def test_stride_and_max_frames():
     write_video(Path("data/a.mp4"), numbered(20))
     extract(stride=3, max_frames=5)

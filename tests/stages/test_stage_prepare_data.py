@@ -103,6 +103,8 @@ def test_a_split_of_an_unknown_video_is_an_error_with_a_suggestion():
     write_pictures(Path("data/walking"), numbered(2))
     with pytest.raises(BackdropError, match=r"'walkin' is no video .* did you mean 'walking'"):
         prepare(splits={"walkin": "test"})
+    with pytest.raises(BackdropError, match=r"'7' is no video.*put such names in quotes"):
+        prepare(splits={7: "test"})
 
 
 def one_frame():

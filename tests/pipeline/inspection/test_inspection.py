@@ -327,3 +327,13 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     refuse_to_enter(monkeypatch, folder)
     with pytest.raises(BackdropError, match=r"a\.h5: cannot be read \(Permission denied\)"):
         describe(folder / "a.h5")
+
+
+@pytest.mark.parametrize("name", ["dvc.lock", "Makefile"])
+def test_what_is_neither_an_artifact_nor_a_video(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("schema: '2.0'\n" * 100)
+    told = rf"{name}: is neither an artifact nor a video — inspect takes \.h5 \.parquet .*videos"
+    with pytest.raises(BackdropError, match=told):
+        describe(tmp_path / name)
+    with pytest.raises(BackdropError, match=told):
+        draw_frame(tmp_path / name, 0)

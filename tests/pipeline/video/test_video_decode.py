@@ -24,6 +24,7 @@ from helpers_video import (
 from pipeline.errors import BackdropError
 from pipeline.video.decode import Damage, iter_frames
 from pipeline.video.folder import read_image
+from pipeline.video.probe import read_header
 
 
 def decode(path: Path) -> list[np.ndarray]:
@@ -176,6 +177,27 @@ def test_truncated_video_names_the_last_good_frame(tmp_path, suffix):
     cut_file(path, 0.6)
     with pytest.raises(BackdropError, match=r"cut short: .*; its last good frame is \d+ — "):
         decode(path)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_a_late_start_is_no_lost_end(tmp_path, suffix):
+    ticks = range(5000, 5000 + 40 * 60, 40)
+    path = write_video(tmp_path / f"a{suffix}", noisy(60), ticks=ticks)
+    frames = list(iter_frames(path))
+    assert len(frames) == 60
+    assert frames[0].time_s == 0
+    assert read_header(path).duration_s == pytest.approx(2.4, abs=0.1)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.75])
+def test_a_late_start_does_not_hide_a_lost_end(tmp_path, share):
+    ticks = range(5000, 5000 + 40 * 60, 40)
+    path = write_video(tmp_path / "a.mkv", noisy(60), ticks=ticks)
+    cut_file(path, share)
+    damage = Damage()
+    count = sum(1 for _ in iter_frames(path, damage))
+    assert damage.lost_end_s == pytest.approx((60 - count) / 25, abs=0.05)
+    assert 30 < count < 50
 
 
 def test_damage_in_the_middle_is_counted_and_decoding_goes_on(tmp_path):

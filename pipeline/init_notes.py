@@ -1,0 +1,62 @@
+"""What `init` tells of videos that the params do not suit in full."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+
+from pipeline.params.schema import Params
+from pipeline.sizing import Material, aspect, frames_kept
+
+BEARABLE = 1.3  # factor between a video's aspect and the network's
+SHOWN = 3  # videos in a line
+
+
+def thinning_note(params: Params, videos: Mapping[str, Material]) -> str | None:
+    """Which frames are not kept; None where all are."""
+    counts = dict(zip(videos, frames_kept(params, list(videos.values())), strict=True))
+    kept, total = sum(counts.values()), sum(video.frames for video in videos.values())
+    if kept == total:
+        return None
+    stride = params.extract_frames.stride
+    cut = {
+        name: f"{name}: the first {counts[name] * stride / video.fps:.0f} of "
+        f"{video.frames / video.fps:.0f} s"
+        for name, video in videos.items()
+        if counts[name] < math.ceil(video.frames / stride)
+    }
+    told, keys = f"keeping {kept} of {total} frames", []
+    if stride > 1:
+        told += f", 1 in {stride}"
+        keys.append("extract_frames.stride")
+    if cut:
+        told += f", and only the beginning of {len(cut)} video(s) ({_shown(cut.values())})"
+        keys.append("extract_frames.max_frames")
+    return (
+        f"{told}; the others get no masks. To keep more, which takes longer: "
+        f"{' and '.join(keys)} in params.yaml"
+    )
+
+
+def shape_note(params: Params, videos: Mapping[str, Material]) -> str | None:
+    """Which videos are squeezed to the network's shape; None where all suit it."""
+    network = params.network
+    shape = network.width / network.height
+    factors = {name: aspect(params, video) / shape for name, video in videos.items()}
+    squeezed = {
+        name: f"{name} by {max(factor, 1 / factor):.1f}"
+        for name, factor in factors.items()
+        if max(factor, 1 / factor) > BEARABLE
+    }
+    if not squeezed:
+        return None
+    return (
+        f"{len(squeezed)} of {len(videos)} video(s) have another shape than the network "
+        f"({network.width}x{network.height}) and are squeezed to it: {_shown(squeezed.values())} — "
+        "crop their files to the others' shape, or run `init` on them alone (--name)"
+    )
+
+
+def _shown(told: Collection[str]) -> str:
+    shown = list(told)[:SHOWN]
+    return ", ".join(shown) + (f" and {len(told) - SHOWN} more" if len(told) > SHOWN else "")
