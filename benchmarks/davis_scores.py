@@ -45,7 +45,7 @@ def score_project() -> tuple[dict[str, Score], NDArray[np.uint8]]:
         BackdropError: it holds no single video with ground truth, or is not finished.
     """
     videos = predicted_videos()
-    if len(videos) != 1 or not videos[0].masks:
+    if len(videos) != 1 or not videos[0].labelled():
         raise BackdropError("expected one video with ground truth", where=str(paths.PREDICTIONS))
     frames = list(read_frames(videos[0], range(videos[0].size)))
     masks = baselines(videos[0], frames)

@@ -1,11 +1,12 @@
 """Ground-truth masks of a video while results are scored or shown. Training never comes here.
 
-`prepare_data` has checked that there is one per frame; `calibrate` reads those of validation,
-`evaluate` those of validation and test, `report` shows them.
+`prepare_data` has checked them; `calibrate` reads those of validation, `evaluate` those of
+validation and test, `report` shows them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -14,33 +15,27 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
 from pipeline.mask_check import read_mask
-from pipeline.video.folder import folder_images
+from pipeline.truth_files import TruthFiles
 
 Crop = tuple[int, int, int, int]
 
 
 class GroundTruth:
-    """The masks in a folder; sorted naturally, their order is that of the source's frames.
+    """The masks of a video's frames.
 
     Args:
-        folder: of pictures.
+        files: by the number of their frame in the source.
         size: width and height in px that every mask must have; None: any.
         crop: left, top, width, height in px of what the cached frames show; None: all.
-
-    Raises:
-        BackdropError: there is no such folder.
     """
 
     def __init__(
-        self, folder: Path, size: tuple[int, int] | None = None, crop: Crop | None = None
+        self,
+        files: Mapping[int, Path],
+        size: tuple[int, int] | None = None,
+        crop: Crop | None = None,
     ) -> None:
-        if not folder.is_dir():
-            raise BackdropError(
-                "is missing: the table of videos names it as ground truth",
-                where=str(folder),
-                remedy="put it back, or run `dvc repro --force prepare_data`",
-            )
-        self.files, self.size, self.crop = folder_images(folder), size, crop
+        self.files, self.size, self.crop = files, size, crop
 
     def load(self, source_frame: int) -> NDArray[np.bool_] | None:
         """Mask `(H, W)` in the source's px, True on the subject; None where the frame has none.
@@ -49,9 +44,9 @@ class GroundTruth:
             BackdropError: `read_mask` refuses it, of another size, or of other values than 0 and
                 one more.
         """
-        if source_frame >= len(self.files):
+        file = self.files.get(source_frame)
+        if file is None:
             return None
-        file = self.files[source_frame]
         image = read_mask(file)
         height, width = image.shape
         if self.size is not None and (width, height) != self.size:
@@ -70,15 +65,16 @@ class GroundTruth:
         return np.asarray(image[top : top + high, left : left + wide] > 0)
 
 
-def open_truth(masks: str, frames: h5py.AttributeManager) -> GroundTruth | None:
-    """The ground truth that lies under a video's cached frames; None where `masks` is "".
+def open_truth(truth: TruthFiles, frames: h5py.AttributeManager) -> GroundTruth:
+    """The ground truth that lies under a video's cached frames.
 
     Args:
-        masks: folder, as in the table of videos.
+        truth: the masks of the video.
         frames: attributes of the video's FRAMES artifact: the source's size, and the crop.
+
+    Raises:
+        BackdropError: as `TruthFiles.by_frame`.
     """
-    if not masks:
-        return None
     size = int(frames["source_width"]), int(frames["source_height"])
     left, top, width, height = (int(side) for side in frames["crop"])
-    return GroundTruth(Path(masks), size, (left, top, width, height))
+    return GroundTruth(truth.by_frame(), size, (left, top, width, height))

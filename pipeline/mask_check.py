@@ -1,4 +1,4 @@
-"""Ground-truth masks are checked before anything is trained: their number, size and values."""
+"""Ground-truth masks are checked before anything is trained: their names, size and values."""
 
 from __future__ import annotations
 
@@ -9,31 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError, unreadable
-from pipeline.video.folder import folder_images
+from pipeline.truth_files import TruthFiles
 
 ALLOWED = (0, 255)
 
 
-def check_masks(folder: Path, frames: int, width: int, height: int) -> None:
-    """Raise unless `folder` holds one mask for each of `frames` frames, of values 0 and 255.
+def check_masks(truth: TruthFiles, width: int, height: int) -> None:
+    """Raise unless each mask belongs to a frame and holds the values 0 and 255 only.
 
     Args:
-        folder: of pictures, sorted naturally = in the order of the frames.
-        frames: of the video.
+        truth: the masks of a video.
         width, height: px of the video, upright.
 
     Raises:
-        BackdropError: another number of masks, one that `read_mask` refuses, another size or other
-            values.
+        BackdropError: as `TruthFiles.by_frame`; a mask that `read_mask` refuses, of another size or
+            other values.
     """
-    masks = folder_images(folder)
-    if len(masks) != frames:
-        raise BackdropError(
-            f"holds {len(masks)} masks, but the video has {frames} frames",
-            where=str(folder),
-            remedy="give one mask per frame, named 00000.png and on, or remove the folder",
-        )
-    for file in masks:
+    for file in truth.by_frame().values():
         mask = read_mask(file)
         if mask.shape != (height, width):
             raise BackdropError(

@@ -19,7 +19,11 @@ import numpy as np
 
 from pipeline.evaluation.calibration import Calibration
 from pipeline.evaluation.choice import chosen, default_blob
-from pipeline.evaluation.collect import VideoResult, predicted_videos
+from pipeline.evaluation.collect import (
+    VideoResult,
+    predicted_videos,
+    tell_masks_of_no_frame,
+)
 from pipeline.evaluation.motion_searches import motion_searches
 from pipeline.evaluation.search import Search, spread
 from pipeline.params.data import TRAINED_ON
@@ -70,21 +74,29 @@ def main(source: Source) -> None:
 
 def _searches(videos: Sequence[VideoResult], params: Calibrate) -> list[Search]:
     """Over validation frames with ground truth; without any, over frames in which much moves."""
-    with_truth = [video for video in videos if video.split == "val" and video.masks]
+    validation = [video for video in videos if video.split == "val"]
+    tell_masks_of_no_frame("calibrate", validation)
+    with_truth = [video for video in validation if video.labelled()]
     if with_truth:
         scale_px, count = flow_scale(with_truth), params.frames_per_video
         thresholds = tuple(step * scale_px for step in FLOW_STEPS)
         return [
-            Search(video, spread(video.size, count), params.blob_scales, thresholds)
+            Search(video, _looked_at(video, count), params.blob_scales, thresholds)
             for video in with_truth
         ]
     log.info("calibrate: no validation video has ground truth")
     seen = may_choose(videos)
     if not params.by_motion or not seen:
         return []
-    scored = any(video.masks for video in videos if video.split != "train")
+    scored = any(video.labelled() for video in videos if video.split != "train")
     scales = params.blob_scales if scored else ()
     return motion_searches(seen, scales, DEFAULT_FLOW_STEP * flow_scale(seen))
+
+
+def _looked_at(video: VideoResult, count: int) -> tuple[int, ...]:
+    """At most `count` of the frames with ground truth, spread evenly."""
+    labelled = video.labelled()
+    return tuple(labelled[place] for place in spread(len(labelled), count))
 
 
 def default_choice(

@@ -27,6 +27,7 @@ from pipeline.evaluation.collect import (
     check_length,
     predicted_videos,
     read_frames,
+    tell_masks_of_no_frame,
 )
 from pipeline.evaluation.final import sources
 from pipeline.evaluation.health import VideoHealth, assess
@@ -91,6 +92,7 @@ class SourceScores:
 def main() -> None:
     """Score the model's masks, then the student's if there is one, which then are the result."""
     params = load_section(Evaluate, "evaluate")
+    tell_masks_of_no_frame("evaluate", predicted_videos(SCORED_SPLITS))
     results = [score_all(source, params) for source in sources()]
     model, final = results[0], results[-1]
     rows = final.rows if final is model else beside_model(final.rows, model.rows)
@@ -128,13 +130,13 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
     with open_frames(video.video) as reader, open_artifact(path, MASKS) as masks:
         check_length(path, masks["mask"], reader)
         shots, longest_side = reader.cuts | {0}, max(reader.height, reader.width)
-        with_truth = video.split in SCORED_SPLITS
+        labelled = video.labelled() if video.split in SCORED_SPLITS else ()
         seen = (
             (frame, masks["mask"][frame.number] > 0)
-            for frame in read_frames(video, range(video.size), with_truth=with_truth)
+            for frame in read_frames(video, range(video.size), with_truth=bool(labelled))
         )
         # Without ground truth there is too little to do to be worth a process.
-        processes = processes_for(video.size) if with_truth and video.masks else 1
+        processes = processes_for(len(labelled))
         frames: list[FrameScores] = []
         for scored in in_order(partial(score_frame, scoring), seen, processes, video.video):
             scored.row.update(video=video.video, split=video.split)

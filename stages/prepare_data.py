@@ -3,14 +3,15 @@
     python -m stages.prepare_data
 
 `source: recipe` renders `ROOT/recipe.yaml` into `artifacts/raw/`. `source: videos` takes
-`ROOT/*.mp4` (any video suffix) and folders of frames `ROOT/VIDEO/`, ground truth in
-`ROOT/masks/VIDEO/`. Every video is decoded once to its end, so that what is broken is found here
-and not hours later. Writes `artifacts/raw/videos.parquet`.
+`ROOT/*.mp4` (any video suffix) and folders of frames `ROOT/VIDEO/`, ground truth, of all frames or
+some, in `ROOT/masks/VIDEO/`. Every video is decoded once to its end, so that what is broken is
+found here and not hours later. Writes `artifacts/raw/videos.parquet`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
@@ -31,10 +32,13 @@ from pipeline.store.paths import RAW, VIDEOS_TABLE
 from pipeline.store.tables import VIDEOS, write_table
 from pipeline.synthetic.recipe import ClipSpec, Recipe, read_recipe
 from pipeline.synthetic.write import write_clip
+from pipeline.truth_files import TruthFiles
 from pipeline.video.decode import DecodedFrame
 from pipeline.video.folder import folder_images
 from pipeline.video.probe import probe_video, read_header
 from pipeline.video.sources import MASKS_FOLDER, Source, find_videos
+
+log = logging.getLogger("backdrop")
 
 MAX_NAME_BYTES = 230  # of 255: files named after a video get up to 22 bytes more while written
 
@@ -162,6 +166,10 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
     ]
     with Progress("prepare_data: check", sum(job.size for job in jobs), "frames") as progress:
         rows = run_jobs(jobs, check_video, progress)
+    for row in rows.values():
+        rule = TruthFiles.of(row).rule()
+        if rule:
+            log.info("prepare_data: '%s': %s", row["video"], rule)
     return list(rows.values())
 
 
@@ -181,9 +189,7 @@ def check_video(job: Job[tuple[Source, Path]], advance: Advance) -> Row:
             where=str(source.path),
             remedy="give a longer video",
         )
-    if folder.is_dir():
-        check_masks(folder, info.frames, info.width, info.height)
-    return {
+    row: Row = {
         "video": source.video,
         "path": _from_here(source.path),
         "masks": _from_here(folder) if folder.is_dir() else "",
@@ -193,6 +199,8 @@ def check_video(job: Job[tuple[Source, Path]], advance: Advance) -> Row:
         "width": info.width,
         "height": info.height,
     }
+    check_masks(TruthFiles.of(row), info.width, info.height)
+    return row
 
 
 def _check_names(sources: list[Source]) -> None:

@@ -22,6 +22,7 @@ from pipeline.reporting.run_params import read_run_params
 from pipeline.stage import run_stage
 from pipeline.store import paths
 from pipeline.store.atomic import write_bytes
+from pipeline.truth_files import TruthFiles
 
 PAGE = paths.REPORT / "index.html"
 OPEN_AT_FIRST = 3  # videos unfolded when the page opens
@@ -50,7 +51,7 @@ def main() -> None:
 def _draw_videos(inputs: Inputs, rows: list[VideoSummary], report: Report) -> list[VideoSection]:
     """The panels of the first `max_videos` videos."""
     inpaint = FrameInpainter(paths.inpainter("rgb"))
-    masks = dict(zip(inputs.videos["video"], inputs.videos["masks"], strict=True))
+    truth = {video["video"]: TruthFiles.of(video) for video in inputs.videos.to_dict("records")}
     shown = rows[: report.max_videos]
     sections = []
     with Progress("report", len(shown), "videos") as progress:
@@ -58,7 +59,7 @@ def _draw_videos(inputs: Inputs, rows: list[VideoSummary], report: Report) -> li
             index = inputs.index[inputs.index["video"] == row.video].sort_values("frame")
             panels = video_panels(
                 row.video,
-                masks[row.video],
+                truth[row.video],
                 index,
                 frames_of(inputs, row.video),
                 inpaint,

@@ -284,6 +284,13 @@ def write_truth(scene: Scene) -> None:
         cv2.imwrite(str(folder / f"{number:05d}.png"), mask.astype(np.uint8) * 255)
 
 
+def keep_truth(video: str, frames: Sequence[int]) -> None:
+    """Remove a video's PNG masks but for those of these frames."""
+    for file in truth_folder(video).iterdir():
+        if int(file.stem) not in frames:
+            file.unlink()
+
+
 def truth_folder(video: str) -> Path:
     """Where the PNG masks of a video lie, relative to the project."""
     return Path("data/raw/masks") / video

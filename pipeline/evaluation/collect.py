@@ -6,6 +6,7 @@ for frame in read_frames(video, range(video.size)):
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, PREDICTIONS, open_artifact
 from pipeline.store.paths import Source
 from pipeline.store.tables import VIDEOS, read_table
+from pipeline.truth_files import TruthFiles
+
+log = logging.getLogger("backdrop")
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,14 @@ class VideoResult:
     Attributes:
         video: its name.
         split: its split.
-        masks: folder of its ground truth, "" where there is none.
+        truth: its masks.
         source_frames: of each cached frame, its number in the source video.
         source: whose predictions.
     """
 
     video: str
     split: str
-    masks: str
+    truth: TruthFiles
     source_frames: tuple[int, ...]
     source: Source
 
@@ -49,6 +53,14 @@ class VideoResult:
     def size(self) -> int:
         """Number of frames."""
         return len(self.source_frames)
+
+    def labelled(self) -> tuple[int, ...]:
+        """The frames with ground truth, which may be none even if there are masks.
+
+        Raises:
+            BackdropError: as `TruthFiles.by_frame`.
+        """
+        return self.truth.places(self.source_frames)
 
 
 @dataclass(frozen=True)
@@ -104,18 +116,35 @@ def predicted_videos(
     Raises:
         BackdropError: one of the index's videos has no predictions.
     """
-    masks = dict(read_table(paths.VIDEOS_TABLE, VIDEOS)[["video", "masks"]].to_numpy())
+    rows = read_table(paths.VIDEOS_TABLE, VIDEOS).to_dict("records")
+    truth = {str(row["video"]): TruthFiles.of(row) for row in rows}
     found = [
         VideoResult(
             str(video),
             str(rows["split"].iloc[0]),
-            str(masks[video]),
+            truth[str(video)],
             tuple(int(number) for number in rows["source_frame"]),
             source,
         )
         for video, rows in predicted_index(source).groupby("video", sort=False)
     ]
     return [video for video in found if splits is None or video.split in splits]
+
+
+def tell_masks_of_no_frame(stage: str, videos: Iterable[VideoResult]) -> None:
+    """A line for each video that has masks, but of none of the frames that were kept.
+
+    Raises:
+        BackdropError: as `TruthFiles.by_frame`.
+    """
+    for video in videos:
+        if video.truth.folder and not video.labelled():
+            log.warning(
+                "%s: '%s' counts as without ground truth: extract_frames keeps none of the frames "
+                "that have masks — lower its stride, or raise max_frames",
+                stage,
+                video.video,
+            )
 
 
 def read_frames(
@@ -133,7 +162,7 @@ def read_frames(
         open_artifact(paths.video_file(paths.FLOW, video.video), FLOW) as flow,
     ):
         check_length(paths.video_file(paths.FLOW, video.video), flow["flow"], reader)
-        truth = open_truth(video.masks, reader.attributes) if with_truth else None
+        truth = open_truth(video.truth, reader.attributes) if with_truth else None
         boxes, confidence = predictions["boxes"][:], predictions["confidence"][:]
         moving_px = moving_speed(flow)
         for number in numbers:

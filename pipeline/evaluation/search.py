@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from models.crf import CrfSetting, DenseCrf
 from models.segmentation_metrics import THRESHOLDS, region_similarities, region_similarity
 from models.soft_mask import centred
-from pipeline.errors import BackdropError
 from pipeline.evaluation.collect import FrameResult, VideoResult, read_frames
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined
 from pipeline.frame_pool import in_order, processes_for
@@ -42,7 +41,7 @@ class Search:
 
     Attributes:
         result: the video.
-        frames: those looked at.
+        frames: those looked at; where `moving_px` is None, they have ground truth.
         scales: candidates for the control's ellipse; none where nothing will be compared with it.
         flow_thresholds: candidates, px, ascending.
         moving_px: residual flow above it stands for the ground truth; None: the truth itself.
@@ -177,23 +176,9 @@ def _js(
 
 
 def _frames(search: Search) -> list[tuple[FrameResult, Truth]]:
-    """The frames looked at, with their ground truth or what moves in them.
-
-    Raises:
-        BackdropError: none of them has ground truth, where it is asked for.
-    """
+    """The frames looked at, with their ground truth or what moves in them."""
     if search.moving_px is not None:
         frames = read_frames(search.result, search.frames, with_truth=False)
         return [(frame, frame.speed > search.moving_px) for frame in frames]
-    found = [
-        (frame, frame.truth)
-        for frame in read_frames(search.result, search.frames)
-        if frame.truth is not None
-    ]
-    if not found:
-        raise BackdropError(
-            "holds masks for none of the frames looked at",
-            where=search.result.masks,
-            remedy="give one mask per frame of the video, or remove the folder",
-        )
-    return found
+    frames = read_frames(search.result, search.frames)
+    return [(frame, frame.truth) for frame in frames if frame.truth is not None]

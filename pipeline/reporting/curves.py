@@ -40,14 +40,13 @@ def training_charts(folder: Path) -> dict[str, list[Chart]]:
 
 
 def accuracy_chart(frames: pd.DataFrame, video: str) -> Chart | None:
-    """J of the mask and of the blob control over a video's frames; None without ground truth."""
-    J = frames["J"].to_numpy(dtype=np.float64)
-    if not np.isfinite(J).any():
+    """J of the mask and of the blob control over the frames with ground truth; None without any."""
+    scored = frames[frames["J"].notna()]
+    if scored.empty:
         return None
-    x = frames["frame"].tolist()
-    blob = Series(x, frames["J_blob"].to_numpy(dtype=np.float64).tolist(), "line control")
+    x = scored["frame"].tolist()
     svg = line_chart(
-        [blob, Series(x, J.tolist())],
+        [Series(x, scored["J_blob"].tolist(), "line control"), Series(x, scored["J"].tolist())],
         title=f"J over the frames of {video}",
         size=(340, 120),
         y_range=(0.0, 1.0),

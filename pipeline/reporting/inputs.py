@@ -50,6 +50,7 @@ class VideoSummary:
 
     Attributes:
         J, F: means over the frames with ground truth.
+        scored: how many these are.
         mask_area: mean share of the frame.
         empty: frames with an empty mask.
         confidence: mean over the frames.
@@ -63,6 +64,7 @@ class VideoSummary:
     camera: str
     J: float
     F: float
+    scored: int
     mask_area: float
     empty: int
     confidence: float
@@ -121,6 +123,7 @@ def summarize(inputs: Inputs) -> list[VideoSummary]:
                 camera=inputs.cameras.get(video, ""),
                 J=_mean(frames["J"]),
                 F=_mean(frames["F"]),
+                scored=int(frames["J"].count()),
                 mask_area=_mean(frames["mask_area"]),
                 empty=int((frames["mask_area"] == 0).sum()),
                 confidence=_mean(frames["confidence"]),

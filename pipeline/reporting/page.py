@@ -36,7 +36,8 @@ class VideoSection:
         if self.row.camera:
             facts.append(f"camera {self.row.camera}")
         if self.row.J == self.row.J:
-            facts.append(f"J {self.row.J:.2f}, F {self.row.F:.2f}")
+            only = f" ({self.row.scored} scored)" if self.row.scored < self.row.frames else ""
+            facts.append(f"J {self.row.J:.2f}, F {self.row.F:.2f}{only}")
         facts.append(f"confidence {self.row.confidence:.2f}")
         return " · ".join(facts)
 
@@ -73,6 +74,7 @@ def render_page(
         tuned=tuned,
         threshold=_threshold(inputs),
         trained_on=_trained_on(inputs),
+        scored=_scored(rows),
         legend=legend(student=numbers.WITHOUT in inputs.metrics),
         videos=sections,
         not_shown=len(rows) - len(sections),
@@ -113,3 +115,12 @@ def _trained_on(inputs: Inputs) -> str:
     if not both or inputs.metrics["test"]["J"] is None:
         return ""
     return f"Of the {both + alone} test videos, {both} were trained on, without their ground truth."
+
+
+def _scored(rows: Sequence[VideoSummary]) -> str:
+    """Of how many frames J and F are, where they are of some frames of a video; "" otherwise."""
+    partly = [row for row in rows if 0 < row.scored < row.frames]
+    if not partly:
+        return ""
+    scored, frames = sum(row.scored for row in partly), sum(row.frames for row in partly)
+    return f"Of {len(partly)} video(s) only {scored} of {frames} frames have ground truth."

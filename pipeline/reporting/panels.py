@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -20,6 +20,7 @@ from pipeline.instances import has_instances
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
 from pipeline.store.paths import Source, video_file
+from pipeline.truth_files import TruthFiles
 
 Inpaint = Callable[[Image, NDArray[np.floating]], Image]
 
@@ -36,20 +37,30 @@ class Panel:
     pictures: list[Picture]
 
 
-def choose_frames(confidence: Sequence[float], count: int) -> list[int]:
-    """`count` frames spread evenly over the video, and the one of the least confident prediction.
+def choose_frames(
+    confidence: Sequence[float], count: int, labelled: Collection[int] = ()
+) -> list[int]:
+    """A frame from each of `count` equal parts of the video, and the least confident prediction's.
+
+    It is the one in the middle or, where the part has some in `labelled`, the nearest to it of
+    those.
 
     >>> choose_frames([0.9, 0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.9], 2)
     [2, 4, 6]
+    >>> choose_frames([0.9, 0.9, 0.9, 0.9, 0.2, 0.9, 0.9, 0.9], 2, [0])
+    [0, 4, 6]
     """
-    total = len(confidence)
-    spread = {int((index + 0.5) * total / count) for index in range(count)}
-    return sorted(spread | {int(np.argmin(confidence))})
+    total, chosen = len(confidence), {int(np.argmin(confidence))}
+    for part in range(count):
+        middle = int((part + 0.5) * total / count)
+        inside = [at for at in labelled if at == middle or at * count // total == part]
+        chosen.add(min(inside, key=lambda at: abs(at - middle), default=middle))
+    return sorted(chosen)
 
 
 def video_panels(
     video: str,
-    masks: str,
+    truth: TruthFiles,
     index: pd.DataFrame,
     per_frame: pd.DataFrame,
     inpaint: Inpaint,
@@ -60,18 +71,19 @@ def video_panels(
 
     Args:
         video: its name.
-        masks: its folder of ground truth, "" where there is none.
+        truth: its masks.
         index, per_frame: the video's rows, by frame.
         inpaint: puts the inpainter's background into the 1.1x box (x, y, w, h px) of a frame.
         count: frames spread over the video.
         width: px of one picture.
     """
     confidence = per_frame["confidence"].tolist()
-    chosen = choose_frames(confidence, count)
+    source_frames = index["source_frame"].tolist()
+    chosen = choose_frames(confidence, count, truth.places(source_frames))
     panels = []
     for frame, result in zip(
         chosen,
-        _read_results(video, chosen, index["source_frame"].tolist(), masks, inpaint),
+        _read_results(video, chosen, source_frames, truth, inpaint),
         strict=True,
     ):
         panels.append(
@@ -91,7 +103,7 @@ def _read_results(
     video: str,
     chosen: Sequence[int],
     source_frames: Sequence[int],
-    masks: str,
+    truth: TruthFiles,
     inpaint: Inpaint,
 ) -> Iterator[FrameResult]:
     """Read the chosen frames from the video's artifacts, the student's too if there is one."""
@@ -103,7 +115,7 @@ def _read_results(
         open_artifact(video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
         open_artifact(video_file(paths.MASKS, video), MASKS) as refined,
     ):
-        truth = open_truth(masks, frames.attributes)
+        masks = open_truth(truth, frames.attributes)
         learnt = _open_student(video, stack) if student else None
         for frame in chosen:
             image = frames.read(frame)
@@ -119,7 +131,7 @@ def _read_results(
                 flow_scale_px=float(flow.attrs["scale_px"]),
                 background=inpaint(image, box),
                 student=(learnt[0][frame], learnt[1][frame] > 0) if learnt else None,
-                truth=truth.load(source_frames[frame]) if truth else None,
+                truth=masks.load(source_frames[frame]),
                 instances=(predictions["instance_boxes"][frame], refined["instance"][frame])
                 if has_instances(predictions)
                 else None,

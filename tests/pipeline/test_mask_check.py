@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import BackdropError
 from pipeline.mask_check import check_masks
+from pipeline.truth_files import TruthFiles
 
 
 def write_masks(folder, masks):
@@ -17,6 +18,10 @@ def write_masks(folder, masks):
     for index, mask in enumerate(masks):
         cv2.imwrite(str(folder / f"{index:05d}.png"), mask)
     return folder
+
+
+def check(folder, frames):
+    check_masks(TruthFiles(str(folder), "clip.mp4", frames), 64, 48)
 
 
 def mask(value=255, size=(48, 64)):
@@ -30,11 +35,13 @@ def test_good_masks(tmp_path):
     opaque = np.dstack([mask()] * 3 + [np.full_like(empty, 255)])
     alike = np.dstack([mask()] * 4)
     masks = [mask(), empty, coloured, opaque, alike]
-    check_masks(write_masks(tmp_path / "clip", masks), 5, 64, 48)
+    folder = write_masks(tmp_path / "clip", masks)
+    check(folder, 5)
+    check(folder, 9)  # the other four have none
 
 
 WRONG = {
-    "count": ([mask()] * 2, "clip: holds 2 masks, but the video has 3 frames"),
+    "count": ([mask()] * 4, r"clip: holds 4 masks .*, but 'clip\.mp4' has 3 frames"),
     "size": ([mask(), mask(size=(64, 48)), mask()], "00001.png: is 48x64, but the video is 64x48"),
     "ones": (
         [mask(), mask(1), mask()],
@@ -53,17 +60,17 @@ def test_wrong_masks_name_the_file(tmp_path, case):
     masks, words = WRONG[case]
     frames = 3 if case == "count" else len(masks)
     with pytest.raises(BackdropError, match=words):
-        check_masks(write_masks(tmp_path / "clip", masks), frames, 64, 48)
+        check(write_masks(tmp_path / "clip", masks), frames)
 
 
 def test_an_unreadable_mask(tmp_path):
     folder = write_masks(tmp_path / "clip", [mask()])
     (folder / "00000.png").write_text("words")
     with pytest.raises(BackdropError, match=r"00000\.png: is not a readable picture"):
-        check_masks(folder, 1, 64, 48)
+        check(folder, 1)
 
 
 def test_a_name_that_is_no_utf8(tmp_path):
     folder = write_masks(tmp_path / "clip", [mask()])
     (folder / "00000.png").rename(folder / os.fsdecode(b"\xe900000.png"))
-    check_masks(folder, 1, 64, 48)
+    check(folder, 1)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers_artifacts import (
     add_student,
+    keep_truth,
     make_project,
     truth_folder,
     write_predictions,
@@ -37,6 +38,7 @@ from pipeline.params.results import Crf
 from pipeline.self_training import NOTE
 from pipeline.store import paths
 from pipeline.store.paths import Source
+from pipeline.store.tables import INDEX, read_table, write_table
 from stages import calibrate
 
 CRF_PARAMS = [
@@ -73,6 +75,60 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     before = paths.CALIBRATION.read_bytes()
     calibrate.main(Source.MODEL)
     assert paths.CALIBRATION.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("labelled", "per_video", "looked_at"),
+    [
+        ([3], 10, (3,)),
+        ([0, 1, 2, 9], 4, (0, 1, 2, 9)),
+        (range(1, 12, 2), 3, (3, 7, 11)),  # the middle of each third of them
+        (range(12), 2, (3, 9)),  # as without a gap
+    ],
+)
+def test_only_frames_with_truth_are_looked_at_evenly_spread(
+    tmp_path, monkeypatch, labelled, per_video, looked_at
+):
+    project = make_project(tmp_path, monkeypatch, ["val"], frames=12)
+    keep_truth("clip_0", labelled)
+    scene = project.scenes["clip_0"]
+    soft = np.where(scene.truth, 255, 0).astype(np.uint8)
+    soft[list(labelled)] = np.where(scene.truth, 170, 150)[list(labelled)]
+    write_predictions(scene, soft=soft)
+    project.set_params(calibrate={"crf": CRF_PARAMS[:1], "frames_per_video": per_video})
+    seen = []
+    once = calibrate.Search
+
+    def search(*args):
+        seen.append(once(*args))
+        return seen[-1]
+
+    monkeypatch.setattr(calibrate, "Search", search)
+    calibrate.main(Source.MODEL)
+    assert [job.frames for job in seen] == [looked_at]
+    found = read_calibration(Source.MODEL)
+    assert (found.source, found.frames) == ("validation", len(looked_at))
+    assert found.threshold in (0.6, 0.65)  # right for those frames only
+
+
+def test_masks_of_frames_that_were_not_kept_choose_nothing_and_are_told(
+    tmp_path, monkeypatch, caplog
+):
+    make_project(tmp_path, monkeypatch, ["val", "val"], frames=3)
+    keep_truth("clip_0", [1])
+    index = read_table(paths.INDEX_TABLE, INDEX)
+    index["source_frame"] = 2 * index["frame"]  # a stride of 2
+    write_table(paths.INDEX_TABLE, index.to_dict("records"), INDEX)
+    caplog.set_level("INFO")
+    calibrate.main(Source.MODEL)
+    told = "calibrate: 'clip_0' counts as without ground truth: extract_frames keeps none"
+    assert [told in record.getMessage() for record in caplog.records].count(True) == 1
+    found = read_calibration(Source.MODEL)
+    assert (found.source, found.frames) == ("validation", 2)  # of clip_1: sources 0 and 2
+    keep_truth("clip_1", [1])
+    calibrate.main(Source.MODEL)
+    assert "no validation video has ground truth" in caplog.text
+    assert read_calibration(Source.MODEL).source == "motion"
 
 
 def test_without_validation_truth_what_moves_chooses(tmp_path, monkeypatch, caplog):

@@ -10,6 +10,7 @@ import pytest
 from helpers_artifacts import (
     CALIBRATION,
     add_student,
+    keep_truth,
     make_project,
     truth_folder,
     write_flow,
@@ -28,7 +29,7 @@ from pipeline.params.results import Evaluate
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.paths import Source
-from pipeline.store.tables import PER_FRAME, read_table
+from pipeline.store.tables import INDEX, PER_FRAME, SCORES, read_table, write_table
 from stages import evaluate
 
 AMONG_SIX = "(of the 6 frames in which something of a subject's size moves)"
@@ -133,6 +134,51 @@ def test_without_ground_truth_it_says_so_and_tells_the_rest(tmp_path, monkeypatc
     assert metrics["test_unseen"]["frames"] == 0
     assert metrics["health"]["mask_area_mean"] == pytest.approx(0.094, abs=0.01)
     assert metrics["health"]["confidence"] == pytest.approx(0.75)
+
+
+def test_frames_without_truth_count_for_nothing(project, caplog):
+    """Whatever is in their masks; and all of them are there for what needs no truth."""
+    scene = project.scenes["clip_2"]
+    masks = np.where(np.roll(scene.truth, 3, axis=2), 255, 0).astype(np.uint8)
+    evaluate.main()
+    whole = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
+    keep_truth("clip_2", [1, 3])
+    scores = [*SCORES]
+    metrics = []
+    for value in (0, 255):
+        masks[[0, 2]] = value
+        masks[[1, 3]] = np.where(scene.soft[[1, 3]] > 127, 255, 0)
+        write_masks(scene, masks)
+        with caplog.at_level("INFO"):
+            evaluate.main()
+        rows = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
+        test = rows[rows["video"] == "clip_2"]
+        assert test["J"].isna().tolist() == [True, False, True, False]
+        assert test.iloc[[0, 2]][scores].isna().all().all()
+        as_before = whole[whole["video"] == "clip_2"].iloc[[1, 3]]
+        pd.testing.assert_frame_equal(test.iloc[[1, 3]][scores], as_before[scores])
+        metrics.append(project.metrics()["test"])
+        assert metrics[-1]["J"] == pytest.approx(as_before["J"].mean(), abs=1e-6)
+    assert [found.pop("empty_frames") for found in metrics] == [2, 0]
+    assert metrics[0] == metrics[1]
+    assert metrics[0]["frames"] == 4
+    scored = pd.read_csv(paths.PER_VIDEO_CSV).set_index("video")["scored"]
+    assert scored.to_dict() == {"clip_0": 0, "clip_1": 4, "clip_2": 2, "clip_3": 4}
+    assert "counts as without ground truth" not in caplog.text
+
+
+def test_a_video_whose_masks_are_of_frames_not_kept_is_told_and_not_scored(project, caplog):
+    for video in ("clip_0", "clip_2"):  # the first is of train: nobody would score it
+        keep_truth(video, [1])
+    index = read_table(paths.INDEX_TABLE, INDEX)
+    index["source_frame"] = 2 * index["frame"]
+    write_table(paths.INDEX_TABLE, index.to_dict("records"), INDEX)
+    with caplog.at_level("WARNING"):
+        evaluate.main()
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith("evaluate: 'clip_2' counts as without ground truth: extract_frames")
+    assert project.metrics()["test"]["J"] is None
+    assert project.metrics()["test_unseen"]["J"] is not None
 
 
 def test_one_video_is_shared_between_cores_and_scored_the_same(tmp_path, monkeypatch):

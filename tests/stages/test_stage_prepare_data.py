@@ -62,6 +62,20 @@ def test_files_and_folders_with_masks():
     assert set(table["split"]) == {"train_test"}
 
 
+def test_masks_of_some_frames_only_are_taken_and_told(caplog):
+    write_video(Path("data/clip.mp4"), numbered(6))
+    empty = np.zeros((48, 64, 3), np.uint8)
+    write_pictures(Path("data/masks/clip"), [empty])
+    write_pictures(Path("data/walk"), numbered(5))
+    write_pictures(Path("data/masks/walk"), [empty] * 3)
+    Path("data/masks/walk/0.png").unlink()
+    with caplog.at_level("INFO"):
+        table = prepare()
+    assert dict(table["masks"]) == {"clip": "data/masks/clip", "walk": "data/masks/walk"}
+    assert "'clip': masks for 1 of 6 frames, by the numbers in their names: 0.png" in caplog.text
+    assert "'walk': masks for 2 of 5 frames, by the names of the frames' pictures" in caplog.text
+
+
 def test_a_changed_picture_changes_the_folders_hash():
     write_pictures(Path("data/walk"), numbered(4))
     before = prepare().loc["walk"].sha256
@@ -125,6 +139,12 @@ def wrong_mask():
     write_pictures(Path("data/masks/a"), [np.full((48, 64, 3), 7, np.uint8)] * 3)
 
 
+def mask_of_no_frame():
+    write_video(Path("data/a.mp4"), numbered(3))
+    write_pictures(Path("data/masks/a"), [np.zeros((48, 64, 3), np.uint8)])
+    Path("data/masks/a/0.png").rename("data/masks/a/3.png")
+
+
 def lost_masks():
     write_pictures(Path("data/walk"), numbered(3))
     write_pictures(Path("data/masks/wlak"), numbered(3))
@@ -145,6 +165,7 @@ def nothing():
         (twice, "two videos of the same name 'a'"),
         (not_a_video, r"a\.mp4: is not a video"),
         (wrong_mask, r"masks/a/0\.png: holds the values 7"),
+        (mask_of_no_frame, r"masks/a/3\.png: is of no frame of 'data/a\.mp4', which has frames 0"),
         (lost_masks, "wlak: holds masks of a video that is not there — did you mean 'walk'"),
         (long_name, "x: has a name of 231 bytes; 230 is the most, .* — give it a shorter name"),
         (nothing, "data: holds no video"),

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from helpers_artifacts import keep_truth
 from helpers_report import FlatInpainter, make_evaluated_project
 
 import stages.report
 from pipeline.errors import BackdropError
 from pipeline.store import paths
 from pipeline.store.atomic import read_json, write_json
-from pipeline.store.tables import PER_FRAME, VIDEOS, read_table, write_table
+from pipeline.store.tables import PER_FRAME, SCORES, VIDEOS, read_table, write_table
 
 VOID = {"meta", "link", "img", "br", "line", "circle", "polyline", "rect", "ellipse", "path"}
 URL_ATTRIBUTES = {"src", "href", "srcset", "action", "poster", "xlink:href"}
@@ -180,6 +181,27 @@ def test_without_ground_truth_the_page_says_so(
     assert "Accuracy over time" not in page.text
     assert "nan" not in page.text.lower().replace("frames evenly", "")
     assert capsys.readouterr().out.endswith("test J - F -\n")
+
+
+def test_of_some_labelled_frames_those_are_shown_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the test video only frames 0 and 3 have masks; by itself the page would show 1 and 4."""
+    make_evaluated_project(tmp_path, monkeypatch)
+    keep_truth("clip_0", [0, 3])
+    rows = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
+    without = (rows["video"] == "clip_0") & ~rows["frame"].isin([0, 3])
+    rows.loc[without, list(SCORES)] = np.nan
+    write_table(paths.PER_FRAME_TABLE, rows.to_dict("records"), PER_FRAME)
+    html, page = write_page()
+    shown = {alt for alt in page.pictures if alt.endswith(" of clip_0")}
+    assert {int(alt.split()[-3]) for alt in shown} == {0, 3, 5}  # 5 is the least sure
+    truth = {alt for alt in shown if alt.startswith("Ground truth")}
+    assert truth == {f"Ground truth, frame {frame} of clip_0" for frame in (0, 3)}
+    assert "6 frames · camera static · J 0.57, F 0.57 (2 scored)" in page.text
+    assert "Of 1 video(s) only 2 of 6 frames have ground truth." in page.text
+    (chart,) = re.findall(r"<title>J over the frames of clip_0</title>.*?</svg>", html)
+    assert len(re.findall("<polyline", chart)) == 2  # a line of two points, not two lone dots
 
 
 def test_a_collapsed_run_keeps_its_page_and_fails(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from helpers_report import make_metrics
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.reporting.curves import training_charts
 from pipeline.reporting.numbers import bars, table, tiles
@@ -156,6 +158,28 @@ def test_frames_are_spread_and_the_least_sure_is_there(count: int) -> None:
     assert len(chosen) in (count, count + 1)
     assert chosen == sorted(set(chosen))
     assert max([b - a for a, b in pairwise(spread)], default=0) <= 80 / count
+
+
+@given(
+    total=st.integers(1, 60),
+    count=st.integers(1, 12),
+    data=st.data(),
+)
+def test_frames_with_truth_are_shown_wherever_a_part_of_the_video_has_some(
+    total: int, count: int, data: st.DataObject
+) -> None:
+    labelled = data.draw(st.sets(st.integers(0, total - 1)))
+    confidence = [0.1, *[0.9] * (total - 1)]
+    chosen = set(choose_frames(confidence, count, sorted(labelled)))
+    assert 0 in chosen
+    assert chosen <= set(range(total))
+    assert len(chosen) <= count + 1
+    assert bool(chosen & labelled) >= bool(labelled)
+    if total >= 2 * count:  # else the middle of a part may lie before it
+        parts = {frame * count // total for frame in labelled}
+        assert parts <= {frame * count // total for frame in chosen & labelled}
+    whole = choose_frames(confidence, count, range(total))
+    assert whole == choose_frames(confidence, count)  # all alike: as if there were none
 
 
 def test_a_video_shorter_than_the_panels_shows_each_frame_once() -> None:
