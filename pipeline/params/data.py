@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from pipeline.errors import BackdropError
 from pipeline.params.base import PositiveInt, Probability, Section
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -28,6 +30,21 @@ class PrepareData(Section):
     default_split: Split = Field(
         "train_test", description="split of the rest; train_test: trained on and reported"
     )
+
+    def require_root(self) -> Path:
+        """The folder `root`.
+
+        Raises:
+            BackdropError: it is missing, or no folder.
+        """
+        root = Path(self.root)
+        if not root.is_dir():
+            raise BackdropError(
+                f"'{root}' is not a folder",
+                where="params.yaml: prepare_data.root",
+                remedy="run `backdrop init --videos PATH`, or give the folder of your videos",
+            )
+        return root
 
 
 class ExtractFrames(Section):
