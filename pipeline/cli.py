@@ -112,7 +112,8 @@ def run() -> None:
     from pipeline.prefect_setup import prepare_environment
 
     _require_project()
-    read_params()  # a mistake in it is best told before a server starts
+    # Mistakes are best told before a server starts; of a missing root DVC tells only the errno.
+    read_params().prepare_data.require_root()
     prepare_environment()
     from pipeline.flow_run import run_flow
     from pipeline.summary import headline

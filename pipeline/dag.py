@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.scm import SCMError
 from dvc.stage import PipelineStage
 
 from pipeline.errors import BackdropError
@@ -30,7 +31,8 @@ def read_dag(root: Path = Path()) -> list[Stage]:
     """The stages of the project at `root`, each after everything that it needs.
 
     Raises:
-        BackdropError: there is no DVC project, or DVC cannot make sense of its files.
+        BackdropError: there is no DVC project, it is in no git repository, or DVC cannot make sense
+            of its files.
     """
     try:
         with Repo(str(root)) as repo:
@@ -42,6 +44,12 @@ def read_dag(root: Path = Path()) -> list[Stage]:
                 stage.name: sorted(other.name for other in graph.successors(stage))
                 for stage in graph
             }
+    except SCMError as error:
+        raise BackdropError(
+            f"DVC needs a git repository ({error})",
+            where=str(root.resolve()),
+            remedy="there, run `git init && git add . && git commit -m start`, or use a git clone",
+        ) from error
     except DvcException as error:
         raise BackdropError(
             f"DVC cannot read the project ({error})",

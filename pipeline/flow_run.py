@@ -6,6 +6,8 @@ cache. Call `pipeline.prefect_setup.prepare_environment` before importing this m
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -16,11 +18,13 @@ from prefect import Task, allow_failure, flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State
+from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 from prefect.states import Completed, Failed
 
 from pipeline.dag import Stage, read_dag
 from pipeline.errors import BackdropError
+from pipeline.prefect_server import start_server
 from pipeline.prefect_setup import require_server
 from pipeline.stage_process import StageProcesses
 from pipeline.store.atomic import read_json
@@ -39,18 +43,13 @@ def run_flow(root: Path, say: Callable[[str], None]) -> None:
             failed: then it names each with its reason, but not those that only waited for one.
     """
     stages = read_dag(root)
-    # Prefect passes SIGTERM on when it has cleaned up. Dying of it would orphan its own server.
-    signal.signal(signal.SIGTERM, _interrupt)
-    say(require_server(get_current_settings().api.url))
-    try:
-        state = backdrop_flow(root, stages, return_state=True)
-    except RuntimeError as error:
-        if "server" not in str(error) and "port" not in str(error):
-            raise
-        raise BackdropError(
-            f"Prefect's own server did not come up ({error})",
-            remedy="start one with `prefect server start` and run again",
-        ) from error
+    # SIGHUP is a terminal's that is closed. Prefect passes SIGTERM on when it has cleaned up.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    logging.getLogger("prefect.task_runs").addFilter(_tells_something)
+    _connect(say)
+    state = backdrop_flow(root, stages, return_state=True)
     if not state.is_completed():
         raise BackdropError(state.message or f"the run ended as {state.name}")
 
@@ -108,6 +107,21 @@ def _task(stage: Stage, processes: StageProcesses, unfinished: set[str]) -> Task
         return stage_body(stage, processes, unfinished, get_run_logger().info)
 
     return run
+
+
+def _connect(say: Callable[[str], None]) -> None:
+    """Let Prefect report to the server that it is set to, or to one of our own."""
+    settings = get_current_settings()
+    say(require_server(settings.api.url))
+    if settings.api.url is None:
+        api = start_server(settings.server.ephemeral.startup_timeout_seconds)
+        os.environ |= {"PREFECT_API_URL": api, "PREFECT_UI_URL": ""}  # it has no pages to link to
+        refresh_global_settings_context()
+
+
+def _tells_something(record: logging.LogRecord) -> bool:
+    """Not so a failed state's first line: the second says the same, without `NoneType: None`."""
+    return record.exc_info != (None, None, None)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -34,10 +34,10 @@ class StageProcesses:
     """The `dvc` processes of one run of the project at `root`; may be used from many threads.
 
     Args:
-        grace_s: seconds that `stop` leaves a stage to remove its temporary files.
+        grace_s: seconds that `stop` leaves a stage to save a checkpoint and clean up.
     """
 
-    def __init__(self, root: Path, grace_s: float = 10.0) -> None:
+    def __init__(self, root: Path, grace_s: float = 30.0) -> None:
         self.root, self.grace_s = root, grace_s
         self._running: set[subprocess.Popen[str]] = set()
         self._stopped = False
@@ -64,14 +64,19 @@ class StageProcesses:
         return Outcome(code == 0, cached, "" if code == 0 else _reason(lines, code))
 
     def stop(self) -> None:
-        """End every running stage and let no other start."""
+        """End every running stage and let no other start; a second Ctrl-C ends them at once."""
         with self._lock:
             self._stopped = True
             running = list(self._running)
         for process in running:
             _signal_group(process, signal.SIGTERM)
-        for process in running:
-            _kill_group(process, after_s=self.grace_s)
+        deadline = time.monotonic() + self.grace_s
+        try:
+            for process in running:
+                _wait_for_group(process, deadline)
+        finally:
+            for process in running:
+                _kill_group(process)
 
     def _start(self, stage: str) -> subprocess.Popen[str] | None:
         # Under the lock: `stop` must see every process that was started.
@@ -118,16 +123,18 @@ def _signal_group(process: subprocess.Popen[str], number: int) -> bool:
     return True
 
 
-def _kill_group(process: subprocess.Popen[str], after_s: float = 0.0) -> None:
-    """Give the whole group `after_s` seconds to end, then kill what is left of it.
+def _wait_for_group(process: subprocess.Popen[str], deadline: float) -> None:
+    """Wait until nothing is left of the group, or for the monotonic clock's `deadline`.
 
     DVC ends before the stage that it started, so waiting for `process` alone would not do.
     """
-    deadline = time.monotonic() + after_s
     while time.monotonic() < deadline:
         process.poll()  # reaps it: a zombie would keep the group alive
         if not _signal_group(process, 0):
             return
         time.sleep(0.05)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
     _signal_group(process, signal.SIGKILL)
     process.wait()

@@ -48,13 +48,7 @@ Row = dict[str, Any]  # of the videos table
 def main() -> None:
     """Run the stage."""
     params = load_section(PrepareData, "prepare_data")
-    root = Path(params.root)
-    if not root.is_dir():
-        raise BackdropError(
-            f"'{root}' is not a folder",
-            where="params.yaml: prepare_data.root",
-            remedy="run `backdrop init --videos PATH`, or give the folder of your videos",
-        )
+    root = params.require_root()
     if params.source == "recipe":
         recipe = read_recipe(root / "recipe.yaml")
         splits = choose_splits(params, {clip.video: clip.split for clip in recipe.clips})

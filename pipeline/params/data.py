@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from pipeline.errors import BackdropError
 from pipeline.params.base import PositiveInt, Probability, Section
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -42,6 +44,21 @@ class PrepareData(Section):
             if name is None or isinstance(name, bool | float):
                 raise ValueError(f"YAML reads a name in it as {name!r}: put that name in quotes")
         return {str(name): split for name, split in splits.items()}
+
+    def require_root(self) -> Path:
+        """The folder `root`.
+
+        Raises:
+            BackdropError: it is missing, or no folder.
+        """
+        root = Path(self.root)
+        if not root.is_dir():
+            raise BackdropError(
+                f"'{root}' is not a folder",
+                where="params.yaml: prepare_data.root",
+                remedy="run `backdrop init --videos PATH`, or give the folder of your videos",
+            )
+        return root
 
 
 class ExtractFrames(Section):

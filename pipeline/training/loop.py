@@ -15,6 +15,7 @@ from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.curves import Curves
+from pipeline.training.interruption import Interruption
 from pipeline.training.run import Run, State, Training
 from pipeline.training.watch import best
 
@@ -32,6 +33,8 @@ def iteration_rng(seed: int, iteration: int, purpose: int = 0) -> np.random.Gene
 def train(training: Training, compute: Compute, checkpoint: Checkpoint) -> None:
     """Train to the end, from the start or from where an interrupted run stopped.
 
+    The first SIGINT or SIGTERM takes effect when the iteration at hand is saved, a second at once.
+
     Raises:
         BackdropError: the loss is no longer finite, or the watch gives up.
     """
@@ -46,17 +49,25 @@ def train_from(
     curves = Curves(training.stage, state["history"] if state else [])
     training.module.train()
     mixed = in_bfloat16(compute, next(training.module.parameters()).device)
-    with Progress(training.stage, training.iterations, "iterations") as progress:
+    with (
+        Progress(training.stage, training.iterations, "iterations") as progress,
+        Interruption() as interruption,
+    ):
         progress.resume_at(run.start)
         for iteration in range(run.start, training.iterations):
+            if run.stalled:  # perhaps in an earlier run, which was interrupted there
+                break
             loss = run.iterate(iteration, mixed)
             progress.advance(1, f"loss {loss:.4f}")
             done = iteration + 1
             _record(run, curves, done)
-            if run.stalled:
-                break
-            if done % compute.checkpoint_every == 0 and done < training.iterations:
+            due = done % compute.checkpoint_every == 0 and done < training.iterations
+            interrupted = interruption.asked  # once: it may come between two looks
+            if due or interrupted:
                 checkpoint.save({**run.state(done), "history": curves.history})
+            if interrupted:
+                log.info("%s: saved after iteration %d", training.stage, done)
+                break
     curves.close()
     if run.best is not None:
         kept = run.trail[best(run.trail)]

@@ -307,3 +307,24 @@ def test_davis_comes_with_its_ground_truth(
     placed = project / "data/raw/davis"
     assert len(list((placed / sequence).iterdir())) == 6
     assert len(list((placed / "masks" / sequence).glob("*.png"))) == 6
+
+
+def test_run_tells_a_missing_root_before_it_starts(
+    project: Path,
+    clips: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _init(monkeypatch, "--videos", clips / "tall.mp4")
+    shutil.rmtree(project / "data/raw/tall")
+    capsys.readouterr()
+    monkeypatch.setattr("sys.argv", ["backdrop", "run"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "error: params.yaml: prepare_data.root: 'data/raw/tall' is not a folder — "
+        "run `backdrop init --videos PATH`, or give the folder of your videos\n"
+    )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -57,3 +60,20 @@ def test_what_dvc_refuses_is_one_line(tmp_path: Path, stages: str) -> None:
 def test_outside_a_project(tmp_path: Path) -> None:
     with pytest.raises(BackdropError, match="DVC cannot read the project"):
         read_dag(tmp_path)
+
+
+def test_unpacked_from_a_zip_it_says_how_to_make_a_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"):
+        monkeypatch.setenv(name, "me")
+    for name in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.setenv(name, "me@example.org")
+    shutil.rmtree(make_fan(tmp_path) / ".git")
+    with pytest.raises(BackdropError, match="DVC needs a git repository") as told:
+        read_dag(tmp_path)
+    assert "\n" not in str(told.value)
+    remedy = re.search("`(.*)`", told.value.remedy)
+    assert remedy is not None
+    subprocess.run(remedy[1], shell=True, check=True, cwd=told.value.where)
+    assert len(read_dag(tmp_path)) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from helpers_dvc import REPOSITORY, make_fan, runs
 
@@ -28,6 +30,8 @@ try:
     run_flow(Path(), print)
 except BackdropError as error:
     sys.exit(f"error: {error}")
+except KeyboardInterrupt:
+    sys.exit(130)
 """
 
 
@@ -72,7 +76,7 @@ def test_a_stage_behind_a_failed_one_is_blocked_by_name() -> None:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a run in a folder, with a Prefect of its own."""
+    """Start a run in a folder, with a Prefect and, as in a terminal, a process group of its own."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(folder: Path, **extra: str) -> subprocess.Popen[str]:
@@ -85,6 +89,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
         started.append(process)
         return process
@@ -93,6 +98,19 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.wait()
+    for server in servers(tmp_path):
+        server.kill()
+
+
+def servers(home: Path) -> list[psutil.Process]:
+    """Those of Prefect that keep their data below `home`."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            ours = process.environ().get("PREFECT_HOME") == str(home / "prefect")
+            if ours and "uvicorn" in process.cmdline():
+                found.append(process)
+    return found
 
 
 def test_a_server_that_does_not_answer_is_one_line(
@@ -118,6 +136,8 @@ def test_whole_runs_without_a_server(
     assert process.returncode == 1
     assert "error: left: x.mp4 is empty" in output.splitlines()
     assert f"{BLOCKED}('needs left'" in output
+    assert "NoneType" not in output
+    assert not servers(tmp_path)
     assert sorted(runs(fan)) == ["first", "right"]
 
     (fan / "params.yaml").write_text('left: "echo left >> count; cp out/a out/left"\n')
@@ -125,23 +145,50 @@ def test_whole_runs_without_a_server(
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert output.count("Cached(") == 2
+    assert not servers(tmp_path)
     assert sorted(runs(fan)) == ["first", "last", "left", "right"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_every_stage(
-    tmp_path: Path, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
-) -> None:
-    fan = make_fan(tmp_path / "fan", left="echo $$ > pid; exec sleep 600")
-    process = start(fan)
+def wait_for_left(fan: Path, process: subprocess.Popen[str]) -> Path:
+    """Wait until the stage `left` runs and has written its id; its entry below /proc."""
     deadline = time.monotonic() + 120
     while not (fan / "pid").exists() or not (fan / "pid").read_text().strip():
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.2)
-    process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode not in (0, None)
-    stat = Path("/proc") / (fan / "pid").read_text().strip() / "stat"
+    return Path("/proc") / (fan / "pid").read_text().strip() / "stat"
+
+
+SLEEPS = "echo $$ > pid; exec sleep 600"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_group_stops_every_stage_and_the_server(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]], number: signal.Signals
+) -> None:
+    """A terminal sends Ctrl-C to the whole group, not to one process."""
+    fan = make_fan(tmp_path / "fan", left=SLEEPS)
+    process = start(fan)
+    stat = wait_for_left(fan, process)
+    assert len(servers(tmp_path)) == 1
+    os.killpg(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in output
+    assert "Connection" not in output
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert not servers(tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_outright_it_takes_the_server_with_it(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    fan = make_fan(tmp_path / "fan", left=SLEEPS)
+    process = start(fan)
+    stat = wait_for_left(fan, process)
+    process.kill()
+    os.kill(int(stat.parent.name), signal.SIGKILL)  # has a session of its own
+    _, alive = psutil.wait_procs(servers(tmp_path), timeout=30)
+    assert not alive

@@ -20,6 +20,7 @@ UPPER = (
     "pipeline.init_project",
     "pipeline.intake",
     "pipeline.placed_masks",
+    "pipeline.prefect_server",
     "pipeline.prefect_setup",
     "pipeline.sizing",
     "pipeline.stage_process",

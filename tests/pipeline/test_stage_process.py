@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -82,6 +84,22 @@ def test_stopping_ends_the_stage_and_what_it_started(tmp_path: Path) -> None:
     assert (tmp_path / "cleaned").exists()
     assert [outcome.ok for outcome in outcomes] == [False]
     assert processes.repro("slow", print).message == "the run was stopped"
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_stage(tmp_path: Path) -> None:
+    left = "trap '' TERM; echo $$ > pid; exec sleep 600"
+    processes = StageProcesses(make_fan(tmp_path, left=left), grace_s=600.0)
+    assert processes.repro("first", print).ok
+    thread = threading.Thread(target=processes.repro, args=["left", print])
+    thread.start()
+    _wait_for(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    pid = int((tmp_path / "pid").read_text())
+    threading.Timer(1.0, os.kill, [os.getpid(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        processes.stop()
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    _wait_for(lambda: not _alive(pid))
 
 
 def test_two_stages_at_once_wait_for_dvcs_lock(tmp_path: Path) -> None:

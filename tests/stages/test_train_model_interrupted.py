@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import h5py
@@ -66,6 +67,20 @@ def cut_off_at(iteration: int, monkeypatch: pytest.MonkeyPatch) -> None:
             train_model.main()
 
 
+def interrupt_at(iteration: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = train_model.ModelStep.__call__
+
+    def interrupted(self, now: int):
+        if now == iteration:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, now)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_model.ModelStep, "__call__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_model.main()
+
+
 def results() -> dict[str, bytes]:
     files = [*MODEL.iterdir(), *(CURVES / "train_model").rglob("*.tsv")]
     return {str(path): path.read_bytes() for path in files}
@@ -78,6 +93,22 @@ def test_cut_off_in_warm_up_or_later_it_ends_with_the_same_bytes(project, monkey
     assert any(name.endswith("watch/agreement.tsv") for name in expected)
     cut_off_at(iteration, monkeypatch)
     train_model.main()
+    assert results() == expected
+
+
+@pytest.mark.parametrize("iteration", [0, 6, 8])
+def test_after_ctrl_c_it_goes_on_from_there_to_the_same_bytes(
+    project, monkeypatch, caplog, iteration
+):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    params["compute"]["checkpoint_every"] = 200
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    train_model.main()
+    expected = results()
+    interrupt_at(iteration, monkeypatch)
+    with caplog.at_level("INFO", "backdrop"):
+        train_model.main()
+    assert f"going on from iteration {iteration + 1}" in caplog.text
     assert results() == expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,38 @@ def test_resumed_training_is_bit_identical_with_the_same_curves(make):
     assert curves
 
 
+def interrupted_at(run: Training, iteration: int) -> Training:
+    """Ctrl-C in the midst of an iteration."""
+    plain = run.step
+
+    def step(now: int) -> tuple[Tensor, dict[str, Tensor]]:
+        if now == iteration:
+            signal.raise_signal(signal.SIGINT)
+        return plain(now)
+
+    run.step = step
+    return run
+
+
+@pytest.mark.parametrize("make", [training, watched])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("every", [1, 1000])
+def test_ctrl_c_saves_the_iteration_at_hand_and_changes_nothing(make, last, every):
+    expected, curves = run_whole(make)
+    checkpoint().remove()
+    compute = Compute(checkpoint_every=every)
+    losses = (CURVES / "train_toy" / "plots" / "metrics" / "loss.tsv").read_text().splitlines()
+    at = len(losses) - 2 if last else 7  # the watch ends the watched one early
+    with pytest.raises(KeyboardInterrupt):
+        train(interrupted_at(make(), at), compute, checkpoint())
+    assert checkpoint().load()["iteration"] == at + 1
+    resumed = make()
+    train(resumed, compute, checkpoint("require"))
+    for name, value in resumed.module.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+    assert curve_bytes() == curves
+
+
 def test_looking_changes_nothing_of_the_training():
     plain, observed = training(), watched()
     plain.optimisation = observed.optimisation
@@ -111,7 +144,7 @@ def test_early_stop_keeps_the_weights_of_the_best_look(caplog):
     run = watched(scores=(0.1, 0.7, 0.3, 0.7, 0.2, 0.9))
     with caplog.at_level("INFO", "backdrop"):
         train(run, Compute(checkpoint_every=1), checkpoint())
-    assert checkpoint().load()["iteration"] == 14
+    assert checkpoint().load()["iteration"] == 15
     assert "keeps iteration 6, score 0.700" in caplog.text
     shorter = watched(scores=(0.1, 0.7))
     shorter.iterations = 6  # the schedule is constant

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -93,6 +95,27 @@ def test_killed_in_a_later_attempt_it_ends_with_the_same_weights(die):
     else:  # the second attempt was sound: it went on with that one
         assert resumed.attempt == 1
         assert steps[0] == (1, 8)
+
+
+def test_ctrl_c_in_the_iteration_that_collapses_is_no_restart():
+    build, steps = builder(sound_from=1)
+
+    def interrupt(attempt: int) -> Training:
+        training = build(attempt)
+        plain = training.step
+
+        def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
+            if iteration == 5:
+                signal.raise_signal(signal.SIGINT)
+            return plain(iteration)
+
+        training.step = step
+        return training
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupt, restarts=2)
+    assert steps == [(0, i) for i in range(6)]
+    assert run(build, 2, "require").attempt == 1
 
 
 @pytest.mark.parametrize("allowed", [0, 1])
