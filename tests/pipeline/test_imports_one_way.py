@@ -18,6 +18,7 @@ UPPER = (
     "pipeline.flow_run",
     "pipeline.init_project",
     "pipeline.intake",
+    "pipeline.new_material",
     "pipeline.prefect_setup",
     "pipeline.sizing",
     "pipeline.stage_process",
