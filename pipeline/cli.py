@@ -148,6 +148,36 @@ def inspect(
 
 
 @app.command()
+def predict(
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="INPUT", help="Video files, folders of videos or of frames, pictures."
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FOLDER", help="For a folder of results per input.")
+    ],
+    stride: Annotated[int, typer.Option(min=1, help="Take every n-th frame.")] = 1,
+    overlay: Annotated[
+        bool, typer.Option("--overlay/--no-overlay", help="Draw outline and box on the frames.")
+    ] = True,
+    force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
+) -> None:
+    """Find the subject in new videos or pictures with the networks that `dvc repro` trained."""
+    _require_project()
+    from pipeline.new_material.command import predict as predict_inputs
+    from pipeline.stage import start_log
+
+    start_log()
+    try:
+        predict_inputs(inputs, to, stride=stride, overlay=overlay, force=force, say=typer.echo)
+    except KeyboardInterrupt:
+        typer.echo("interrupted; finished inputs are kept", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@app.command()
 def eval_flow(
     folder: Annotated[
         Path,

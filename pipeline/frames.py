@@ -55,9 +55,7 @@ class FrameWriter:
     def write(self, index: int, image: NDArray[np.uint8]) -> None:
         """Store one frame, RGB uint8 (H, W, 3)."""
         if self.jpeg:
-            bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-            _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
-            self._frames[index] = data.ravel()
+            self._frames[index] = to_jpeg(image, self.quality)
         else:
             self._frames[index] = image
 
@@ -112,14 +110,14 @@ class FrameReader:
         stored = self._open()["frames"][index]
         if self.attributes["store"] == "raw":
             return np.asarray(stored, np.uint8)
-        image = cv2.imdecode(np.asarray(stored, np.uint8), cv2.IMREAD_COLOR_RGB)
+        image = from_jpeg(np.asarray(stored, np.uint8))
         if image is None:
             raise BackdropError(
                 f"frame {index} is damaged",
                 where=str(self.path),
                 remedy="delete it and run `dvc repro`",
             )
-        return image.astype(np.uint8, copy=False)
+        return image
 
     def read_many(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Frames in the order of `indices`, RGB uint8 (B, H, W, 3)."""
@@ -154,6 +152,19 @@ class FrameReader:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["path"])  # type: ignore[misc]
+
+
+def to_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """The bytes (n,) that `store: jpeg` keeps of an RGB image (H, W, 3)."""
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return data.ravel().astype(np.uint8, copy=False)
+
+
+def from_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The RGB image (H, W, 3) in such bytes; None where they are damaged."""
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    return None if image is None else image.astype(np.uint8, copy=False)
 
 
 def open_frames(video: str) -> FrameReader:

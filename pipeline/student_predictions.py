@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from models.mask_box import mask_to_box
 from models.student import Student
 from pipeline.device import place, set_up
 from pipeline.fanout import Job, fan_out
+from pipeline.finding import Finding
 from pipeline.frames import FrameReader, load_index
 from pipeline.networks import CONFIG, WEIGHTS, load_student
 from pipeline.params.training import Compute
@@ -55,24 +57,46 @@ def predict_all(settings: Settings) -> None:
 
 def work(job: Job[Settings], path: Path, advance: Advance) -> None:
     """Write one video's predictions; a batch of frames is in memory at a time."""
-    settings = job.data
-    device = set_up(settings.compute.model_copy(update={"threads": 1}))
-    student, size = load_student(STUDENT_NETWORK)
-    place(student, device)
+    finder = StudentFinder(job.data.compute)
     with (
         FrameReader(video_file(FRAMES, job.video)) as reader,
         hdf5.create(path, hdf5.PREDICTIONS) as file,
     ):
         boxes, confidence, masks = _datasets(file, reader)
-        for first in range(0, reader.count, settings.batch_size):
-            some = range(first, min(first + settings.batch_size, reader.count))
-            images = np.stack([fit(reader.read(i), *size) for i in some])
-            for number, small in zip(some, soft_masks(student, images, device), strict=True):
-                full = (reader.width, reader.height)
-                soft = np.asarray(cv2.resize(small, full, interpolation=cv2.INTER_LINEAR))
-                boxes[number], confidence[number] = mask_to_box(soft)
-                masks[number] = np.rint(soft * 255).astype(np.uint8)
+        for first in range(0, reader.count, job.data.batch_size):
+            some = range(first, min(first + job.data.batch_size, reader.count))
+            findings = finder.find([reader.read(i) for i in some])
+            for number, found in zip(some, findings, strict=True):
+                boxes[number], confidence[number] = found.box, found.confidence
+                masks[number] = found.levels
             advance(len(some))
+
+
+class StudentFinder:
+    """The trained student of `artifacts/student/network`, on the device.
+
+    Args:
+        compute: the machine; one thread is used.
+
+    Raises:
+        BackdropError: the network is missing, damaged, or another.
+    """
+
+    def __init__(self, compute: Compute) -> None:
+        self.device = set_up(compute.model_copy(update={"threads": 1}))
+        self.student, self.size = load_student(STUDENT_NETWORK)
+        place(self.student, self.device)
+
+    def find(self, frames: Sequence[NDArray[np.uint8]]) -> list[Finding]:
+        """As `Finder`."""
+        images = np.stack([fit(frame, *self.size) for frame in frames])
+        found = []
+        for frame, small in zip(frames, soft_masks(self.student, images, self.device), strict=True):
+            size = (frame.shape[1], frame.shape[0])
+            soft = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR))
+            levels = np.rint(soft * 255).astype(np.uint8)
+            found.append(Finding(*mask_to_box(soft), levels))
+        return found
 
 
 @torch.no_grad()

@@ -145,9 +145,8 @@ def _chosen(row: Row, params: ExtractFrames, advance: Advance) -> Iterator[Decod
 
 
 def _framing(source: Path, first: DecodedFrame, params: ExtractFrames) -> Framing:
-    aspect = read_header(source).pixel_aspect
-    upright = 1 / aspect if first.rotation % 180 else aspect
-    return plan(first.width, first.height, upright, params.longest_side, params.crop)
+    aspect = read_header(source).upright_aspect(first.rotation)
+    return plan(first.width, first.height, aspect, params.longest_side, params.crop)
 
 
 def _check(row: Row, params: ExtractFrames, kept: Kept, brightest: int, cuts: list[int]) -> None:

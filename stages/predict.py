@@ -12,14 +12,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from models.boxes import boxes_to_pixels
 from models.model import Prediction
-from models.selection import Limits
-from pipeline.device import place, set_up
 from pipeline.fanout import Job, fan_out
 from pipeline.frames import FrameReader, load_index
-from pipeline.instance_writer import InstanceWriter, soft_levels
-from pipeline.networks import CONFIG, WEIGHTS, load_inpainter, load_model
+from pipeline.instance_writer import InstanceWriter
+from pipeline.model_predictions import ModelFinder, findings
+from pipeline.networks import CONFIG, WEIGHTS
 from pipeline.params.read import load_section
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute
@@ -28,7 +26,6 @@ from pipeline.stage import run_stage
 from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, MODEL, PREDICTIONS, inpainter, video_file
-from pipeline.training.frames import as_batch, fit
 from pipeline.usable_device import choose_device, processes_on
 
 log = logging.getLogger("backdrop")
@@ -73,30 +70,24 @@ def main() -> None:
 
 def work(job: Job[Settings], path: Path, advance: Advance) -> None:
     """Write one video's predictions; a batch of frames is in memory at a time."""
-    settings = job.data
-    params = settings.predict
-    limits = Limits(params.max_subjects, params.min_share, params.max_overlap)
-    device = set_up(settings.compute.model_copy(update={"threads": 1}))
-    model, size = load_model(MODEL)
-    background, _ = load_inpainter(inpainter("rgb"))
-    place(model, device)
-    place(background, device)
+    params = job.data.predict
+    finder = ModelFinder(job.data.compute, params)
+    grid = finder.model.detector.grid
     with (
         FrameReader(video_file(FRAMES, job.video)) as reader,
         hdf5.create(path, hdf5.PREDICTIONS) as file,
     ):
-        writer = _Writer(file, reader, cells=model.detector.grid**2)
-        instances = InstanceWriter(file, reader, limits.subjects) if limits.subjects > 1 else None
+        writer = _Writer(file, reader, cells=grid**2)
+        subjects = finder.limits.subjects
+        instances = InstanceWriter(file, reader, subjects) if subjects > 1 else None
         for first in range(0, reader.count, params.batch_size):
             some = range(first, min(first + params.batch_size, reader.count))
-            images = np.stack([fit(reader.read(i), size.height, size.width) for i in some])
-            batch = as_batch(images, device)
-            prediction = model.predict(batch, background, limits, params.looks)
+            prediction = finder.predict([reader.read(i) for i in some])
             writer.write(first, prediction)
             if instances:
                 instances.write(first, prediction)
             advance(len(some))
-        file.attrs["grid"] = model.detector.grid
+        file.attrs["grid"] = grid
 
 
 class _Writer:
@@ -117,14 +108,13 @@ class _Writer:
     def write(self, first: int, prediction: Prediction) -> None:
         """Store a batch that begins at frame `first`."""
         rows = slice(first, first + len(prediction.cell))
-        boxes = boxes_to_pixels(prediction.box.cpu(), self.height, self.width)
-        self.boxes[rows] = boxes.numpy()
+        found = findings(prediction, self.height, self.width)
+        self.boxes[rows] = np.stack([one.box for one in found])
         self.cell[rows] = prediction.cell.cpu().numpy()
-        probability = prediction.probability.cpu()
-        self.probability[rows] = probability.numpy()
-        self.confidence[rows] = probability.amax(dim=1).numpy()
-        for row, soft in enumerate(prediction.mask[:, 0].cpu().numpy(), start=first):
-            self.mask[row] = soft_levels(soft, self.height, self.width)
+        self.probability[rows] = prediction.probability.cpu().numpy()
+        self.confidence[rows] = [one.confidence for one in found]
+        for row, one in enumerate(found, start=first):
+            self.mask[row] = one.levels
 
 
 if __name__ == "__main__":

@@ -15,16 +15,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.crf import refine
-from models.soft_mask import centred
-from pipeline.evaluation.calibration import Calibration, crf_setting, read_calibration
+from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import open_frames
 from pipeline.instances import has_instances, read_labels
+from pipeline.mask_refinement import refine_frame
 from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
 from pipeline.pool import Advance
@@ -85,29 +83,13 @@ def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
                 "instance", (reader.count, *size), np.uint8, chunks=(1, *size), **hdf5.PACKED
             )
         seen = ((reader.read(i), soft_mask(predictions, i)) for i in range(reader.count))
-        make, processes = partial(refine_frame, job.data), processes_for(reader.count)
-        refined = in_order(make, seen, processes, job.video)
+        make = partial(refine_frame, job.data.choice, job.data.iterations)
+        refined = in_order(make, seen, processes_for(reader.count), job.video)
         for number, foreground in enumerate(refined):
             masks[number] = np.where(foreground, 255, 0)
             if instances is not None:
                 instances[number] = read_labels(predictions, number, foreground)
             advance(1)
-
-
-def refine_frame(
-    task: Refinement, seen: tuple[NDArray[np.uint8], NDArray[np.float32]]
-) -> NDArray[np.bool_]:
-    """The mask `(H, W)` of a frame and its soft mask; perhaps in a process of its own."""
-    image, soft = seen
-    choice = task.choice
-    foreground = refine(
-        centred(soft, choice.threshold),
-        image,
-        choice.threshold_crf,
-        crf_setting(choice.crf),
-        task.iterations,
-    )
-    return np.asarray(foreground > 0.5)
 
 
 def _identity(source: Source, video: str) -> str:

@@ -55,7 +55,18 @@ def _tinted(
     outside: NDArray[np.generic], image: Image, mask: NDArray[np.bool_], colour: Colour
 ) -> Image:
     inside = (1 - TINT) * image + TINT * np.asarray(colour)
-    drawn = np.where(mask[..., None], inside, outside).astype(np.uint8)
+    return outline(np.where(mask[..., None], inside, outside).astype(np.uint8), mask, colour)
+
+
+def outline(image: Image, mask: NDArray[np.bool_], colour: Colour = ORANGE) -> Image:
+    """The frame with the contour of a hard mask, and nothing else changed.
+
+    Args:
+        image: (H, W, 3).
+        mask: (H, W), true on the subject.
+        colour: RGB of the contour.
+    """
+    drawn = image.copy()
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     thickness = max(1, round(max(image.shape[:2]) / 160))
     cv2.drawContours(drawn, contours, -1, colour, thickness)

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from models.soft_mask import from_levels
 from pipeline.errors import BackdropError
 from pipeline.evaluation.motion import moving_speed
 from pipeline.frames import FrameReader, load_index, open_frames
@@ -194,7 +195,7 @@ def open_predictions(source: Source, video: str, reader: FrameReader) -> Iterato
 
 def soft_mask(predictions: h5py.File, number: int) -> NDArray[np.float32]:
     """Soft mask `(H, W)` of a frame, 0..1."""
-    return np.asarray(predictions["mask"][number] / np.float32(255), np.float32)
+    return from_levels(predictions["mask"][number])
 
 
 def _subjects(predictions: h5py.File, number: int) -> NDArray[np.float64]:

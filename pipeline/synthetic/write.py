@@ -7,7 +7,6 @@ import shutil
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,9 @@ from numpy.typing import NDArray
 from pipeline.store.atomic import fsync
 from pipeline.synthetic.recipe import ClipSpec, Recipe
 from pipeline.synthetic.render import render_clip
+from pipeline.video.encode import open_encoder
+
+CRF = 12
 
 
 def write_clip(recipe: Recipe, clip: ClipSpec, root: Path) -> None:
@@ -40,17 +42,11 @@ def write_clip(recipe: Recipe, clip: ClipSpec, root: Path) -> None:
 
 
 def _write(recipe: Recipe, clip: ClipSpec, video: Path, masks: Path) -> None:
-    with av.open(str(video), "w") as container:
-        # One thread, as x264 splits the work, and with it the bits, by the number of threads.
-        # Its macroblock tree reads beyond small frames: the same clip then differs from run to run.
-        options = {"crf": "12", "preset": "fast", "threads": "1", "x264-params": "mbtree=0"}
-        stream = container.add_stream("libx264", rate=Fraction(recipe.fps), options=options)
-        stream.width, stream.height, stream.pix_fmt = recipe.width, recipe.height, "yuv420p"
+    rate = Fraction(recipe.fps)
+    with open_encoder(video, rate, recipe.height, recipe.width, CRF) as write_frame:
         for number, (frame, mask) in enumerate(render_clip(recipe, clip)):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            write_frame(frame)
             _write_mask(masks / f"{number:05d}.png", mask)
-        container.mux(stream.encode())
-    fsync(video)
     fsync(masks)
 
 

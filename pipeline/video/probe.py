@@ -58,6 +58,10 @@ class Header:
         """Best guess of the number of frames."""
         return self.announced_frames or max(1, round(self.duration_s * self.fps))
 
+    def upright_aspect(self, rotation: int) -> float:
+        """`pixel_aspect` of frames that were turned by `rotation` degrees."""
+        return 1 / self.pixel_aspect if rotation % 180 else self.pixel_aspect
+
 
 class Clock:
     """Frame times as they pass: average rate, and whether it is constant."""
@@ -137,7 +141,7 @@ def probe_video(path: Path, visit: Callable[[DecodedFrame], None] | None = None)
         constant_rate=clock.constant,
         rotation=frame.rotation,
         mirrored=frame.mirrored,
-        pixel_aspect=1 / header.pixel_aspect if frame.rotation % 180 else header.pixel_aspect,
+        pixel_aspect=header.upright_aspect(frame.rotation),
         duration_s=clock.count / fps,
         damage=damage,
     )

@@ -24,6 +24,7 @@ ON_A_DEVICE = [
     "tests/stages/test_stage_predict.py",
     "tests/stages/test_stage_self_train.py",
     "tests/stages/test_several_subjects.py",
+    "tests/pipeline/new_material/test_same_as_the_stages.py",
     "tests/pipeline/training",
     "tests/models/test_sampling.py",
     "tests/models/flow/test_network_on_gpu.py",

@@ -39,6 +39,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
         (["run"], "params.yaml: left: is not a known param"),
         (["inspect", "nowhere.h5"], "nowhere.h5: is missing"),
         (["inspect", "dvc.yaml", "--frame", "3"], "--frame and --to go together"),
+        (["predict", "a.mp4", "--to", "out"], "not trained yet — run `dvc repro` first"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -62,7 +63,10 @@ def test_mistakes_are_one_line(
     assert sorted(project.rglob("*")) == before
 
 
-@pytest.mark.parametrize("command", [["init", "--preset", "demo"], ["run"], ["train-flow"]])
+@pytest.mark.parametrize(
+    "command",
+    [["init", "--preset", "demo"], ["run"], ["train-flow"], ["predict", "a.mp4", "--to", "out"]],
+)
 def test_outside_a_clone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -82,6 +86,8 @@ def test_outside_a_clone(
         (["inspect"], "Missing argument"),
         (["inspect", "a.h5", "--frame", "first"], "'--frame': Input should be a valid integer"),
         (["ablate", "--tabel", "3"], "--table"),
+        (["predict", "a.mp4"], "Missing option '--to'"),
+        (["predict", "a.mp4", "--to", "out", "--stride", "0"], "--stride"),
     ],
 )
 def test_a_mistyped_command_is_one_line_too(
@@ -119,5 +125,5 @@ def test_help_imports_nothing_heavy() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
-    for command in ("init", "doctor", "run", "inspect", "version"):
+    for command in ("init", "doctor", "run", "predict", "inspect", "version"):
         assert f" {command} " in done.stdout

@@ -19,6 +19,7 @@ UPPER = (
     "pipeline.init_notes",
     "pipeline.init_project",
     "pipeline.intake",
+    "pipeline.new_material",
     "pipeline.placed_masks",
     "pipeline.prefect_server",
     "pipeline.prefect_setup",

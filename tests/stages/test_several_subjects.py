@@ -11,6 +11,7 @@ from torch import nn
 
 from models.detector import Proposals
 from models.model import SegmentationModel
+from pipeline import model_predictions
 from pipeline.fanout import Job
 from pipeline.inspection import describe, draw_frame
 from pipeline.params.results import Predict
@@ -71,11 +72,11 @@ def scene(tmp_path, monkeypatch):
     write_json(paths.CALIBRATION, CALIBRATION)
     size = Network(height=48, width=64)
     monkeypatch.setattr(
-        predict,
+        model_predictions,
         "load_model",
         lambda _folder: (SegmentationModel(TwoSquares(), FullWindow(), 16, focal=False), size),
     )
-    monkeypatch.setattr(predict, "load_inpainter", lambda _folder: (Black(), size))
+    monkeypatch.setattr(model_predictions, "load_inpainter", lambda _folder: (Black(), size))
     return scene
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.drawing.captions import resize, resize_mask, side_by_side, with_caption
 from pipeline.drawing.colours import CYAN, ORANGE
-from pipeline.drawing.masks import flow_colours, flow_key, ground_truth, heat, overlay
+from pipeline.drawing.masks import flow_colours, flow_key, ground_truth, heat, outline, overlay
 
 
 def test_heat_grows_brighter_with_the_mask() -> None:
@@ -32,6 +32,17 @@ def test_overlay_tints_the_subject_dims_the_rest_and_draws_the_contour() -> None
     assert outside.mean() < 0.5 * image[:10].mean()
     assert (drawn[20, 30:60] == ORANGE).all()
     assert (drawn[20:40, 30] == ORANGE).all()
+
+
+def test_outline_changes_the_contour_alone() -> None:
+    image = np.random.default_rng(0).integers(0, 200, (60, 80, 3)).astype(np.uint8)
+    mask = np.zeros((60, 80), bool)
+    mask[20:40, 30:60] = True
+    drawn = outline(image, mask)
+    contour = mask.copy()
+    contour[21:39, 31:59] = False
+    assert (drawn[contour] == ORANGE).all()
+    np.testing.assert_array_equal(drawn[~contour], image[~contour])
 
 
 def test_ground_truth_has_a_colour_of_its_own() -> None:

@@ -1,0 +1,121 @@
+"""`backdrop predict`: check everything, then predict the inputs side by side, each whole or not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import BackdropError
+from pipeline.fanout import Job
+from pipeline.new_material import results
+from pipeline.new_material.inputs import Input, find_inputs
+from pipeline.new_material.trained import Trained, read_trained
+from pipeline.pool import Advance, run_jobs
+from pipeline.progress import Progress
+from pipeline.store.atomic import atomic_folder, require_writable
+from pipeline.store.paths import ARTIFACTS
+from pipeline.usable_device import choose_device, processes_on
+
+OURS = {results.MASKS, results.BOXES, results.VIDEO, results.PICTURE}
+OF_THE_PROJECT = (ARTIFACTS, Path("data"))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to know."""
+
+    source: Input
+    trained: Trained
+    target: Path
+    overlay: bool
+
+
+def predict(
+    paths: Sequence[Path],
+    to: Path,
+    *,
+    stride: int,
+    overlay: bool,
+    force: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Predict the videos and pictures at `paths` into `to/NAME`, a folder each.
+
+    Args:
+        paths: video files, folders of videos or of frames, pictures.
+        to: made if it is not there.
+        stride: take every `stride`-th frame.
+        overlay: also draw them.
+        force: replace results that are there.
+        say: is given a line per input.
+
+    Raises:
+        BackdropError: before any work, where something is amiss with the project, an input or
+            `to`; after it, for the first input that failed: the others are written.
+    """
+    trained = read_trained()
+    device = choose_device(trained.compute.device, "compute.device")
+    sources = find_inputs(paths, trained.frames, stride)
+    for source in sources:
+        _check_target(to / source.name, source, force=force)
+    require_writable(to / sources[0].name / results.BOXES)
+    jobs = [
+        Job(source.name, source.frames, "", Task(source, trained, to / source.name, overlay))
+        for source in sources
+    ]
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidied up after, as Ctrl-C is
+    try:
+        with Progress("predict", sum(job.size for job in jobs), "frames") as progress:
+            counts = run_jobs(jobs, work, progress, processes_on(device))
+    finally:
+        _sweep(to, {source.name for source in sources})
+    for name, (frames, empty) in counts.items():
+        say(f"wrote {to / name}: {frames} frame(s), {empty} of them with an empty mask")
+
+
+def work(job: Job[Task], advance: Advance) -> tuple[int, int]:
+    """Predict one input; in a worker process."""
+    task = job.data
+    with atomic_folder(task.target) as folder:
+        return results.write_results(
+            task.source, task.trained, folder, overlay=task.overlay, advance=advance
+        )
+
+
+def _check_target(target: Path, source: Input, *, force: bool) -> None:
+    """Refuse to write into the project itself, or over anything but earlier results."""
+    for folder in OF_THE_PROJECT:
+        if target.resolve().is_relative_to(folder.resolve()):
+            raise BackdropError(
+                "belongs to the project itself",
+                where=str(target),
+                remedy="give `--to` a folder outside of it",
+            )
+    if not target.exists():
+        return
+    if not force:
+        raise BackdropError(
+            "is there already",
+            where=str(target),
+            remedy="add --force to replace it, or give another folder with --to",
+        )
+    others = [] if target.is_dir() else [target]
+    others = others or [path for path in target.iterdir() if path.name not in OURS]
+    if others or source.path.resolve().is_relative_to(target.resolve()):
+        raise BackdropError(
+            f"holds more than earlier results ({(others or [source.path])[0].name})",
+            where=str(target),
+            remedy="move it away, or give another folder with --to",
+        )
+
+
+def _sweep(to: Path, names: set[str]) -> None:
+    """Remove what stopped workers have left half-done; all have ended."""
+    for path in to.iterdir() if to.is_dir() else ():
+        left = re.fullmatch(r"\.(.+)\.\d+\.partial", path.name)
+        if left and left[1] in names:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,111 @@
+"""The folder of one input: `masks/NUMBER.png`, `boxes.csv`, and what to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.scores import hard_at_size_of
+from pipeline.new_material.films import open_film
+from pipeline.new_material.inputs import Input
+from pipeline.new_material.segment import segment
+from pipeline.new_material.trained import Trained
+from pipeline.pool import Advance
+from pipeline.store.images import encode
+
+MASKS, BOXES, VIDEO, PICTURE = "masks", "boxes.csv", "overlay.mp4", "overlay.png"
+COLUMNS = "frame,time_s,x,y,width,height,confidence,mask_area,empty"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is told of one frame, in px of the source.
+
+    Attributes:
+        index: number of the frame in the source.
+        time_s: s since its first frame.
+        mask: `(height, width)` bool.
+        box: `(4,)` x, y, width, height.
+        confidence: 0..1.
+    """
+
+    index: int
+    time_s: float
+    mask: NDArray[np.bool_]
+    box: NDArray[np.float64]
+    confidence: float
+
+    @property
+    def row(self) -> str:
+        """Its line of the table."""
+        box = ",".join(f"{value:.2f}" for value in self.box)
+        area, empty = self.mask.mean(), int(not self.mask.any())
+        told = f"{self.confidence:.4f},{area:.6f},{empty}"
+        return f"{self.index},{self.time_s:.6f},{box},{told}\n"
+
+
+def write_results(
+    source: Input, trained: Trained, folder: Path, *, overlay: bool, advance: Advance
+) -> tuple[int, int]:
+    """Predict `source` into `folder`, which is there and empty.
+
+    Returns:
+        How many frames, and how many of them have an empty mask.
+
+    Raises:
+        BackdropError: the input is damaged, or an artifact is.
+    """
+    (folder / MASKS).mkdir()
+    frames = empty = 0
+    found = find(source, trained)
+    if overlay:
+        found = _filmed(source, found, folder)
+    with (folder / BOXES).open("w", encoding="utf-8", newline="\n") as table:
+        table.write(f"{COLUMNS}\n")
+        for one in found:
+            data = encode(np.where(one.mask, 255, 0).astype(np.uint8), ".png")
+            (folder / MASKS / f"{one.index:06d}.png").write_bytes(data)
+            table.write(one.row)
+            frames, empty = frames + 1, empty + (not one.mask.any())
+            advance(source.stride)
+    return frames, empty
+
+
+def find(source: Input, trained: Trained) -> Iterator[Result]:
+    """What is found in the frames taken of `source`, in order; raises as `segment` does."""
+    for one in segment(source, trained):
+        mask, box = at_source(one.mask, source), box_at_source(one.finding.box, source)
+        yield Result(one.index, one.time_s, mask, box, one.finding.confidence)
+
+
+def at_source(mask: NDArray[np.bool_], source: Input) -> NDArray[np.bool_]:
+    """A mask of the networks' side as `evaluate` scores it, (height, width) of the source.
+
+    Nothing outside of the crop belongs to the subject.
+    """
+    cut, full = source.framing, np.zeros((source.height, source.width), bool)
+    part = full[cut.top : cut.top + cut.crop_height, cut.left : cut.left + cut.crop_width]
+    part[:] = hard_at_size_of(mask, part)
+    return full
+
+
+def box_at_source(box: NDArray[np.floating], source: Input) -> NDArray[np.float64]:
+    """A box x, y, width, height as far as it lies in the crop, in px of the source."""
+    cut = source.framing
+    first, size = box[:2].astype(np.float64), np.array([cut.width, cut.height], np.float64)
+    low, high = np.clip(first, 0, size), np.clip(first + box[2:], 0, size)
+    scale = np.array([cut.crop_width, cut.crop_height]) / size
+    return np.concatenate([low * scale + [cut.left, cut.top], (high - low) * scale])
+
+
+def _filmed(source: Input, found: Iterator[Result], folder: Path) -> Iterator[Result]:
+    """Draw what passes by. The source is decoded anew: its full frames are not kept in memory."""
+    path = folder / (PICTURE if source.is_picture else VIDEO)
+    with open_film(source, path) as draw:
+        for one, frame in zip(found, source.decode(), strict=True):
+            draw(frame.image, one.mask, one.box)
+            yield one

@@ -1,0 +1,72 @@
+"""What must be there before anything is predicted, each lack in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from helpers_trained import make_trained
+
+from pipeline.errors import BackdropError
+from pipeline.new_material.trained import read_trained
+from pipeline.store.paths import CALIBRATION, MODEL, STUDENT, STUDENT_NETWORK, Source, inpainter
+
+
+def test_nothing_is_trained_yet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BackdropError, match="not trained yet — run `dvc repro` first"):
+        read_trained()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        STUDENT / "masks",
+        MODEL / "model.safetensors",
+        inpainter("rgb") / "config.json",
+        CALIBRATION,
+    ],
+)
+def test_without_a_student_the_model_needs_all_its_parts(tmp_path, monkeypatch, path):
+    make_trained(tmp_path, monkeypatch, student=False, count=2)
+    assert read_trained().source is Source.MODEL
+    path.rename(tmp_path / "away")
+    with pytest.raises(BackdropError, match="run `dvc repro` first") as told:
+        read_trained()
+    assert str(path) in str(told.value)
+
+
+def test_a_student_needs_no_other_network(tmp_path, monkeypatch):
+    make_trained(tmp_path, monkeypatch, student=True, count=2)
+    MODEL.rename(tmp_path / "away")
+    assert read_trained().source is Source.STUDENT
+    (STUDENT_NETWORK / "model.safetensors").unlink()
+    with pytest.raises(BackdropError, match="run `dvc repro` first"):
+        read_trained()
+
+
+def test_a_known_background_is_refused_without_a_student(tmp_path, monkeypatch):
+    make_trained(tmp_path, monkeypatch, student=True, known_background=True, count=2)
+    assert read_trained().source is Source.STUDENT
+    Source.MODEL.calibration_file.parent.mkdir()
+    Source.STUDENT.calibration_file.rename(Source.MODEL.calibration_file)
+    (Source.STUDENT.masks_folder / "off.json").write_text("{}")
+    with pytest.raises(BackdropError, match="known backgrounds of the training videos") as told:
+        read_trained()
+    assert str(told.value).count("\n") == 0
+
+
+@pytest.mark.parametrize(("key", "value"), [("longest_side", 128), ("crop", [0, 0, 0.5, 1])])
+def test_frames_of_another_size_than_those_trained_on_are_refused(
+    tmp_path, monkeypatch, key, value
+):
+    make_trained(tmp_path, monkeypatch, student=True, count=2)
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    lock = {"stages": {"extract_frames": {"params": {"params.yaml": params}}}}
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    read_trained()
+    params["extract_frames"][key] = value
+    Path("params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.raises(BackdropError, match=rf"extract_frames\.{key}: was .* when the networks"):
+        read_trained()

@@ -1,0 +1,146 @@
+"""The command as a whole: each input's folder appears whole or not at all, and nothing is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+from helpers_trained import make_trained
+from helpers_video import cut_file, numbered, texture, write_pictures, write_video
+
+from pipeline.errors import BackdropError
+from pipeline.new_material import command
+from pipeline.progress import Progress
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def digests(*folders: Path) -> dict[str, str]:
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def in_this_process(jobs, worker, progress: Progress, workers=None):
+    return {job.video: worker(job, progress.advance) for job in jobs}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "run_jobs", in_this_process)
+    monkeypatch.setattr(command.signal, "signal", lambda number, handler: None)
+    return make_trained(tmp_path, monkeypatch, student=True, count=3)
+
+
+def predict(*paths: Path, to: Path, overlay: bool = True, force: bool = False) -> list[str]:
+    said: list[str] = []
+    command.predict(paths, to, stride=1, overlay=overlay, force=force, say=said.append)
+    return said
+
+
+def test_each_input_has_a_folder_and_the_project_is_left_alone(project, tmp_path):
+    frames = write_pictures(tmp_path / "walk", numbered(3))
+    before = digests(tmp_path / "artifacts", tmp_path / "walk")
+    said = predict(project.source, frames, to=tmp_path / "new/out")
+    assert {path.name for path in (tmp_path / "new/out").iterdir()} == {"clip", "walk"}
+    assert said[0].startswith(f"wrote {tmp_path / 'new/out/clip'}: 3 frame(s), 0 of them")
+    assert digests(tmp_path / "artifacts", tmp_path / "walk") == before
+
+
+def test_the_same_bytes_again(project, tmp_path):
+    predict(project.source, to=tmp_path / "out")
+    first = digests(tmp_path / "out")
+    predict(project.source, to=tmp_path / "out", force=True)
+    assert digests(tmp_path / "out") == first
+
+
+def test_without_overlay_there_is_none(project, tmp_path):
+    predict(project.source, to=tmp_path / "out", overlay=False)
+    assert {path.name for path in (tmp_path / "out/clip").iterdir()} == {"masks", "boxes.csv"}
+
+
+def test_results_are_replaced_only_if_asked_for_and_nothing_else_ever(project, tmp_path):
+    predict(project.source, to=tmp_path / "out", overlay=False)
+    with pytest.raises(BackdropError, match="is there already — add --force"):
+        predict(project.source, to=tmp_path / "out")
+    (tmp_path / "out/clip/notes.txt").write_text("mine")
+    before = digests(tmp_path / "out")
+    with pytest.raises(BackdropError, match=r"holds more than earlier results \(notes.txt\)"):
+        predict(project.source, to=tmp_path / "out", force=True)
+    assert digests(tmp_path / "out") == before
+
+
+def test_an_input_is_not_replaced_by_its_own_result(project, tmp_path):
+    folder = tmp_path / "out/overlay"
+    folder.mkdir(parents=True)
+    write_video(folder / "overlay.mp4", numbered(2))
+    with pytest.raises(BackdropError, match="holds more than earlier results"):
+        predict(folder / "overlay.mp4", to=tmp_path / "out", force=True)
+    assert (folder / "overlay.mp4").exists()
+
+
+@pytest.mark.parametrize("to", ["artifacts", "artifacts/student/new", "data/raw/mine"])
+def test_nothing_is_written_into_the_project(project, tmp_path, to):
+    with pytest.raises(BackdropError, match="belongs to the project itself"):
+        predict(project.source, to=tmp_path / to)
+
+
+def test_bad_input_is_told_before_any_work(project, tmp_path):
+    (tmp_path / "words.mp4").write_text("words")
+    with pytest.raises(BackdropError, match=r"words\.mp4: is not a video"):
+        predict(project.source, tmp_path / "words.mp4", to=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def run_command(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BACKDROP_WORKERS": "2"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "predict", *arguments],
+        cwd=root, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_a_video_that_turns_out_damaged_costs_the_others_nothing(tmp_path, monkeypatch):
+    project = make_trained(tmp_path, monkeypatch, student=True, count=3)
+    textures = [texture(48, 64, seed) for seed in range(40)]
+    bad = cut_file(write_video(tmp_path / "bad.mp4", textures, faststart=True), 0.6)
+    cv2.imwrite(str(tmp_path / "photo.jpg"), textures[0])
+    process = run_command(
+        tmp_path, str(bad), str(project.source), "photo.jpg", "--to", str(tmp_path / "out")
+    )
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 1, told
+    last = told.splitlines()[-1]
+    assert last.startswith(f"error: {bad}: is damaged or cut short")
+    assert "1 of 3 videos failed; the work on the others is kept" in last
+    assert "Traceback" not in told
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip", "photo"]
+    assert len(list((tmp_path / "out/clip/masks").iterdir())) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_it_leaves_nothing_half_done(tmp_path, monkeypatch, how):
+    make_trained(tmp_path, monkeypatch, student=True, count=3)
+    write_video(tmp_path / "long.mp4", (texture(96, 128, n % 9) for n in range(1500)))
+    process = run_command(tmp_path, "long.mp4", "--to", "out")
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("out/.long.*.partial/masks/*.png")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(how)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    assert list((tmp_path / "out").iterdir()) == []

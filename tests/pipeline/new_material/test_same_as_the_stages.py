@@ -1,0 +1,83 @@
+"""A video that the project holds gets, frame by frame, what the project's own stages gave it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from itertools import count, islice
+
+import numpy as np
+import pytest
+from helpers_trained import make_trained
+
+from pipeline.new_material.inputs import Input, find_inputs
+from pipeline.new_material.segment import segment
+from pipeline.new_material.trained import read_trained
+from pipeline.video.decode import DecodedFrame
+
+CROP = [0.1, 0.05, 0.8, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("student", "known_background", "frames"),
+    [
+        (False, False, {}),
+        (True, False, {"store": "jpeg", "jpeg_quality": 60, "crop": CROP}),
+        (True, True, {}),
+    ],
+)
+def test_masks_boxes_and_confidences_are_those_of_the_artifacts(
+    tmp_path, monkeypatch, student, known_background, frames
+):
+    project = make_trained(
+        tmp_path, monkeypatch, student=student, known_background=known_background, **frames
+    )
+    trained = read_trained()
+    (source,) = find_inputs([project.source], trained.frames, stride=1)
+    found = list(segment(source, trained))
+    masks, (boxes, confidence) = project.masks(), project.boxes()
+    assert 0.02 < (masks > 0).mean() < 0.9  # else it would be easy to agree
+    assert [one.index for one in found] == list(range(7))
+    np.testing.assert_array_equal([one.finding.levels for one in found], project.soft())
+    np.testing.assert_array_equal([one.mask for one in found], masks > 0)
+    np.testing.assert_array_equal([one.finding.box for one in found], boxes)
+    np.testing.assert_array_equal(np.float32([one.finding.confidence for one in found]), confidence)
+
+
+def test_every_other_frame_gets_the_same_masks_all_but_for_rounding(tmp_path, monkeypatch):
+    """Other frames share a batch, which may change the last bits of a network's sums."""
+    project = make_trained(tmp_path, monkeypatch, student=True)
+    trained = read_trained()
+    (source,) = find_inputs([project.source], trained.frames, stride=3)
+    found = list(segment(source, trained))
+    assert [one.index for one in found] == [0, 3, 6]
+    assert [one.time_s for one in found] == pytest.approx([0, 3 / 25, 6 / 25])
+    levels = np.array([one.finding.levels for one in found], int)
+    assert np.abs(levels - project.soft()[::3]).max() <= 1
+
+
+def test_frames_are_decoded_as_they_are_needed_and_then_let_go(tmp_path, monkeypatch):
+    project = make_trained(tmp_path, monkeypatch, student=True)
+    trained = read_trained()
+    (source,) = find_inputs([project.source], trained.frames, stride=1)
+    decoded = []
+
+    def endless(_: Input) -> Iterator[DecodedFrame]:
+        for number in count():
+            frame = DecodedFrame(number, 0.0, (144, 192), lambda: np.zeros((144, 192, 3), np.uint8))
+            decoded.append(weakref.ref(frame))
+            yield frame
+
+    monkeypatch.setattr(Input, "decode", endless)
+    assert [one.index for one in islice(segment(source, trained), 40)] == list(range(40))
+    assert len(decoded) < 50
+    assert sum(frame() is not None for frame in decoded) < 5
+
+
+def test_several_processes_give_the_same(tmp_path, monkeypatch):
+    project = make_trained(tmp_path, monkeypatch, student=True)
+    trained = read_trained()
+    (source,) = find_inputs([project.source], trained.frames, stride=1)
+    monkeypatch.setattr("pipeline.new_material.segment.processes_for", lambda frames: 2)
+    found = list(segment(source, trained))
+    np.testing.assert_array_equal([one.mask for one in found], project.masks() > 0)
