@@ -28,8 +28,8 @@ from pipeline.progress import Progress
 
 log = logging.getLogger("backdrop")
 
-DEFAULT_BLOB_SCALE, DEFAULT_BLOB_THRESHOLD = 0.8, 0.5
-"""A body does not fill its box; a control as wide as the box would be beaten by any mask."""
+DEFAULT_BLOB_SCALE, DEFAULT_BLOB_THRESHOLD = 1.0, 0.5
+"""The ellipse that touches its box's sides, which is what the built-in data chose without CRF."""
 ROUNDING = 1e-6
 
 
