@@ -40,7 +40,7 @@ SHARES = {
     *("J", "F", "J_no_crf", "F_no_crf", "J_oracle", "J_blob", "J_blob_no_crf"),
     *("J_flow_threshold", "J_subject", "mAP50", "hit"),
 }
-TEST_KEYS = SHARES | {"empty_correct", "frames", "empty_frames"}
+TEST_KEYS = SHARES | {"empty_correct", "frames", "scored_frames", "empty_frames"}
 LEAST_HIT = 0.25  # a box at random hits the subject less often
 NO_OP_S = 20.0  # 4 s are promised on an idle machine
 

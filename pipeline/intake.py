@@ -55,7 +55,11 @@ def place(sources: list[Source], root: Path, *, force: bool) -> bool:
     """
     plan = _plan(sources)
     here = root.resolve()
-    copies = [p for p in plan if _is_mask(p) and not plan[p].resolve().is_relative_to(here)]
+    copied = {
+        path: original
+        for path, original in plan.items()
+        if _is_mask(path) and not original.resolve().is_relative_to(here)
+    }
     with readable(root):
         stale = _stale(root, plan)
         if force:
@@ -70,7 +74,7 @@ def place(sources: list[Source], root: Path, *, force: bool) -> bool:
                 (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
                 bring = _copy if _is_mask(relative) else _link_or_copy
                 bring(original.resolve(), temporary / relative)
-    remember(root, copies)
+    remember(root, copied)
     return changes
 
 
@@ -100,6 +104,12 @@ def _plan(sources: list[Source]) -> dict[Path, Path]:
 def _files(source: Source) -> Iterator[tuple[Path, Path]]:
     """Where each file of a video goes, relative to the root, and where it is now."""
     if source.path.is_dir():
+        if source.video == MASKS_FOLDER:
+            raise BackdropError(
+                f"'{MASKS_FOLDER}' is the name of the folder for ground truth",
+                where=str(source.path),
+                remedy="give the folder that holds the videos, or rename this one",
+            )
         for image in folder_images(source.path):
             yield Path(source.video, image.name), image
     else:
@@ -155,7 +165,7 @@ def _is_placed(root: Path, path: Path, original: Path) -> bool:
 
 
 def _refuse_loss(root: Path, stale: list[Path]) -> None:
-    """Raise if what would be lost is more than masks that `init` brought."""
+    """Raise if what would be lost is more than masks that `init` copied and can copy again."""
     videos = [path for path in stale if not _is_mask(path)]
     masks = only_copies(root, filter(_is_mask, stale))
     remedy = (
@@ -163,7 +173,8 @@ def _refuse_loss(root: Path, stale: list[Path]) -> None:
     )
     held = [f"other videos ({videos[0]})"] if videos else []
     if masks:
-        held.append(f"masks that were put or changed there by hand ({masks[0]})")
+        why = "put or changed there by hand, or gone from where `init` took them"
+        held.append(f"masks that may lie nowhere else ({masks[0]}: {why})")
         remedy = "save those masks to the folder beside your videos, or add --force to lose them"
     if held:
         raise BackdropError(f"already holds {' and '.join(held)}", where=str(root), remedy=remedy)

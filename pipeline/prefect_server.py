@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 STOP_S = 5.0
+OF_UVICORN = ("UVICORN_", "WEB_CONCURRENCY")  # several workers would outlive us
 
 
 def start_server(patience_s: float) -> str:
@@ -39,6 +40,7 @@ def start_server(patience_s: float) -> str:
             *(sys.executable, "-m", "uvicorn", "--factory", f"{__name__}:app"),
             *("--host", HOST, "--port", str(port), "--log-level", "error", "--lifespan", "on"),
         ],
+        env={name: value for name, value in os.environ.items() if not name.startswith(OF_UVICORN)},
         stdin=subprocess.PIPE,
         start_new_session=True,
     )

@@ -87,7 +87,7 @@ def make_metrics(
         "hit": 0.97,
     }
     values = (values | test) if truth else dict.fromkeys(values)
-    counts = {"frames": 6, "empty_frames": 1}
+    counts = {"frames": 6, "scored_frames": 6 if truth else 0, "empty_frames": 1}
     return {
         "threshold": 0.45,
         "val": {"J": values["J"], "F": values["F"]},

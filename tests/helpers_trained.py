@@ -155,7 +155,7 @@ def _extract(source: Path) -> None:
         {"video": VIDEO, "frame": n, "source_frame": n, "time_s": n / 25, "split": "train_test"}
         for n in numbers
     ]
-    write_table(paths.INDEX_TABLE, [{**row, "has_mask": False} for row in index], INDEX)
+    write_table(paths.INDEX_TABLE, index, INDEX)
 
 
 def _refine(project: TrainedProject) -> None:

@@ -133,19 +133,23 @@ def predicted_videos(
 
 
 def tell_masks_of_no_frame(stage: str, videos: Iterable[VideoResult]) -> None:
-    """A line for each video that has masks, but of none of the frames that were kept.
+    """A line for each video some of whose masks are of frames that were not kept.
 
     Raises:
         BackdropError: as `TruthFiles.by_frame`.
     """
     for video in videos:
-        if video.truth.folder and not video.labelled():
-            log.warning(
-                "%s: '%s' counts as without ground truth: extract_frames keeps none of the frames "
-                "that have masks — lower its stride, or raise max_frames",
-                stage,
-                video.video,
-            )
+        given, kept = len(video.truth.by_frame()), len(video.labelled())
+        if kept in (given, len(video.source_frames)):  # none is lost, or every kept frame has one
+            continue
+        told = f"extract_frames does not keep the frames of {given - kept} of its {given} masks"
+        log.warning(
+            "%s: '%s' %s: %s; a lower stride or a higher max_frames keeps more",
+            stage,
+            video.video,
+            "has less ground truth" if kept else "counts as without ground truth",
+            told,
+        )
 
 
 def read_frames(

@@ -70,7 +70,8 @@ def beside_model(student: Sequence[Row], model: Sequence[Row]) -> list[Row]:
 def split_metrics(table: pd.DataFrame, splits: Collection[str]) -> dict[str, float | int | None]:
     """The metrics file's values of one group of splits; None where there is no ground truth.
 
-    `frames` counts the frames of the split, `empty_frames` those with an empty mask after CRF.
+    `frames` counts the frames of the split, `scored_frames` those with ground truth, `empty_frames`
+    those with an empty mask after CRF.
     J is 1 where mask and truth are both empty, so that it flatters masks that never find anything
     in a split with many such frames; `J_subject` is J over the others alone, and `empty_correct`
     the share of those without a subject whose mask is empty.
@@ -85,6 +86,7 @@ def split_metrics(table: pd.DataFrame, splits: Collection[str]) -> dict[str, flo
         "empty_correct": _rounded(float(empty.mean())) if len(empty) else None,
         "mAP50": _rounded(_map50(scored)),
         "frames": len(rows),
+        "scored_frames": len(scored),
         "empty_frames": int((rows["mask_area"] == 0).sum()),
     }
 

@@ -61,7 +61,7 @@ def predict(
     device = choose_device(trained.compute.device, "compute.device")
     sources = find_inputs(paths, trained.frames, stride)
     for source in sources:
-        _check_target(to / source.name, source, force=force)
+        _check_target(to / source.name, sources, force=force)
     require_writable(to / sources[0].name / results.BOXES)
     jobs = [
         Job(source.name, source.frames, "", Task(source, trained, to / source.name, overlay))
@@ -86,7 +86,7 @@ def work(job: Job[Task], advance: Advance) -> tuple[int, int]:
         )
 
 
-def _check_target(target: Path, source: Input, *, force: bool) -> None:
+def _check_target(target: Path, sources: Sequence[Input], *, force: bool) -> None:
     """Refuse to write into the project itself, or over anything but earlier results."""
     for folder in OF_THE_PROJECT:
         if target.resolve().is_relative_to(folder.resolve()):
@@ -103,11 +103,17 @@ def _check_target(target: Path, source: Input, *, force: bool) -> None:
             where=str(target),
             remedy="add --force to replace it, or give another folder with --to",
         )
-    others = [] if target.is_dir() else [target]
-    others = others or [path for path in target.iterdir() if path.name not in OURS]
-    if others or source.path.resolve().is_relative_to(target.resolve()):
+    read = [one.path for one in sources if one.path.resolve().is_relative_to(target.resolve())]
+    if read:
         raise BackdropError(
-            f"holds more than earlier results ({(others or [source.path])[0].name})",
+            f"holds {read[0].name}, which is to be predicted",
+            where=str(target),
+            remedy="give another folder with --to",
+        )
+    names = {path.name for path in target.iterdir()} if target.is_dir() else {target.name}
+    if names and (names - OURS or results.BOXES not in names):
+        raise BackdropError(
+            f"holds other things than earlier results ({min(names - OURS or names)})",
             where=str(target),
             remedy="move it away, or give another folder with --to",
         )

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,10 +15,12 @@ from pipeline.drawing.marks import Image, draw_box
 from pipeline.drawing.masks import outline
 from pipeline.new_material.inputs import Input
 from pipeline.store.images import write_png
+from pipeline.training.frames import fit
 from pipeline.video.encode import open_encoder
 
 LONGEST = 1280  # px; to look at, not to work on
 CRF = 20
+SLOWEST = Fraction(1, 1001)  # frames a second
 
 Draw = Callable[[Image, NDArray[np.bool_], NDArray[np.floating]], None]
 
@@ -36,7 +37,7 @@ def open_film(source: Input, path: Path) -> Iterator[Draw]:
     if source.is_picture:
         yield lambda image, mask, box: write_png(path, drawn(image, mask, box, height, width))
         return
-    rate = Fraction(source.fps / source.stride).limit_denominator(1001)
+    rate = max(SLOWEST, Fraction(source.fps / source.stride).limit_denominator(1001))
     with open_encoder(path, rate, height, width, CRF) as write:
         yield lambda image, mask, box: write(drawn(image, mask, box, height, width))
 
@@ -52,8 +53,7 @@ def drawn(
     image: Image, mask: NDArray[np.bool_], box: NDArray[np.floating], height: int, width: int
 ) -> Image:
     """The frame at (height, width) with outline and box; an empty mask has no box."""
-    how = cv2.INTER_AREA if height <= image.shape[0] else cv2.INTER_CUBIC
-    picture = np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
+    picture = fit(image, height, width)
     if not mask.any():
         return picture
     scale = np.array([width / image.shape[1], height / image.shape[0]] * 2)

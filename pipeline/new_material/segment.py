@@ -54,7 +54,7 @@ def segment(source: Input, trained: Trained) -> Iterator[Segmented]:
     """
     found, again = tee(_find(source, trained))
     refined = in_order(
-        partial(refine_frame, trained.choice, trained.iterations),
+        partial(refine_frame, trained.choice, trained.choice.iterations),
         ((small.image, from_levels(finding.levels)) for small, finding in again),
         processes_for(len(range(0, source.frames, source.stride))),
         source.name,

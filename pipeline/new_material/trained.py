@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.errors import BackdropError
 from pipeline.evaluation.calibration import Calibration, read_calibration
@@ -12,17 +13,21 @@ from pipeline.evaluation.final import sources
 from pipeline.finding import Finder
 from pipeline.model_predictions import ModelFinder
 from pipeline.networks import CONFIG, KNOWN_BACKGROUND, WEIGHTS
+from pipeline.params.base import Section
 from pipeline.params.data import ExtractFrames
 from pipeline.params.read import PARAMS_FILE, load_section, read_yaml, validate
-from pipeline.params.results import Predict, RefineMasks
+from pipeline.params.results import Predict
 from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute
 from pipeline.store.atomic import read_json
-from pipeline.store.paths import MODEL, STUDENT_NETWORK, Source, inpainter
+from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpainter
 from pipeline.student_predictions import StudentFinder
 
-OF_SIZE = ("longest_side", "crop")
-LOCK = Path("dvc.lock")  # DVC's record of the params that the artifacts were made with
+OF_FRAMES = ("longest_side", "crop", "store", "jpeg_quality")
+LOCK = Path("dvc.lock")  # DVC's record of what the artifacts were made from
+
+Lock = Mapping[str, Any]  # by the stage's name
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,6 @@ class Trained:
         choice: thresholds and CRF setting of that source.
         frames: the size that training frames had.
         batch_size: frames through the networks at once, as in the stages: it changes last bits.
-        iterations: of the CRF.
     """
 
     source: Source
@@ -43,7 +47,6 @@ class Trained:
     frames: ExtractFrames
     predict: Predict
     batch_size: int
-    iterations: int
 
     def finder(self) -> Finder:
         """The networks, ready to work."""
@@ -56,8 +59,9 @@ def read_trained() -> Trained:
     """What the project in the working directory predicts with.
 
     Raises:
-        BackdropError: nothing is trained yet, an artifact is damaged, the sizes in `params.yaml`
-            are no longer those of the training, or the model stands on a known background.
+        BackdropError: nothing is trained yet, an artifact is damaged, params or frames are no
+            longer those that the networks were trained with, or the model stands on a known
+            background.
     """
     _require(Source.STUDENT.masks_folder)
     source = sources()[-1]
@@ -66,7 +70,9 @@ def read_trained() -> Trained:
         for name in (CONFIG, WEIGHTS):
             _require(folder / name)
     _require(source.calibration_file)
-    predict = load_section(Predict, "predict")
+    lock = _read_lock()
+    _require_in_step(lock, source)
+    predict = _as_recorded(lock, "predict", Predict, Predict.model_fields)
     batch_size = predict.batch_size
     if source is Source.STUDENT:
         batch_size = load_section(SelfTrain, "self_train").batch_size
@@ -76,10 +82,9 @@ def read_trained() -> Trained:
         source=source,
         choice=read_calibration(source),
         compute=load_section(Compute, "compute"),
-        frames=_frames_as_trained(),
+        frames=_as_recorded(lock, "extract_frames", ExtractFrames, OF_FRAMES),
         predict=predict,
         batch_size=batch_size,
-        iterations=load_section(RefineMasks, "refine_masks").iterations,
     )
 
 
@@ -104,28 +109,43 @@ def _refuse_known_background() -> None:
         )
 
 
-def _frames_as_trained() -> ExtractFrames:
-    """The params of the frames; other ones than the networks have learnt from are refused."""
-    now = load_section(ExtractFrames, "extract_frames")
-    locked = _locked_frames()
-    for key in OF_SIZE:
-        if locked is not None and getattr(now, key) != getattr(locked, key):
+def _require_in_step(lock: Lock, source: Source) -> None:
+    """Frames made anew since, by a run that did not come to its end, are of other networks."""
+    made = _digests(lock, "extract_frames", "outs").get(str(FRAMES))
+    used = _digests(lock, f"refine_masks@{source}", "deps").get(str(FRAMES))
+    if made != used:
+        raise BackdropError(
+            "was made anew, and the networks were not trained on it yet",
+            where=str(FRAMES),
+            remedy="run `dvc repro` first",
+        )
+
+
+def _digests(lock: Lock, stage: str, kind: str) -> dict[str, str]:
+    """Digest of each path that a stage was recorded with."""
+    return {entry["path"]: entry.get("md5", "") for entry in lock.get(stage, {}).get(kind, [])}
+
+
+def _as_recorded(lock: Lock, stage: str, kind: type[SectionT], keys: Iterable[str]) -> SectionT:
+    """A section of the params, whose `keys` are as they were when the artifacts were made."""
+    now = load_section(kind, stage)
+    recorded = lock.get(stage, {}).get("params", {}).get(str(PARAMS_FILE), {}).get(stage)
+    if recorded is None:
+        return now
+    values = {key: value for key, value in recorded.items() if key in keys}
+    then = validate(kind, values, LOCK, (stage,))
+    for key in keys:
+        if getattr(now, key) != getattr(then, key):
             raise BackdropError(
-                f"was {getattr(locked, key)} when the networks were trained, and is now "
+                f"was {getattr(then, key)} when the networks were trained, and is now "
                 f"{getattr(now, key)}",
-                where=f"{PARAMS_FILE}: extract_frames.{key}",
+                where=f"{PARAMS_FILE}: {stage}.{key}",
                 remedy="set it back, or run `dvc repro` first",
             )
     return now
 
 
-def _locked_frames() -> ExtractFrames | None:
-    """As DVC recorded them; None where the stages were run without it."""
-    if not LOCK.exists():
-        return None
-    stages: dict[str, Any] = read_yaml(LOCK).get("stages", {})
-    params = stages.get("extract_frames", {}).get("params", {}).get(str(PARAMS_FILE), {})
-    if "extract_frames" not in params:
-        return None
-    values = {key: value for key, value in params["extract_frames"].items() if key in OF_SIZE}
-    return validate(ExtractFrames, values, LOCK, ("extract_frames",))
+def _read_lock() -> Lock:
+    """What DVC recorded of each stage; nothing where the stages were run without it."""
+    stages: Lock = read_yaml(LOCK).get("stages", {}) if LOCK.exists() else {}
+    return stages

@@ -51,7 +51,8 @@ def render_page(
     accuracy: Sequence[Chart],
 ) -> str:
     """The whole page as HTML; the same inputs give the same text."""
-    tuned = inputs.threshold_source != "default"
+    scored = any(inputs.metrics[split]["J"] is not None for split in numbers.SPLITS)
+    tuned = scored and inputs.threshold_source != "default"
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,

@@ -40,7 +40,7 @@ def _by_motion(metrics: dict[str, Any]) -> Verdict:
     overlap, J = metrics["health"]["motion_overlap"], metrics["val"]["J"]
     validation = "" if J is None else f"J of validation is {J:.2f}, and flatters. "
     detail = validation + _overlap(overlap)
-    if overlap is not None and overlap < LEAST_OVERLAP:
+    if J is None and overlap is not None and overlap < LEAST_OVERLAP:
         headline = "The masks lie elsewhere than what moves."
         check = (
             f" Below {LEAST_OVERLAP} they do not show the same thing: where the panels' flow shows "
@@ -101,8 +101,9 @@ def _against_blob(values: dict[str, Any], split: str, *, tuned: bool) -> Verdict
 
 
 def _found(values: dict[str, Any]) -> str:
-    hit = values["hit"]
-    return "" if hit is None else f" The box hits the subject in {hit:.0%} of frames."
+    hit, scored, frames = (values[name] for name in ("hit", "scored_frames", "frames"))
+    few = "" if scored == frames else f" Only {scored} of {frames} frames have ground truth."
+    return ("" if hit is None else f" The box hits the subject in {hit:.0%} of frames.") + few
 
 
 def _sentence(why: str) -> str:

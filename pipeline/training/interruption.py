@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from types import FrameType
 from typing import Any, Self
 
+log = logging.getLogger("backdrop")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,9 +43,11 @@ class Interruption:
                     self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._restore()
         if self._came is not None:
+            if error is not None:  # else nobody would hear of it, say of a full disk
+                log.error("%s", error)
             signal.raise_signal(self._came)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:

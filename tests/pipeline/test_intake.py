@@ -90,10 +90,38 @@ def test_masks_follow_their_source_without_force(tmp_path: Path) -> None:
     assert place(collect([clip]), root, force=False)
     assert (root / "masks/a/0.png").read_text() == "corrected"
     assert (root / "masks/a/1.png").read_text() == "added"
+    place(collect([root]), root, force=False)  # given itself, it remembers where they came from
+    mask.write_text("corrected again")
+    assert place(collect([clip]), root, force=False)
+
+
+def test_masks_whose_originals_are_gone_are_not_lost_unasked(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "a.mp4")
+    _touch(tmp_path / "masks/a/0.png", "first")
+    root = tmp_path / "raw"
+    place(collect([clip]), root, force=False)
     shutil.rmtree(tmp_path / "masks")
     _touch(root / "masks/a/.DS_Store")
-    assert place(collect([clip]), root, force=False)
+    with pytest.raises(BackdropError, match=r"may lie nowhere else \(masks/a/0.png"):
+        place(collect([clip]), root, force=False)
+    assert (root / "masks/a/0.png").read_text() == "first"
+    assert place(collect([clip]), root, force=True)
     assert _tree(root) == ["a.mp4"]
+
+
+def test_a_damaged_record_of_masks_is_named(tmp_path: Path) -> None:
+    clip = _touch(tmp_path / "a.mp4")
+    _touch(tmp_path / "masks/a/0.png")
+    place(collect([clip]), tmp_path / "raw", force=False)
+    (tmp_path / ".raw.masks.json").write_text("{")
+    with pytest.raises(BackdropError, match=r"\.raw\.masks\.json: is damaged.* --force"):
+        place(collect([clip]), tmp_path / "raw", force=False)
+
+
+def test_a_folder_of_frames_named_as_that_for_ground_truth_is_refused(tmp_path: Path) -> None:
+    _touch(tmp_path / "masks/0.png")
+    with pytest.raises(BackdropError, match="'masks' is the name of the folder for ground truth"):
+        place(collect([tmp_path / "masks"]), tmp_path / "raw", force=False)
 
 
 @pytest.mark.parametrize("how", ["changed", "added"])
@@ -105,7 +133,9 @@ def test_masks_made_by_hand_in_the_project_are_not_lost(tmp_path: Path, how: str
     name = {"changed": "masks/a/0.png", "added": "masks/a/1.png"}[how]
     _touch(root / name, "an hour of work")
     mask.write_text("second")
-    with pytest.raises(BackdropError, match=rf"holds masks .* by hand \({name}\) — save those"):
+    with pytest.raises(
+        BackdropError, match=rf"holds masks .* \({name}: put or changed there .* — save those"
+    ):
         place(collect([clip]), root, force=False)
     assert (root / name).read_text() == "an hour of work"
     _touch(tmp_path / name, "an hour of work")  # as the line says

@@ -121,7 +121,7 @@ def test_masks_of_frames_that_were_not_kept_choose_nothing_and_are_told(
     write_table(paths.INDEX_TABLE, index.to_dict("records"), INDEX)
     caplog.set_level("INFO")
     calibrate.main(Source.MODEL)
-    told = "calibrate: 'clip_0' counts as without ground truth: extract_frames keeps none"
+    told = "calibrate: 'clip_0' counts as without ground truth: extract_frames does not keep"
     assert [told in record.getMessage() for record in caplog.records].count(True) == 1
     found = read_calibration(Source.MODEL)
     assert (found.source, found.frames) == ("validation", 2)  # of clip_1: sources 0 and 2
@@ -158,11 +158,12 @@ def test_motion_chooses_the_control_too_where_test_videos_will_be_scored(tmp_pat
         folder = tmp_path / str(truth)
         folder.mkdir()
         project = make_project(folder, monkeypatch, ["train", "test"], truth=truth)
-        project.set_params(calibrate={"crf": CRF_PARAMS, "blob_scales": [0.5, 2.5, 2.0, 1.0]})
+        project.set_params(calibrate={"crf": CRF_PARAMS, "blob_scales": [0.5, 2.5, 2.0]})
         calibrate.main(Source.MODEL)
         blob_choice = read_calibration(Source.MODEL).blob
         radius = blob_choice.scale * np.sqrt(-np.log2(blob_choice.threshold))
-        assert (radius == pytest.approx(1.0, abs=0.15)) == truth  # of the ellipse over its box
+        assert radius == pytest.approx(1.0, abs=0.15)  # of the ellipse over its box
+        assert (blob_choice.scale == DEFAULT_BLOB_SCALE) != truth
 
 
 @pytest.mark.parametrize("why", ["asked for", "nothing moves", "masks elsewhere"])

@@ -47,6 +47,7 @@ TEST_KEYS = {
     "mAP50",
     "hit",
     "frames",
+    "scored_frames",
     "empty_frames",
 }
 
@@ -128,7 +129,7 @@ def test_without_ground_truth_it_says_so_and_tells_the_rest(tmp_path, monkeypatc
     metrics = project.metrics()
     assert metrics["val"] == {"J": None, "F": None}
     assert (metrics["test"]["frames"], metrics["test"]["empty_frames"]) == (6, 0)
-    measured = TEST_KEYS - {"frames", "empty_frames"}
+    measured = TEST_KEYS - {"frames", "scored_frames", "empty_frames"}
     assert "masks and what moves overlap by" in caplog.text
     assert all(metrics["test"][key] is None for key in measured)
     assert metrics["test_unseen"]["frames"] == 0
@@ -175,8 +176,13 @@ def test_a_video_whose_masks_are_of_frames_not_kept_is_told_and_not_scored(proje
     write_table(paths.INDEX_TABLE, index.to_dict("records"), INDEX)
     with caplog.at_level("WARNING"):
         evaluate.main()
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert told.startswith("evaluate: 'clip_2' counts as without ground truth: extract_frames")
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.partition(":")[2].partition(":")[0] for line in told] == [
+        " 'clip_1' has less ground truth",
+        " 'clip_2' counts as without ground truth",
+        " 'clip_3' has less ground truth",
+    ]
+    assert "does not keep the frames of 2 of its 4 masks" in told[0]
     assert project.metrics()["test"]["J"] is None
     assert project.metrics()["test_unseen"]["J"] is not None
 

@@ -23,6 +23,7 @@ KEYS = {
     "hit",
     "frames",
     "empty_frames",
+    "scored_frames",
 }
 
 
@@ -54,11 +55,9 @@ def test_names_are_those_of_the_metrics_file_with_and_without_truth():
     assert set(split_metrics(table(J=[1.0]), {"test"})) == KEYS
     silent = split_metrics(table(J=[np.nan], mask_area=[0.0]), {"test"})
     assert set(silent) == KEYS
-    assert {name: silent[name] for name in ("frames", "empty_frames")} == {
-        "frames": 1,
-        "empty_frames": 1,
-    }
-    assert all(silent[name] is None for name in KEYS - {"frames", "empty_frames"})
+    counts = {"frames": 1, "scored_frames": 0, "empty_frames": 1}
+    assert {name: silent[name] for name in counts} == counts
+    assert all(silent[name] is None for name in KEYS - counts.keys())
 
 
 def test_masks_that_find_nothing_are_not_flattered_by_frames_without_a_subject():

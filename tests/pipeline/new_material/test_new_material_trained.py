@@ -57,7 +57,9 @@ def test_a_known_background_is_refused_without_a_student(tmp_path, monkeypatch):
     assert str(told.value).count("\n") == 0
 
 
-@pytest.mark.parametrize(("key", "value"), [("longest_side", 128), ("crop", [0, 0, 0.5, 1])])
+@pytest.mark.parametrize(
+    ("key", "value"), [("longest_side", 128), ("crop", [0, 0, 0.5, 1]), ("store", "jpeg")]
+)
 def test_frames_of_another_size_than_those_trained_on_are_refused(
     tmp_path, monkeypatch, key, value
 ):
@@ -70,3 +72,19 @@ def test_frames_of_another_size_than_those_trained_on_are_refused(
     Path("params.yaml").write_text(yaml.safe_dump(params))
     with pytest.raises(BackdropError, match=rf"extract_frames\.{key}: was .* when the networks"):
         read_trained()
+
+
+def test_frames_made_anew_by_a_run_that_was_interrupted_are_refused(tmp_path, monkeypatch):
+    """The record of the frames is then newer than that of the masks."""
+    make_trained(tmp_path, monkeypatch, student=True, count=2)
+    for made, refused in (("old.dir", False), ("new.dir", True)):
+        lock = {
+            "extract_frames": {"outs": [{"path": "artifacts/frames", "md5": made}]},
+            "refine_masks@student": {"deps": [{"path": "artifacts/frames", "md5": "old.dir"}]},
+        }
+        Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
+        if refused:
+            with pytest.raises(BackdropError, match="artifacts/frames: was made anew"):
+                read_trained()
+        else:
+            assert read_trained().source is Source.STUDENT

@@ -75,7 +75,9 @@ def test_results_are_replaced_only_if_asked_for_and_nothing_else_ever(project, t
         predict(project.source, to=tmp_path / "out")
     (tmp_path / "out/clip/notes.txt").write_text("mine")
     before = digests(tmp_path / "out")
-    with pytest.raises(BackdropError, match=r"holds more than earlier results \(notes.txt\)"):
+    with pytest.raises(
+        BackdropError, match=r"holds other things than earlier results \(notes.txt\)"
+    ):
         predict(project.source, to=tmp_path / "out", force=True)
     assert digests(tmp_path / "out") == before
 
@@ -84,9 +86,18 @@ def test_an_input_is_not_replaced_by_its_own_result(project, tmp_path):
     folder = tmp_path / "out/overlay"
     folder.mkdir(parents=True)
     write_video(folder / "overlay.mp4", numbered(2))
-    with pytest.raises(BackdropError, match="holds more than earlier results"):
+    with pytest.raises(BackdropError, match=r"holds overlay\.mp4, which is to be predicted"):
         predict(folder / "overlay.mp4", to=tmp_path / "out", force=True)
     assert (folder / "overlay.mp4").exists()
+
+
+def test_a_folder_of_ones_own_masks_is_no_earlier_result(project, tmp_path):
+    mine = tmp_path / "out/clip/masks/0.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(BackdropError, match=r"holds other things than earlier results \(masks\)"):
+        predict(project.source, to=tmp_path / "out", force=True)
+    assert mine.read_text() == "mine"
 
 
 @pytest.mark.parametrize("to", ["artifacts", "artifacts/student/new", "data/raw/mine"])
