@@ -43,15 +43,16 @@ def data_name(paths: list[Path]) -> str:
 def place(sources: list[Source], root: Path, *, force: bool) -> bool:
     """Make `root` hold exactly these videos and their masks; originals are never changed.
 
-    Videos are added, and masks that `init` copied there are replaced or removed, without `force`.
+    Videos are added, and masks that `init` copied from files that are still there are replaced or
+    removed, without `force`.
 
     Returns:
         False if it held them already.
 
     Raises:
-        BackdropError: it holds other videos, or masks made there by hand, and `force` is not given;
-            the only copy of one would vanish; a file's suffix is unknown; or it cannot be read or
-            written.
+        BackdropError: it holds other videos, or masks that may lie nowhere else, and `force` is not
+            given; the only copy of one would vanish; a file's suffix is unknown; or it cannot be
+            read or written.
     """
     plan = _plan(sources)
     here = root.resolve()

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.scores import hard_at_size_of
+from pipeline.evaluation.scores import hard_at_size_of, inside
 from pipeline.new_material.films import open_film
 from pipeline.new_material.inputs import Input
 from pipeline.new_material.segment import segment
@@ -96,10 +96,10 @@ def at_source(mask: NDArray[np.bool_], source: Input) -> NDArray[np.bool_]:
 def box_at_source(box: NDArray[np.floating], source: Input) -> NDArray[np.float64]:
     """A box x, y, width, height as far as it lies in the crop, in px of the source."""
     cut = source.framing
-    first, size = box[:2].astype(np.float64), np.array([cut.width, cut.height], np.float64)
-    low, high = np.clip(first, 0, size), np.clip(first + box[2:], 0, size)
-    scale = np.array([cut.crop_width, cut.crop_height]) / size
-    return np.concatenate([low * scale + [cut.left, cut.top], (high - low) * scale])
+    size = np.array([cut.width, cut.height])
+    seen = inside(box.astype(np.float64), size)
+    scale = np.tile(np.array([cut.crop_width, cut.crop_height]) / size, 2)
+    return np.asarray(seen * scale + [cut.left, cut.top, 0, 0], np.float64)
 
 
 def _filmed(source: Input, found: Iterator[Result], folder: Path) -> Iterator[Result]:
