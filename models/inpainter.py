@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.layers import conv_block
+from models.enlarged_conv import EnlargedConv
+from models.layers import concatenate, conv_block
 from models.matrix_forms import Upsample
 
 DILATIONS = (1, 2, 4, 1, 2, 4)
@@ -35,7 +36,7 @@ class Inpainter(nn.Module):
         self.view = nn.Sequential(nn.Linear(c4, c4), nn.ReLU(inplace=True), nn.Linear(c4, c4))
         self.up3 = nn.Sequential(Upsample(), conv_block(c4, c2))
         self.up2 = nn.Sequential(conv_block(2 * c2, c2), Upsample(), conv_block(c2, c1))
-        self.up1 = nn.Sequential(conv_block(2 * c1, c1), Upsample(), nn.Conv2d(c1, 3, 3, padding=1))
+        self.up1 = nn.Sequential(conv_block(2 * c1, c1), EnlargedConv(c1, 3))
 
     def forward(self, image: Tensor, hole: Tensor) -> Tensor:
         """Fill the hole.
@@ -58,8 +59,8 @@ class Inpainter(nn.Module):
         for block in self.middle:
             x = x + block(x)
         x = x + self.view(x.mean(dim=(2, 3)))[:, :, None, None]
-        x = self.up2(torch.cat([self.up3(x), quarter], dim=1))
-        output: Tensor = self.up1(torch.cat([x, half], dim=1))
+        x = self.up2(concatenate([self.up3(x), quarter]))
+        output: Tensor = self.up1(concatenate([x, half]))
         return output + 0.5
 
 

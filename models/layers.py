@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import FunctionCtx
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -21,6 +23,30 @@ def conv_block(
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
+
+
+class _Dense(torch.autograd.Function):
+    """The same, with a gradient that has no gaps between its pixels."""
+
+    @staticmethod
+    def forward(_ctx: FunctionCtx, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(_ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        last = gradient.stride(1) == 1
+        return gradient.contiguous(
+            memory_format=torch.channels_last if last else torch.contiguous_format
+        )
+
+
+def concatenate(maps: Sequence[Tensor]) -> Tensor:
+    """Maps (B, C_i, H, W) to (B, sum of C_i, H, W).
+
+    The gradients of `torch.cat` are slices of one tensor; where channels are last, a CPU takes 5 to
+    8 times as long for those of bilinear enlarging and of ReLU if they come with such gaps.
+    """
+    return torch.cat([_Dense.apply(x) for x in maps], dim=1)  # type: ignore[no-untyped-call]
 
 
 def standardise(image: Tensor) -> Tensor:

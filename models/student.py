@@ -5,12 +5,11 @@ A U-Net. Its encoder is trained from scratch, or is EfficientNet-Lite0, begun fr
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import EfficientNetStages, Stages
-from models.layers import conv_block, standardise
+from models.layers import concatenate, conv_block, standardise
 from models.matrix_forms import Upsample
 
 STRIDE = 16
@@ -75,9 +74,9 @@ class Student(nn.Module):
         seen = standardise(F.pad(image, padding, mode="replicate"))
         full = self.enter(seen)
         half, quarter, eighth = self.encoder(seen)
-        x = self.up8(torch.cat([self.larger(self.code(eighth)), eighth], dim=1))
-        x = self.up4(torch.cat([self.larger(x), quarter], dim=1))
-        x = self.up2(torch.cat([self.larger(x), half], dim=1))
-        x = self.up1(torch.cat([self.larger(x), full], dim=1))
+        x = self.up8(concatenate([self.larger(self.code(eighth)), eighth]))
+        x = self.up4(concatenate([self.larger(x), quarter]))
+        x = self.up2(concatenate([self.larger(x), half]))
+        x = self.up1(concatenate([self.larger(x), full]))
         logits: Tensor = self.mask(x)
         return logits[..., :height, :width]

@@ -17,7 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import Stages
-from models.layers import conv_block, standardise
+from models.enlarged_conv import EnlargedConv
+from models.layers import concatenate, conv_block, standardise
 from models.matrix_forms import Upsample
 
 
@@ -57,7 +58,7 @@ class WindowEncoder(nn.Module):
         for down, x in zip(self.down, self.stages(seen[:, :3]), strict=True):
             if difference.shape[1] > 0:
                 difference = F.avg_pool2d(difference, 2)
-                x = torch.cat([x, difference], dim=1)
+                x = concatenate([x, difference])
             maps.append(down(x))
         return maps
 
@@ -77,8 +78,7 @@ class Synthesis(nn.Module):
         c1, c2, c4 = channels, 2 * channels, 4 * channels
         self.encoder = WindowEncoder(9 if see_background else 3, channels, stages)
         self.foreground = nn.Sequential(
-            Upsample(), conv_block(c4, c2), Upsample(), conv_block(c2, c1),
-            Upsample(), nn.Conv2d(c1, 3, 3, padding=1),
+            Upsample(), conv_block(c4, c2), Upsample(), conv_block(c2, c1), EnlargedConv(c1, 3)
         )  # fmt: skip
         self.up3 = nn.Sequential(Upsample(), conv_block(c4, c4))
         self.up2 = nn.Sequential(conv_block(2 * c4, c2), Upsample(), conv_block(c2, c2))
@@ -110,6 +110,6 @@ class Synthesis(nn.Module):
             seen = torch.cat([seen, behind, difference.abs()], dim=1)
         full, half, quarter, code = self.encoder(seen)
         foreground = self.foreground(code) + 0.5
-        x = self.up2(torch.cat([self.up3(code), quarter], dim=1))
-        x = self.up1(torch.cat([x, half], dim=1))
-        return foreground, self.mask(torch.cat([x, full], dim=1)) + prior
+        x = self.up2(concatenate([self.up3(code), quarter]))
+        x = self.up1(concatenate([x, half]))
+        return foreground, self.mask(concatenate([x, full])) + prior
