@@ -41,20 +41,13 @@ class GroundTruth:
         """Mask `(H, W)` in the source's px, True on the subject; None where the frame has none.
 
         Raises:
-            BackdropError: `read_mask` refuses it, of another size, or of other values than 0 and
-                one more.
+            BackdropError: `read_mask` refuses it, or it has other values than 0 and one more.
         """
         file = self.files.get(source_frame)
         if file is None:
             return None
-        image = read_mask(file)
+        image = read_mask(file, self.size)
         height, width = image.shape
-        if self.size is not None and (width, height) != self.size:
-            raise BackdropError(
-                f"is {width}x{height}, but its video is {self.size[0]}x{self.size[1]}",
-                where=str(file),
-                remedy="export the masks at the video's own size",
-            )
         if np.count_nonzero(np.unique(image)) > 1:
             raise BackdropError(
                 "holds more than two values",

@@ -26,22 +26,19 @@ def check_masks(truth: TruthFiles, width: int, height: int) -> None:
             other values.
     """
     for file in truth.by_frame().values():
-        mask = read_mask(file)
-        if mask.shape != (height, width):
-            raise BackdropError(
-                f"is {mask.shape[1]}x{mask.shape[0]}, but the video is {width}x{height}",
-                where=str(file),
-                remedy="export the masks at the video's own size",
-            )
-        _check_values(file, mask)
+        _check_values(file, read_mask(file, (width, height)))
 
 
-def read_mask(file: Path) -> NDArray[np.uint8]:
+def read_mask(file: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
     """The values of a mask's picture (H, W), as they are in the file.
 
+    Args:
+        file: the picture.
+        size: width and height in px of its video; None: any.
+
     Raises:
-        BackdropError: unreadable, not a picture, coloured, transparent, or of other than 8 bits a
-            value.
+        BackdropError: unreadable, not a picture, of another size, coloured, transparent, or of
+            other than 8 bits a value.
     """
     try:
         data = file.read_bytes()
@@ -52,6 +49,13 @@ def read_mask(file: Path) -> NDArray[np.uint8]:
     if mask is None:
         raise BackdropError(
             "is not a readable picture", where=str(file), remedy="export this mask again"
+        )
+    height, width = mask.shape[:2]
+    if size is not None and (width, height) != size:
+        raise BackdropError(
+            f"is {width}x{height}, but the video is {size[0]}x{size[1]}",
+            where=str(file),
+            remedy="export the masks at the video's own size",
         )
     if mask.dtype != np.uint8:
         raise BackdropError(

@@ -24,7 +24,6 @@ from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.collect import (
     FrameResult,
     VideoResult,
-    check_length,
     predicted_videos,
     read_frames,
     tell_masks_of_no_frame,
@@ -32,6 +31,7 @@ from pipeline.evaluation.collect import (
 from pipeline.evaluation.final import sources
 from pipeline.evaluation.health import VideoHealth, assess
 from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_metrics
+from pipeline.evaluation.predicted import check_length
 from pipeline.evaluation.scores import score, score_controls
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import open_frames

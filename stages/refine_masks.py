@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.evaluation.calibration import Calibration, read_calibration
-from pipeline.evaluation.collect import open_predictions, predicted_index, soft_mask
+from pipeline.evaluation.predicted import open_predictions, predicted_index, soft_mask
 from pipeline.fanout import Job, fan_out
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import open_frames

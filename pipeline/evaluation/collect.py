@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from models.soft_mask import from_levels
-from pipeline.errors import BackdropError
 from pipeline.evaluation.motion import moving_speed
-from pipeline.frames import FrameReader, load_index, open_frames
+from pipeline.evaluation.predicted import (
+    check_length,
+    open_predictions,
+    predicted_index,
+    soft_mask,
+)
+from pipeline.frames import open_frames
 from pipeline.ground_truth import open_truth
 from pipeline.instances import has_instances
 from pipeline.store import paths
-from pipeline.store.hdf5 import FLOW, PREDICTIONS, open_artifact
+from pipeline.store.hdf5 import FLOW, open_artifact
 from pipeline.store.paths import Source
 from pipeline.store.tables import VIDEOS, read_table
 from pipeline.truth_files import TruthFiles
@@ -89,24 +90,6 @@ class FrameResult:
     speed: NDArray[np.float32]
     moving_px: float
     truth: NDArray[np.bool_] | None
-
-
-def predicted_index(source: Source) -> pd.DataFrame:
-    """The index, after checking that each of its videos has predictions of this source.
-
-    Raises:
-        BackdropError: one has not; the line names it.
-    """
-    index = load_index()
-    for video in index["video"].unique():
-        if not paths.video_file(source.predictions_folder, str(video)).exists():
-            stage = "predict" if source is Source.MODEL else "self_train"
-            raise BackdropError(
-                f"holds no predictions of '{video}'",
-                where=str(source.predictions_folder),
-                remedy=f"run `dvc repro --force {stage}`",
-            )
-    return index
 
 
 def predicted_videos(
@@ -184,43 +167,9 @@ def read_frames(
             )
 
 
-@contextmanager
-def open_predictions(source: Source, video: str, reader: FrameReader) -> Iterator[h5py.File]:
-    """The video's predictions, after checking that they fit its frames.
-
-    Raises:
-        BackdropError: missing, damaged, of another schema, or of other frames.
-    """
-    path = paths.video_file(source.predictions_folder, video)
-    with open_artifact(path, PREDICTIONS) as file:
-        check_length(path, file["mask"], reader)
-        yield file
-
-
-def soft_mask(predictions: h5py.File, number: int) -> NDArray[np.float32]:
-    """Soft mask `(H, W)` of a frame, 0..1."""
-    return from_levels(predictions["mask"][number])
-
-
 def _subjects(predictions: h5py.File, number: int) -> NDArray[np.float64]:
     """Boxes `(K, 4)` of the subjects found in a frame."""
     if not has_instances(predictions):
         return np.asarray(predictions["boxes"][number : number + 1], np.float64)
     boxes = np.asarray(predictions["instance_boxes"][number], np.float64)
     return boxes[~np.isnan(boxes[:, 0])]
-
-
-def check_length(path: Path, dataset: h5py.Dataset, reader: FrameReader) -> None:
-    """Raise unless `dataset` `(N, H, W, ...)` has the video's number and size of frames."""
-    expected = reader.count, reader.height, reader.width
-    if dataset.shape[:3] != expected:
-        raise BackdropError(
-            f"holds {_shape(dataset.shape[:3])}, but the video's frames are {_shape(expected)}",
-            where=str(path),
-            remedy="it was made from other frames; delete it and run `dvc repro`",
-        )
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    count, height, width = shape
-    return f"{count} x {width}x{height} px"

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.evaluation.collect import VideoResult, check_length
+from pipeline.evaluation.collect import VideoResult
 from pipeline.evaluation.motion import moving_speed
+from pipeline.evaluation.predicted import check_length
 from pipeline.evaluation.search import Search, spread
 from pipeline.frames import open_frames
 from pipeline.motion_centre import motion_centre

@@ -68,7 +68,7 @@ def test_no_folder_in_the_table_is_no_ground_truth():
 @pytest.mark.parametrize(
     ("name", "picture", "told"),
     [
-        ("0.png", np.full((6, 9), 255), r"0\.png: is 9x6, but its video is 8x6"),
+        ("0.png", np.full((6, 9), 255), r"0\.png: is 9x6, but the video is 8x6"),
         ("0.png", np.arange(48).reshape(6, 8), r"0\.png: holds more than two values"),
         ("0.png", np.full((6, 8), 255, np.uint16), r"0\.png: has 16 bits a value .* has 8 "),
         ("0.png", np.arange(144).reshape(6, 8, 3) % 2, r"0\.png: is coloured"),

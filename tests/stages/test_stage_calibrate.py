@@ -431,7 +431,7 @@ def test_a_wrong_mask_is_named_and_nothing_written(tmp_path, monkeypatch):
     scene.source_scale = 3  # the frames' artifact says 2
     write_truth(scene)
     with pytest.raises(
-        BackdropError, match=re.escape("00000.png: is 192x144, but its video is 128x96")
+        BackdropError, match=re.escape("00000.png: is 192x144, but the video is 128x96")
     ):
         without_crf(search(), advance)
     assert not paths.CALIBRATION.exists()

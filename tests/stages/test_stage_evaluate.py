@@ -345,7 +345,7 @@ def test_the_blob_uses_its_own_choices(project):
 @pytest.mark.parametrize(
     ("picture", "told"),
     [
-        (np.zeros((96, 100), np.uint8), r"00002\.png: is 100x96, but its video is 128x96"),
+        (np.zeros((96, 100), np.uint8), r"00002\.png: is 100x96, but the video is 128x96"),
         (np.tile(np.arange(128, dtype=np.uint8), (96, 1)), r"00002\.png: holds more than two"),
     ],
 )

@@ -1,0 +1,71 @@
+"""What was predicted for the videos, as `VIDEO.h5` per video; no ground truth, no flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from models.soft_mask import from_levels
+from pipeline.errors import BackdropError
+from pipeline.frames import FrameReader, load_index
+from pipeline.store import paths
+from pipeline.store.hdf5 import PREDICTIONS, open_artifact
+from pipeline.store.paths import Source
+
+
+def predicted_index(source: Source) -> pd.DataFrame:
+    """The index, after checking that each of its videos has predictions of this source.
+
+    Raises:
+        BackdropError: one has not; the line names it.
+    """
+    index = load_index()
+    for video in index["video"].unique():
+        if not paths.video_file(source.predictions_folder, str(video)).exists():
+            stage = "predict" if source is Source.MODEL else "self_train"
+            raise BackdropError(
+                f"holds no predictions of '{video}'",
+                where=str(source.predictions_folder),
+                remedy=f"run `dvc repro --force {stage}`",
+            )
+    return index
+
+
+@contextmanager
+def open_predictions(source: Source, video: str, reader: FrameReader) -> Iterator[h5py.File]:
+    """The video's predictions, after checking that they fit its frames.
+
+    Raises:
+        BackdropError: missing, damaged, of another schema, or of other frames.
+    """
+    path = paths.video_file(source.predictions_folder, video)
+    with open_artifact(path, PREDICTIONS) as file:
+        check_length(path, file["mask"], reader)
+        yield file
+
+
+def soft_mask(predictions: h5py.File, number: int) -> NDArray[np.float32]:
+    """Soft mask `(H, W)` of a frame, 0..1."""
+    return from_levels(predictions["mask"][number])
+
+
+def check_length(path: Path, dataset: h5py.Dataset, reader: FrameReader) -> None:
+    """Raise unless `dataset` `(N, H, W, ...)` has the video's number and size of frames."""
+    expected = reader.count, reader.height, reader.width
+    if dataset.shape[:3] != expected:
+        raise BackdropError(
+            f"holds {_shape(dataset.shape[:3])}, but the video's frames are {_shape(expected)}",
+            where=str(path),
+            remedy="it was made from other frames; delete it and run `dvc repro`",
+        )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    count, height, width = shape
+    return f"{count} x {width}x{height} px"
