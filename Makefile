@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup
 	@echo "== params.yaml for the built-in data"
 	@backdrop init --preset demo
-	@echo "== dvc repro: running what is not up to date (all of it: 20 to 40 minutes on 2 cores)"
+	@echo "== dvc repro: running what is not up to date (all of it: 15 to 40 minutes on 2 cores)"
 	@dvc repro
 	@python -m pipeline.summary
 

