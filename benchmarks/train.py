@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.clock import Clock, peak
 from benchmarks.training_work import Bench, Work
 from pipeline.device import set_up
+from pipeline.kept_memory import keeping_freed_memory
 from pipeline.params.preset import preset_names
 from pipeline.params.training import Compute
 from pipeline.training.compiling import compile_networks
@@ -154,8 +155,9 @@ def main() -> None:
     options = parser.parse_args()
     device = set_up(Compute(threads=options.threads))
     clock = Clock(device, options.threads, options.seconds)
-    throughput(device, clock, options.preset, options.form, options.network)
-    parts(device, clock, options.preset)
+    with keeping_freed_memory():  # as in a training
+        throughput(device, clock, options.preset, options.form, options.network)
+        parts(device, clock, options.preset)
 
 
 if __name__ == "__main__":

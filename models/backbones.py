@@ -46,8 +46,8 @@ class Stages(nn.Module):
 class _Depthwise(nn.Module):
     """A depthwise convolution of EfficientNet-Lite0, in the forms that a CPU is fast in.
 
-    In bfloat16 oneDNN has no fast gradient for 5x5 filters and for strides (a quarter of the time
-    in float32), and padding apart from the convolution costs as much as the convolution does.
+    oneDNN's gradients for 5x5 filters and for strides take five to ten times as long in bfloat16 as
+    in float32, and padding apart from the convolution costs as much as the convolution does.
     """
 
     def __init__(self, theirs: nn.Conv2d) -> None:

@@ -26,7 +26,7 @@ def conv_block(
 
 
 class _Dense(torch.autograd.Function):
-    """The same, with a gradient that has no gaps between its pixels."""
+    """The same, with a gradient that on a CPU has no gaps between its pixels."""
 
     @staticmethod
     def forward(_ctx: FunctionCtx, x: Tensor) -> Tensor:
@@ -34,6 +34,8 @@ class _Dense(torch.autograd.Function):
 
     @staticmethod
     def backward(_ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        if gradient.device.type != "cpu":
+            return gradient
         last = gradient.stride(1) == 1
         return gradient.contiguous(
             memory_format=torch.channels_last if last else torch.contiguous_format

@@ -8,7 +8,6 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from pipeline.kept_memory import keep_freed_memory
 from pipeline.params.training import Compute
 from pipeline.usable_device import choose_device, repeat_exactly
 
@@ -30,8 +29,6 @@ def set_up(compute: Compute) -> torch.device:
     torch.manual_seed(compute.seed)
     device = torch.device(choose_device(compute.device, "compute.device"))
     repeat_exactly(device.type)
-    if device.type == "cpu":
-        keep_freed_memory()
     name = torch.cuda.get_device_name(0) if device.type == "cuda" else "CPU"
     precision = "bfloat16" if in_bfloat16(compute, device) else "float32"
     log.info("device %s, %d threads, training in %s", name, compute.threads, precision)

@@ -1,27 +1,38 @@
-"""What tensors free is kept for the next ones."""
+"""During a training, what tensors free is kept for the next ones."""
 
 from __future__ import annotations
 
 import ctypes
-import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-log = logging.getLogger("backdrop")
-MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
-"""M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of glibc's malloc.h."""
-LARGEST_KEPT = 1 << 30
-NEVER_TRIM = -1
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
+"""M_TRIM_THRESHOLD and M_MMAP_MAX of glibc's malloc.h."""
+NEVER = -1
+DEFAULT_MMAP_MAX = 65536
+LARGEST_TRIM_THRESHOLD = 64 << 20
+"""To which glibc raises the threshold by itself, where large blocks come and go."""
 
 
-def keep_freed_memory() -> None:
-    """Tell the C library to keep freed blocks of up to 1 GiB in this process.
+@contextmanager
+def keeping_freed_memory() -> Iterator[None]:
+    """Within it, glibc keeps what is freed, and hands it back to the system at the end.
 
-    By default glibc asks the kernel for every block above 32 MiB and hands it back at once; the
-    kernel clears it page by page each time, which is a third of a training step at 640x360 px. Of
-    other libraries than glibc nothing is asked.
+    By default it asks the kernel for each block above a threshold of 32 MiB at most, and hands it
+    back at once; the kernel clears it page by page each time, which is a third of a training step
+    at 640x360 px. Other C libraries are left alone.
     """
     try:
-        mallopt = ctypes.CDLL(None).mallopt
+        library = ctypes.CDLL(None)
+        mallopt, trim = library.mallopt, library.malloc_trim
     except (AttributeError, OSError, TypeError):  # musl; macOS; Windows
+        yield
         return
-    if not (mallopt(MMAP_THRESHOLD, LARGEST_KEPT) and mallopt(TRIM_THRESHOLD, NEVER_TRIM)):
-        log.debug("the C library does not keep freed memory: large images train more slowly")
+    mallopt(MMAP_MAX, 0)
+    mallopt(TRIM_THRESHOLD, NEVER)
+    try:
+        yield
+    finally:
+        mallopt(MMAP_MAX, DEFAULT_MMAP_MAX)
+        mallopt(TRIM_THRESHOLD, LARGEST_TRIM_THRESHOLD)
+        trim(0)

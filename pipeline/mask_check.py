@@ -22,8 +22,7 @@ def check_masks(truth: TruthFiles, width: int, height: int) -> None:
         width, height: px of the video, upright.
 
     Raises:
-        BackdropError: as `TruthFiles.by_frame`; a mask that `read_mask` refuses, of another size or
-            other values.
+        BackdropError: as `TruthFiles.by_frame`; a mask that `read_mask` refuses, or of other values.
     """
     for file in truth.by_frame().values():
         _check_values(file, read_mask(file, (width, height)))

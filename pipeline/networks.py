@@ -23,7 +23,7 @@ from pipeline.params.training import Network, TrainModel
 from pipeline.store.atomic import read_json, write_bytes, write_json
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
-VERSION = 1
+VERSION = 2
 KNOWN_BACKGROUND = "backdrop.known_background"
 
 

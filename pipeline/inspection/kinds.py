@@ -18,10 +18,10 @@ from pipeline.video.sources import VIDEO_SUFFIXES
 
 HDF5_SCHEMAS = (hdf5.FRAMES, hdf5.FLOW, hdf5.PREDICTIONS, hdf5.MASKS)
 MODEL_SCHEMAS = (
-    "backdrop.inpainter v1",
-    "backdrop.known_background v1",
-    "backdrop.model v1",
-    "backdrop.student v1",
+    "backdrop.inpainter v2",
+    "backdrop.known_background v2",
+    "backdrop.model v2",
+    "backdrop.student v2",
 )
 TABLE_SCHEMAS = (tables.VIDEOS, tables.INDEX, tables.HOMOGRAPHIES, tables.PER_FRAME)
 MODEL_FILES = ("config.json", "model.safetensors")

@@ -11,6 +11,7 @@ import logging
 import numpy as np
 
 from pipeline.device import in_bfloat16
+from pipeline.kept_memory import keeping_freed_memory
 from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.training.checkpoint import Checkpoint
@@ -52,6 +53,7 @@ def train_from(
     with (
         Progress(training.stage, training.iterations, "iterations") as progress,
         Interruption() as interruption,
+        keeping_freed_memory(),
     ):
         progress.resume_at(run.start)
         for iteration in range(run.start, training.iterations):

@@ -52,3 +52,17 @@ def test_its_weights_are_named_as_a_convolutions_and_begin_like_one():
     convolution = torch.nn.Conv2d(4, 3, 3)
     torch.testing.assert_close(layer.state_dict(), convolution.state_dict())
     assert layer(torch.zeros(1, 4, 5, 6)).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_in_bfloat16_its_weights_are_exact_and_rounded_once():
+    torch.manual_seed(0)
+    layer = EnlargedConv(4, 3)
+    one = torch.eye(4)[:, :, None, None].expand(4, 4, 3, 3).contiguous()  # a channel each
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(one)
+    assert found.dtype is torch.bfloat16
+    sums = found.float() - layer.bias[:, None, None]
+    exact = layer(one) - layer.bias[:, None, None]
+    torch.testing.assert_close(sums, exact, atol=0.01, rtol=0.01)
+    found.float().sum().backward()
+    assert layer.weight.grad.dtype is torch.float32

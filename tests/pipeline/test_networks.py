@@ -68,7 +68,7 @@ def test_cut_short_missing_or_other_weights_are_named(folder):
 
 def test_another_schema_is_refused_by_name(folder):
     with pytest.raises(
-        BackdropError, match=r"'backdrop\.inpainter v1', expected 'backdrop\.model v1'"
+        BackdropError, match=r"'backdrop\.inpainter v2', expected 'backdrop\.model v2'"
     ):
         load_model(folder)
     config = json.loads((folder / "config.json").read_text())

@@ -46,7 +46,7 @@ def model(tmp_path: Path) -> Path:
     folder = tmp_path / "model"
     folder.mkdir()
     save_file({"a.weight": np.zeros((4, 3), np.float32)}, folder / "model.safetensors")
-    write_json(folder / "config.json", {"schema": "backdrop.model", "schema_version": 1, "grid": 8})
+    write_json(folder / "config.json", {"schema": "backdrop.model", "schema_version": 2, "grid": 8})
     return folder
 
 
@@ -99,7 +99,7 @@ def test_null_columns_of_a_table_are_counted(
 
 def test_model_folder_json_and_text_in_words(model: Path, tmp_path: Path) -> None:
     text = describe(model)
-    for part in ("backdrop.model v1", "1 tensors, 12 values", '"grid": 8', "a.weight  (4, 3)"):
+    for part in ("backdrop.model v2", "1 tensors, 12 values", '"grid": 8', "a.weight  (4, 3)"):
         assert part in text
     assert '"grid": 8' in describe(model / "config.json")
     table = tmp_path / "per_video.csv"
@@ -281,7 +281,7 @@ def test_weights_cut_short(model: Path) -> None:
 
 def test_a_network_of_another_schema(model: Path) -> None:
     write_json(model / "config.json", {"schema": "foreign.net", "schema_version": 3})
-    with pytest.raises(BackdropError, match=r"'foreign.net v3'.*backdrop.model v1"):
+    with pytest.raises(BackdropError, match=r"'foreign.net v3'.*backdrop.model v2"):
         describe(model)
 
 
