@@ -22,7 +22,8 @@ def check_masks(truth: TruthFiles, width: int, height: int) -> None:
         width, height: px of the video, upright.
 
     Raises:
-        BackdropError: as `TruthFiles.by_frame`; a mask that `read_mask` refuses, or of other values.
+        BackdropError: as `TruthFiles.by_frame`; a mask that `read_mask` refuses, or whose values
+            are others.
     """
     for file in truth.by_frame().values():
         _check_values(file, read_mask(file, (width, height)))
