@@ -7,7 +7,7 @@ import os
 import torch
 
 from pipeline.errors import BackdropError
-from pipeline.pool import worker_count
+from pipeline.pool import cores_per_job, worker_count
 
 ON_ONE_GPU = 4  # processes; each takes memory of its own, half a gigabyte and the network
 
@@ -44,3 +44,8 @@ def repeat_exactly(device: str) -> None:
 def processes_on(device: str) -> int:
     """How many processes may compute on it side by side."""
     return min(ON_ONE_GPU, worker_count()) if device == "cuda" else worker_count()
+
+
+def processes_of_job_on(device: str) -> int:
+    """How many of them the job of this worker may start, beside the other workers' jobs."""
+    return max(1, processes_on(device) * cores_per_job() // worker_count())

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, tee
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.soft_mask import from_levels
-from pipeline.finding import Finding
+from pipeline.evaluation.calibration import Calibration
+from pipeline.finding import Finder, Finding
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import from_jpeg, to_jpeg
 from pipeline.mask_refinement import refine_frame
 from pipeline.new_material.inputs import Input
 from pipeline.new_material.trained import Trained
 from pipeline.params.data import ExtractFrames
+from pipeline.usable_device import choose_device, processes_of_job_on
+
+LOADING = 4  # times the frames that would be worth a process without networks to load
+_finder: Finder | None = None  # of this process, where it belongs to the pool of an input
 
 
 @dataclass(frozen=True)
@@ -47,28 +52,44 @@ class Segmented:
 
 
 def segment(source: Input, trained: Trained) -> Iterator[Segmented]:
-    """The frames taken of `source`, in order; few are in memory at a time.
+    """The frames taken of `source`, in order, the same whatever the number of processes.
+
+    Few are in memory at a time. Batches begin where those of the stages do: with the first frame.
 
     Raises:
         BackdropError: it is damaged, or a network is.
     """
-    found, again = tee(_find(source, trained))
-    refined = in_order(
-        partial(refine_frame, trained.choice, trained.choice.iterations),
-        ((small.image, from_levels(finding.levels)) for small, finding in again),
-        processes_for(len(range(0, source.frames, source.stride))),
-        source.name,
-    )
-    for mask, (small, finding) in zip(refined, found, strict=True):
-        yield Segmented(small.index, small.time_s, finding, mask)
+    device = choose_device(trained.compute.device, "compute.device")
+    frames = len(range(0, source.frames, source.stride))
+    processes = min(processes_for(frames // LOADING), processes_of_job_on(device))
+    make = partial(_in_pool, trained)
+    if processes == 1:
+        make = partial(_segment_batch, trained.finder(), trained.choice)
+    batches = _batches(_small(source, trained.frames), trained.batch_size)
+    for found in in_order(make, batches, processes, source.name):
+        yield from found
 
 
-def _find(source: Input, trained: Trained) -> Iterator[tuple[Small, Finding]]:
-    """Batches begin where those of the stages do: with the first frame taken."""
-    finder = trained.finder()
-    frames = _small(source, trained.frames)
-    while some := list(islice(frames, trained.batch_size)):
-        yield from zip(some, finder.find([small.image for small in some]), strict=True)
+def _batches(frames: Iterator[Small], size: int) -> Iterator[list[Small]]:
+    while some := list(islice(frames, size)):
+        yield some
+
+
+def _in_pool(trained: Trained, some: list[Small]) -> list[Segmented]:
+    """`_segment_batch` in a process that works for one input and loads the networks once."""
+    global _finder
+    if _finder is None:
+        _finder = trained.finder()
+    return _segment_batch(_finder, trained.choice, some)
+
+
+def _segment_batch(finder: Finder, choice: Calibration, some: list[Small]) -> list[Segmented]:
+    found = []
+    for small, finding in zip(some, finder.find([one.image for one in some]), strict=True):
+        seen = small.image, from_levels(finding.levels)
+        mask = refine_frame(choice, choice.iterations, seen)
+        found.append(Segmented(small.index, small.time_s, finding, mask))
+    return found
 
 
 def _small(source: Input, params: ExtractFrames) -> Iterator[Small]:

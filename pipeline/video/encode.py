@@ -16,7 +16,7 @@ from pipeline.store.atomic import fsync
 
 @contextmanager
 def open_encoder(
-    path: Path, rate: Fraction, height: int, width: int, crf: int
+    path: Path, rate: Fraction, height: int, width: int, crf: int, preset: str = "fast"
 ) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
     """Yield a function that takes the frames in order, RGB uint8 (height, width, 3).
 
@@ -25,11 +25,12 @@ def open_encoder(
         rate: frames per second.
         height, width: px, even.
         crf: x264's quality; 12 shows no loss, 28 does.
+        preset: x264's effort.
     """
     with av.open(str(path), "w") as container:
         # One thread, as x264 splits the work, and with it the bits, by the number of threads.
         # Its macroblock tree reads beyond small frames: the same clip then differs from run to run.
-        options = {"crf": str(crf), "preset": "fast", "threads": "1", "x264-params": "mbtree=0"}
+        options = {"crf": str(crf), "preset": preset, "threads": "1", "x264-params": "mbtree=0"}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
 

@@ -8,7 +8,7 @@ import torch
 from pipeline.device import decisive
 from pipeline.errors import BackdropError
 from pipeline.params.training import Compute
-from pipeline.usable_device import choose_device, processes_on, repeat_exactly
+from pipeline.usable_device import choose_device, processes_of_job_on, processes_on, repeat_exactly
 
 
 @pytest.fixture
@@ -44,6 +44,16 @@ def test_few_processes_share_a_gpu(monkeypatch, cores, on_gpu):
     monkeypatch.setenv("BACKDROP_WORKERS", cores)
     assert processes_on("cuda") == on_gpu
     assert processes_on("cpu") == int(cores)
+
+
+@pytest.mark.parametrize(
+    ("cores", "jobs", "on_cpu", "on_gpu"), [("16", 1, 16, 4), ("16", 3, 5, 1), ("2", 2, 1, 1)]
+)
+def test_jobs_share_the_processes(monkeypatch, cores, jobs, on_cpu, on_gpu):
+    monkeypatch.setenv("BACKDROP_WORKERS", cores)
+    monkeypatch.setattr("pipeline.pool._at_once", jobs)
+    assert processes_of_job_on("cpu") == on_cpu
+    assert processes_of_job_on("cuda") == on_gpu
 
 
 def test_a_checkpoint_is_of_the_device_and_precision_that_auto_became(monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, islice
 
 import numpy as np
@@ -76,8 +77,16 @@ def test_frames_are_decoded_as_they_are_needed_and_then_let_go(tmp_path, monkeyp
 
 def test_several_processes_give_the_same(tmp_path, monkeypatch):
     project = make_trained(tmp_path, monkeypatch, student=True)
-    trained = read_trained()
+    trained = replace(read_trained(), batch_size=2)
     (source,) = find_inputs([project.source], trained.frames, stride=1)
+    alone = list(segment(source, trained))
     monkeypatch.setattr("pipeline.new_material.segment.processes_for", lambda frames: 2)
+    monkeypatch.setattr("pipeline.new_material.segment.processes_of_job_on", lambda device: 2)
     found = list(segment(source, trained))
-    np.testing.assert_array_equal([one.mask for one in found], project.masks() > 0)
+    assert [one.index for one in found] == list(range(7))
+    assert project.masks().any()
+    for one, same in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(one.mask, same.mask)
+        np.testing.assert_array_equal(one.finding.levels, same.finding.levels)
+        np.testing.assert_array_equal(one.finding.box, same.finding.box)
+        assert one.finding.confidence == same.finding.confidence
