@@ -3,29 +3,36 @@
     results = fan_out("compute_flow", jobs, work, out=FLOW, schema=schema, fingerprint={...})
 
 DVC deletes a stage's outs before the stage starts. Finished videos therefore wait outside of them,
-in `.backdrop/unfinished/STAGE/FINGERPRINT/`, and are moved to `out` when all are there.
+in `.backdrop/unfinished/STAGE/FINGERPRINT/`, and are moved to `out` when all are there. Where some
+videos are new or changed and the others are not, those others come from DVC's cache.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pipeline.closure import source_digest
 from pipeline.errors import cannot_be_made
+from pipeline.made_before import Note, cached_file, file_md5, keep_notes, notes_of
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.store.atomic import atomic_path, read_json, write_json
 from pipeline.store.hdf5 import Schema, is_complete
 from pipeline.store.paths import UNFINISHED, video_file
 
+log = logging.getLogger("backdrop")
 DataT = TypeVar("DataT")
+LIBRARIES = ("av", "h5py", "numpy", "opencv-contrib-python-headless", "pydensecrf2", "torch")
+"""Whose version can change a result."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Unfinished:
     """The folder where a stage's finished videos wait for the others.
 
     `fingerprint` is everything that all videos share: the stage's params above all. The stage's
-    own code is added here.
+    own code and the libraries' versions are added here.
     """
 
     stage: str
@@ -62,7 +69,11 @@ class Unfinished:
     folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
-        told = {**self.fingerprint, "code": source_digest(f"stages.{self.stage}")}
+        told = {
+            **self.fingerprint,
+            "code": source_digest(f"stages.{self.stage}"),
+            "libraries": [_version(name) for name in LIBRARIES],
+        }
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         object.__setattr__(self, "folder", UNFINISHED / self.stage / digest[:32])
 
@@ -81,9 +92,36 @@ class Unfinished:
             else:
                 temporary.unlink(missing_ok=True)
 
-    def mark(self, job: Job[Any], result: object) -> None:
-        """Record that the job's outputs lie whole in the folder; `result` is JSON."""
-        write_json(self._note(job), {"identity": job.identity, "result": result})
+    def bring_back(self, jobs: Sequence[Job[Any]], out: Path) -> None:
+        """Take what the last run that wrote `out` made of the same inputs, where it made any.
+
+        A run in which no video is new, changed or gone takes nothing: nobody would ask for it
+        (`dvc repro --force`) but to have the work done again.
+        """
+        notes = notes_of(out, self.folder.name)
+        same = [job for job in jobs if notes.get(job.video, {}).get("identity") == job.identity]
+        if len(same) == len(jobs) == len(notes):
+            return
+        wanted = [job for job in same if not self.has(job)]
+        copy = cached_file() if any("md5" in notes[job.video] for job in wanted) else None
+        taken = [job for job in wanted if self._take(job, notes[job.video], copy)]
+        if taken:
+            told = "%s: %d of %d videos are as they were, and are not done again"
+            log.info(told, self.stage, len(taken), len(jobs))
+
+    def _take(self, job: Job[Any], note: Note, copy: Callable[[str, Path], bool] | None) -> bool:
+        if copy and not copy(note["md5"], video_file(self.folder, job.video)):
+            return False
+        write_json(self._note(job), note)
+        return True
+
+    def mark(self, job: Job[Any], result: object, md5: str | None = None) -> None:
+        """Record that the job's outputs lie whole in the folder; `result` is JSON.
+
+        `md5` is that of the output, if it is one file that DVC will keep as it is.
+        """
+        note: Note = {"identity": job.identity, "result": result}
+        write_json(self._note(job), note | ({"md5": md5} if md5 else {}))
 
     def forget(self, job: Job[Any]) -> None:
         """Take back `mark`, before the job's outputs leave the folder one by one."""
@@ -98,8 +136,13 @@ class Unfinished:
         """What `mark` recorded for a job that is there."""
         return read_json(self._note(job))["result"]
 
-    def close(self) -> None:
-        """Remove what is left, once everything was moved out."""
+    def close(self, jobs: Sequence[Job[Any]] = (), out: Path | None = None) -> None:
+        """Remove what is left, once everything was moved out.
+
+        With `out`, for a later run's `bring_back`, the notes of `jobs` are kept.
+        """
+        if out:
+            keep_notes([self._note(job) for job in jobs], out, self.folder.name)
         shutil.rmtree(self.folder.parent)
 
     def _note(self, job: Job[Any]) -> Path:
@@ -132,6 +175,7 @@ def fan_out(
     """
     unfinished = Unfinished(stage, fingerprint)
     unfinished.open()
+    unfinished.bring_back(jobs, out)
     finished = {
         job.video: unfinished.result(job)
         for job in jobs
@@ -164,9 +208,18 @@ def _make(
     worker: Worker[DataT], unfinished: Unfinished, job: Job[DataT], advance: Advance
 ) -> object:
     """In a worker process: the artifact first, then the note that says it is whole."""
-    result = worker(job, video_file(unfinished.folder, job.video), advance)
-    unfinished.mark(job, result)
+    path = video_file(unfinished.folder, job.video)
+    result = worker(job, path, advance)
+    unfinished.mark(job, result, file_md5(path))
     return result
+
+
+def _version(library: str) -> str:
+    """As installed; "" where it came under another name."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 def _publish(unfinished: Unfinished, jobs: Sequence[Job[DataT]], out: Path) -> None:
@@ -176,4 +229,4 @@ def _publish(unfinished: Unfinished, jobs: Sequence[Job[DataT]], out: Path) -> N
             stale.unlink()
     for job in jobs:
         move(video_file(unfinished.folder, job.video), video_file(out, job.video))
-    unfinished.close()
+    unfinished.close(jobs, out)

@@ -6,7 +6,7 @@ with FrameReader(video_file(FRAMES, "clip")) as frames:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,14 +15,12 @@ from typing import Any, Literal, Self
 import cv2
 import h5py
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
 from pipeline.store.hdf5 import FRAMES as SCHEMA
 from pipeline.store.hdf5 import open_artifact
-from pipeline.store.paths import FRAMES, INDEX_TABLE, video_file
-from pipeline.store.tables import INDEX, read_table
+from pipeline.store.paths import FRAMES, video_file
 
 
 class FrameWriter:
@@ -170,17 +168,3 @@ def from_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 def open_frames(video: str) -> FrameReader:
     """The reader of a video by its name."""
     return FrameReader(video_file(FRAMES, video))
-
-
-def load_index() -> pd.DataFrame:
-    """The INDEX table: a row per cached frame.
-
-    Raises:
-        BackdropError: missing, cut short, or of another schema.
-    """
-    return read_table(INDEX_TABLE, INDEX)
-
-
-def videos_in_split(index: pd.DataFrame, splits: Collection[str]) -> list[str]:
-    """Names of the videos of `splits`, in the order of the index."""
-    return [str(name) for name in index.loc[index["split"].isin(list(splits)), "video"].unique()]

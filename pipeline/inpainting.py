@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.boxes import boxes_from_pixels, rectangle_mask
+from pipeline.image_batches import fit
 from pipeline.networks import load_inpainter
-from pipeline.training.frames import fit
 
 
 class FrameInpainter:

@@ -20,14 +20,15 @@ from models.camera import EdgeMotionMeter
 from models.known_background import KnownBackground
 from pipeline.errors import BackdropError
 from pipeline.fanout import Job
-from pipeline.frames import load_index, open_frames
+from pipeline.frames import open_frames
+from pipeline.image_batches import fit
 from pipeline.networks import KNOWN_BACKGROUND, save_network
 from pipeline.params.training import Network, RgbInpainter
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.store.paths import inpainter
 from pipeline.training.curves import Curves
-from pipeline.training.frames import fit, training_videos
+from pipeline.training_set import training_set
 from pipeline.video.folder import folder_images, read_image
 
 log = logging.getLogger("backdrop")
@@ -48,9 +49,7 @@ def write_known_background(params: RgbInpainter, network: Network) -> None:
             picture (`image`).
     """
     given = None if params.background == "median" else read_pictures(params, network)
-    index = load_index()
-    counts = index["video"].value_counts()
-    jobs = [Job(name, int(counts[name]), "", network) for name in training_videos(index)]
+    jobs = [Job(name, count, "", network) for name, count in training_set().counts.items()]
     with Progress("background", sum(job.size for job in jobs), "frames") as progress:
         found = run_jobs(jobs, partial(_background, given), progress)
     known = given or {video: estimate.image for video, estimate in found.items()}

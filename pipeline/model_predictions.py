@@ -12,12 +12,12 @@ from models.model import Prediction
 from models.selection import Limits
 from pipeline.device import place, set_up
 from pipeline.finding import Finding
+from pipeline.image_batches import as_batch, fit
 from pipeline.instance_writer import soft_levels
 from pipeline.networks import load_inpainter, load_model
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute
 from pipeline.store.paths import MODEL, inpainter
-from pipeline.training.frames import as_batch, fit
 
 
 class ModelFinder:

@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 from models.mask_box import mask_to_box
 from models.student import Student
 from pipeline.device import place, set_up
-from pipeline.fanout import Job, fan_out
+from pipeline.fanout import Job
 from pipeline.finding import Finding
-from pipeline.frames import FrameReader, load_index
-from pipeline.networks import CONFIG, WEIGHTS, load_student
+from pipeline.frames import FrameReader
+from pipeline.image_batches import as_batch, fit
+from pipeline.networks import load_student
 from pipeline.params.training import Compute
 from pipeline.pool import Advance
 from pipeline.store import hdf5
-from pipeline.store.digest import file_sha256
-from pipeline.store.paths import FRAMES, STUDENT_NETWORK, Source, video_file
-from pipeline.training.frames import as_batch, fit
-from pipeline.usable_device import choose_device, processes_on
+from pipeline.store.paths import FRAMES, STUDENT_NETWORK, video_file
 
 
 @dataclass(frozen=True)
@@ -34,25 +32,6 @@ class Settings:
 
     compute: Compute
     batch_size: int
-
-
-def predict_all(settings: Settings) -> None:
-    """Predict all videos, in parallel processes of one thread each."""
-    network = [file_sha256(STUDENT_NETWORK / name) for name in (WEIGHTS, CONFIG)]
-    jobs = [
-        Job(str(video), int(count), file_sha256(video_file(FRAMES, str(video))), settings)
-        for video, count in load_index()["video"].value_counts(sort=False).items()
-    ]
-    device = choose_device(settings.compute.device, "compute.device")
-    fan_out(
-        "self_train",
-        jobs,
-        work,
-        out=Source.STUDENT.predictions_folder,
-        schema=hdf5.PREDICTIONS,
-        fingerprint={"network": network, "device": device},
-        workers=processes_on(device),
-    )
 
 
 def work(job: Job[Settings], path: Path, advance: Advance) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 
 from models.model import Prediction
 from pipeline.fanout import Job, fan_out
-from pipeline.frames import FrameReader, load_index
+from pipeline.frame_jobs import frame_jobs
+from pipeline.frames import FrameReader
 from pipeline.instance_writer import InstanceWriter
 from pipeline.model_predictions import ModelFinder, findings
 from pipeline.networks import CONFIG, WEIGHTS
@@ -47,15 +48,10 @@ def main() -> None:
         for folder in (MODEL, inpainter("rgb"))
         for name in (WEIGHTS, CONFIG)
     ]
-    counts = load_index()["video"].value_counts(sort=False)
-    jobs = [
-        Job(str(video), int(count), file_sha256(video_file(FRAMES, str(video))), settings)
-        for video, count in counts.items()
-    ]
     device = choose_device(settings.compute.device, "compute.device")
     fan_out(
         "predict",
-        jobs,
+        frame_jobs(settings),
         work,
         out=PREDICTIONS,
         schema=hdf5.PREDICTIONS,

@@ -1,11 +1,10 @@
-"""Self-training, beyond the paper: a student learns from the refined masks, and predicts anew.
+"""Self-training, beyond the paper: a student learns from the refined masks.
 
     python -m stages.self_train
 
 Reads frames, flow, predictions and masks of the training videos; no ground truth. Writes the
-student to `artifacts/student/network` and its boxes and soft masks of every video to
-`artifacts/student/predictions`, which `calibrate` and `refine_masks` then treat like the model's.
-With `self_train.enabled: false` a note takes their place.
+student to `artifacts/student/network`, with which `predict_student` then predicts every video.
+With `self_train.enabled: false` a note takes its place.
 """
 
 from __future__ import annotations
@@ -26,37 +25,28 @@ from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute
 from pipeline.self_training import switch_off, switch_on
 from pipeline.stage import run_stage
-from pipeline.store.paths import (
-    CURVES,
-    FLOW,
-    FRAMES,
-    INDEX_TABLE,
-    MASKS,
-    PREDICTIONS,
-    STUDENT_NETWORK,
-    Source,
-    video_file,
-)
-from pipeline.student_predictions import Settings, predict_all
+from pipeline.store.paths import CURVES, STUDENT_NETWORK, Source
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.loop import Training, iteration_rng, train
 from pipeline.training.pseudo_labels import PseudoLabels, input_size
 from pipeline.training.student_step import student_loss
+from pipeline.training_set import Part, verified
 
 log = logging.getLogger("backdrop")
 STAGE = "self_train"
-OUTS = (STUDENT_NETWORK, Source.STUDENT.predictions_folder, CURVES / STAGE)
+OUTS = (STUDENT_NETWORK, CURVES / STAGE)
 BATCH = 1  # purpose of randomness, see `iteration_rng`
 
 
 def main() -> None:
-    """Train the student and let it predict, or note that it is off."""
+    """Train the student, or note that it is off."""
     params = load_section(SelfTrain, "self_train")
     compute = load_section(Compute, "compute")
     if not params.enabled:
         log.info("self_train: off; the masks of refine_masks are the result")
         switch_all_off()
         return
+    inputs = verified(*Part)
     threshold = read_calibration(Source.MODEL).threshold
     labels = PseudoLabels(input_size(params.longest_side), threshold, compute)
     if not labels.usable:  # a collapsed model: the report shall say so, not this stage
@@ -65,10 +55,7 @@ def main() -> None:
         return
     for folder in OUTS:
         switch_on(folder)
-    checkpoint = train_student(params, compute, labels)
-    predict_all(Settings(compute, params.batch_size))
-    # Not before: of a stage killed while it predicts, DVC deletes the trained network.
-    checkpoint.remove()
+    train_student(params, compute, labels, inputs)
 
 
 def switch_all_off() -> None:
@@ -77,8 +64,10 @@ def switch_all_off() -> None:
         switch_off(folder)
 
 
-def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> Checkpoint:
-    """Train and write `artifacts/student/network`; returns the checkpoint, still to be removed."""
+def train_student(
+    params: SelfTrain, compute: Compute, labels: PseudoLabels, inputs: list[Path]
+) -> None:
+    """Train and write `artifacts/student/network`. `inputs` are what a checkpoint goes by."""
     device = set_up(compute)
     student = Student(params.channels, params.encoder == "imagenet")
     if params.encoder == "imagenet":
@@ -98,7 +87,6 @@ def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> 
         "compute": decisive(compute, device),
         "threshold": labels.threshold,
     }
-    inputs = [INDEX_TABLE, *_inputs(labels.videos)]
     checkpoint = Checkpoint(
         STAGE, fingerprint("stages.self_train", settings, inputs), compute.resume
     )
@@ -111,12 +99,7 @@ def train_student(params: SelfTrain, compute: Compute, labels: PseudoLabels) -> 
         "size": list(labels.size),
     }
     save_network(STUDENT_NETWORK, student, config)
-    return checkpoint
-
-
-def _inputs(videos: list[str]) -> list[Path]:
-    folders = (FRAMES, FLOW, PREDICTIONS, MASKS)
-    return [video_file(folder, video) for folder in folders for video in videos]
+    checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ def main() -> None:
     jobs = _jobs(settings)
     unfinished = Unfinished("stabilize", settings.model_dump())
     unfinished.open()
+    unfinished.bring_back(jobs, HOMOGRAPHIES_TABLE)
     tables = {
         job.video: cast("Columns", unfinished.result(job)) for job in jobs if unfinished.has(job)
     }
@@ -64,7 +65,7 @@ def main() -> None:
         for name in HOMOGRAPHIES.names
     }
     write_columns(HOMOGRAPHIES_TABLE, whole, HOMOGRAPHIES)
-    unfinished.close()
+    unfinished.close(jobs, HOMOGRAPHIES_TABLE)
 
 
 def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:

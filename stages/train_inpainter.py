@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
+from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
@@ -26,16 +26,16 @@ from pipeline.params.read import load_section
 from pipeline.params.training import Compute, Network, RgbInpainter
 from pipeline.params.training import Inpainter as InpainterParams
 from pipeline.stage import run_stage
-from pipeline.store.paths import FLOW as FLOW_FOLDER
-from pipeline.store.paths import FRAMES as FRAMES_FOLDER
-from pipeline.store.paths import INDEX_TABLE, inpainter, video_file
+from pipeline.store.paths import inpainter
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.compiling import compile_networks
 from pipeline.training.frames import Kind, TrainingFrames
 from pipeline.training.inpainter_step import inpainter_step
 from pipeline.training.loop import Training, iteration_rng, train
+from pipeline.training_set import Part, verified
 
 log = logging.getLogger("backdrop")
+PART: Mapping[Kind, Part] = {"rgb": Part.FRAMES, "flow": Part.FLOW}
 
 
 def main(kind: Kind) -> None:
@@ -43,6 +43,7 @@ def main(kind: Kind) -> None:
     compute = load_section(Compute, "compute")
     network_params = load_section(Network, "network")
     params = _load_params(kind)
+    inputs = verified(PART[kind])
     if isinstance(params, RgbInpainter) and params.background != "inpainted":
         write_known_background(params, network_params)
         return
@@ -66,7 +67,7 @@ def main(kind: Kind) -> None:
     settings["compute"] = decisive(compute, device)
     checkpoint = Checkpoint(
         stage,
-        fingerprint("stages.train_inpainter", settings, _inputs(kind, frames)),
+        fingerprint("stages.train_inpainter", settings, inputs),
         compute.resume,
     )
     compile_networks(compute.compile, network)
@@ -88,11 +89,6 @@ def _load_params(kind: Kind) -> InpainterParams:
     if kind == "rgb":
         return load_section(RgbInpainter, "train_inpainter.rgb")
     return load_section(InpainterParams, "train_inpainter.flow")
-
-
-def _inputs(kind: Kind, frames: TrainingFrames) -> list[Path]:
-    folder = FRAMES_FOLDER if kind == "rgb" else FLOW_FOLDER
-    return [INDEX_TABLE, *(video_file(folder, video) for video in frames.videos)]
 
 
 if __name__ == "__main__":

@@ -23,22 +23,22 @@ from models.reconstruction import ReconstructionLoss
 from pipeline.device import decisive, place, set_up
 from pipeline.encoder_weights import given_files, pretrained, require_file, start_encoders
 from pipeline.fingerprint import fingerprint
-from pipeline.frames import load_index
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute, LossParams, Network, TrainModel
 from pipeline.stage import run_stage
-from pipeline.store.paths import FRAMES, INDEX_TABLE, MODEL, inpainter, video_file
+from pipeline.store.paths import MODEL, inpainter
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.collapse_watch import CollapseWatch
 from pipeline.training.compiling import compile_networks
-from pipeline.training.frames import TrainingFrames, training_videos
+from pipeline.training.frames import TrainingFrames
 from pipeline.training.loop import Training, iteration_rng
 from pipeline.training.model_step import Batch, Frozen, model_loss
 from pipeline.training.model_watch import ModelWatch, no_motion, watched_frames, watched_motion
 from pipeline.training.restarts import attempt_seed, train_with_restarts
 from pipeline.training.warm_up import ErrorTable, build_table, warm_up_loss
 from pipeline.training.watch import Watch
+from pipeline.training_set import Part, verified
 
 log = logging.getLogger("backdrop")
 STAGE = "train_model"
@@ -239,19 +239,18 @@ def _distance(loss: LossParams, device: torch.device) -> ReconstructionLoss:
 
 
 def _inputs(params: TrainModel) -> list[Path]:
-    """What decides: files that params name, frames, and inpainters, which stand for the flow.
+    """What decides: files that params name, inpainters, and the records of frames and flow.
 
     Raises:
-        BackdropError: a named file is not there; told before all the work.
+        BackdropError: a named file is not there, or a frame or flow file is not the recorded one;
+            told before all the work.
     """
     given = given_files(params)
     for path, param in given.items():
         require_file(path, param)
-    kinds = ["rgb", "flow"] if params.loss.flow > 0 else ["rgb"]
-    networks = [inpainter(kind) / WEIGHTS for kind in kinds]
-    # A given background, unlike an inpainter, is the same whatever the frames show.
-    frames = [video_file(FRAMES, video) for video in training_videos(load_index())]
-    return [*given, INDEX_TABLE, *frames, *networks]
+    parts = {"rgb": Part.FRAMES} | ({"flow": Part.FLOW} if params.loss.flow > 0 else {})
+    networks = [inpainter(kind) / WEIGHTS for kind in parts]
+    return [*given, *verified(*parts.values()), *networks]
 
 
 if __name__ == "__main__":

@@ -20,12 +20,16 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
+from pipeline.frame_index import load_index, videos_in_split
+from pipeline.params.data import TRAINED_ON
 from pipeline.self_training import switch_off, switch_on
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import FLOW, FRAMES, MASKS, PREDICTIONS, create
 from pipeline.store.paths import Source
 from pipeline.store.tables import HOMOGRAPHIES, INDEX, VIDEOS, write_table
+from pipeline.training_set import Part
+from stages.training_set import main as record
 
 CRF = {
     "smooth_weight": 3.0,
@@ -328,6 +332,16 @@ def write_tables(project: Project, truth: bool = True) -> None:
     write_table(paths.VIDEOS_TABLE, videos, VIDEOS)
     write_table(paths.INDEX_TABLE, index, INDEX)
     write_table(paths.HOMOGRAPHIES_TABLE, homographies, HOMOGRAPHIES)
+    record_training_set()
+
+
+def record_training_set() -> None:
+    """`artifacts/training_set`, of what there is; again after a training video's file changed."""
+    trained_on = videos_in_split(load_index(), TRAINED_ON)
+    for part in Part:
+        files = [paths.video_file(part.folder, video) for video in trained_on]
+        if files and all(file.exists() for file in files):
+            record(part)
 
 
 def _still(video: str, frame: int, count: int) -> dict[str, object]:

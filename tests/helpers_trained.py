@@ -92,7 +92,6 @@ def make_trained(
     params = {
         "extract_frames": {"longest_side": 64, **frames},
         "predict": {"batch_size": 3},
-        "self_train": {"batch_size": 3},
         "compute": {"threads": 1},
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from models.soft_mask import from_levels
 from pipeline.errors import BackdropError
-from pipeline.frames import FrameReader, load_index
+from pipeline.frame_index import load_index
+from pipeline.frames import FrameReader
 from pipeline.store import paths
 from pipeline.store.hdf5 import PREDICTIONS, open_artifact
 from pipeline.store.paths import Source
@@ -28,7 +29,7 @@ def predicted_index(source: Source) -> pd.DataFrame:
     index = load_index()
     for video in index["video"].unique():
         if not paths.video_file(source.predictions_folder, str(video)).exists():
-            stage = "predict" if source is Source.MODEL else "self_train"
+            stage = "predict" if source is Source.MODEL else "predict_student"
             raise BackdropError(
                 f"holds no predictions of '{video}'",
                 where=str(source.predictions_folder),

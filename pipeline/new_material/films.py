@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pipeline.drawing.captions import resize_mask
 from pipeline.drawing.marks import Image, draw_box
 from pipeline.drawing.masks import outline
+from pipeline.image_batches import fit
 from pipeline.new_material.inputs import Input
 from pipeline.store.images import write_png
-from pipeline.training.frames import fit
 from pipeline.video.encode import open_encoder
 
 LONGEST = 1280  # px; to look at, not to work on

@@ -65,7 +65,7 @@ def segment(source: Input, trained: Trained) -> Iterator[Segmented]:
     make = partial(_in_pool, trained)
     if processes == 1:
         make = partial(_segment_batch, trained.finder(), trained.choice)
-    batches = _batches(_small(source, trained.frames), trained.batch_size)
+    batches = _batches(_small(source, trained.frames), trained.predict.batch_size)
     for found in in_order(make, batches, processes, source.name):
         yield from found
 

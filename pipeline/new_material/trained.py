@@ -17,7 +17,6 @@ from pipeline.params.base import Section
 from pipeline.params.data import ExtractFrames
 from pipeline.params.read import PARAMS_FILE, load_section, read_yaml, validate
 from pipeline.params.results import Predict
-from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute
 from pipeline.store.atomic import read_json
 from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpainter
@@ -38,7 +37,6 @@ class Trained:
         source: whose masks are the project's result.
         choice: thresholds and CRF setting of that source.
         frames: the size that training frames had.
-        batch_size: frames through the networks at once, as in the stages: it changes last bits.
     """
 
     source: Source
@@ -46,7 +44,6 @@ class Trained:
     compute: Compute
     frames: ExtractFrames
     predict: Predict
-    batch_size: int
 
     def finder(self) -> Finder:
         """The networks, ready to work."""
@@ -73,10 +70,7 @@ def read_trained() -> Trained:
     lock = _read_lock()
     _require_in_step(lock, source)
     predict = _as_recorded(lock, "predict", Predict, Predict.model_fields)
-    batch_size = predict.batch_size
-    if source is Source.STUDENT:
-        batch_size = load_section(SelfTrain, "self_train").batch_size
-    else:
+    if source is Source.MODEL:
         _refuse_known_background()
     return Trained(
         source=source,
@@ -84,7 +78,6 @@ def read_trained() -> Trained:
         compute=load_section(Compute, "compute"),
         frames=_as_recorded(lock, "extract_frames", ExtractFrames, OF_FRAMES),
         predict=predict,
-        batch_size=batch_size,
     )
 
 

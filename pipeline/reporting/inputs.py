@@ -11,7 +11,8 @@ import pandas as pd
 
 from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.final import sources
-from pipeline.frames import load_index, open_frames
+from pipeline.frame_index import load_index
+from pipeline.frames import open_frames
 from pipeline.store import paths
 from pipeline.store.atomic import read_json
 from pipeline.store.hdf5 import FLOW, open_artifact

@@ -13,6 +13,7 @@ INDEX_TABLE = FRAMES / "index.parquet"
 STABILIZE = ARTIFACTS / "stabilize"
 HOMOGRAPHIES_TABLE = STABILIZE / "homographies.parquet"
 FLOW = ARTIFACTS / "flow"
+TRAINING_SET = ARTIFACTS / "training_set"  # a record per kind of artifact that is trained on
 MODEL = ARTIFACTS / "model"
 PREDICTIONS = ARTIFACTS / "predictions"
 CALIBRATION = ARTIFACTS / "calibrate" / "calibration.json"
@@ -31,6 +32,7 @@ STATE = Path(".backdrop")  # ours, outside DVC: locks, checkpoints, unfinished f
 CHECKPOINTS = STATE / "checkpoints"
 LOCKS = STATE / "locks"
 UNFINISHED = STATE / "unfinished"
+MADE = STATE / "made"  # what each video's artifacts were made from, see `pipeline.made_before`
 
 
 class Source(StrEnum):

@@ -6,25 +6,23 @@ import logging
 from collections.abc import Sequence
 from typing import Literal
 
-import cv2
 import h5py
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.errors import BackdropError
 from pipeline.flow_image import encode_flow
-from pipeline.frames import load_index, open_frames, videos_in_split
-from pipeline.params.data import TRAINED_ON
+from pipeline.frames import open_frames
+from pipeline.image_batches import as_batch, fit
 from pipeline.params.training import Compute, Network
 from pipeline.progress import Progress
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FLOW, video_file
-from pipeline.training.kept_images import KeptImages, to_batch
+from pipeline.training.kept_images import KeptImages
 from pipeline.training.read_ahead import ReadAhead
+from pipeline.training_set import training_set
 
 log = logging.getLogger("backdrop")
 Kind = Literal["rgb", "flow"]
@@ -39,15 +37,14 @@ class TrainingFrames:
         compute: holds the memory that they may take.
 
     Raises:
-        BackdropError: no video is in a training split.
+        BackdropError: the training set is not recorded.
     """
 
     def __init__(self, kind: Kind, network: Network, compute: Compute) -> None:
         self.kind, self.height, self.width = kind, network.height, network.width
-        index = load_index()
-        self.videos = training_videos(index)
-        counts = index["video"].value_counts()
-        self.places = [(video, i) for video in self.videos for i in range(int(counts[video]))]
+        counts = training_set().counts
+        self.videos = list(counts)
+        self.places = [(video, i) for video, count in counts.items() for i in range(count)]
         self.cached: KeptImages | None = None
         size_mib = len(self.places) * self.height * self.width * 3 / 2**20
         if size_mib <= compute.cache_mib:
@@ -101,36 +98,7 @@ class TrainingFrames:
         return fit(image, self.height, self.width)
 
 
-def training_videos(index: pd.DataFrame) -> list[str]:
-    """The videos trained on, in the index's order; none is a `BackdropError`."""
-    videos = videos_in_split(index, TRAINED_ON)
-    if not videos:
-        raise BackdropError(
-            "no video is in split 'train' or 'train_test'",
-            where="params.yaml: prepare_data.splits",
-            remedy="name at least one to train on",
-        )
-    return videos
-
-
-def as_batch(images: NDArray[np.uint8], device: torch.device) -> Tensor:
-    """uint8 (B, H, W, C) to (B, C, H, W) in [0, 1], channels last in memory as they were."""
-    return to_batch(torch.from_numpy(images).to(device))
-
-
 def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:
     """A frame's encoded flow, uint8 (H, W, 3)."""
     encoded = encode_flow(file["flow"][frame], float(file.attrs["scale_px"]))
     return np.round(encoded * 255).astype(np.uint8)
-
-
-def fit(image: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Bring an image to the network's size: averaged where an axis shrinks, then interpolated.
-
-    In one call OpenCV would not average at all where only one axis shrinks.
-    """
-    rows, columns = image.shape[:2]
-    least = (min(width, columns), min(height, rows))
-    averaged = cv2.resize(image, least, interpolation=cv2.INTER_AREA)
-    fitted = cv2.resize(averaged, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(fitted, np.uint8)

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pipeline.image_batches import to_batch
+
 MOST_OF_FREE = 0.1  # of a GPU's free memory, each for frames, flow images and labels
 
 
@@ -34,8 +36,3 @@ class KeptImages:
             if self.images.nbytes < MOST_OF_FREE * torch.cuda.mem_get_info(device)[0]:
                 self.images = self.images.to(device)
         return to_batch(self.images[list(numbers)].to(device))
-
-
-def to_batch(images: Tensor) -> Tensor:
-    """uint8 (B, H, W, C) to (B, C, H, W) in [0, 1], channels last in memory as they were."""
-    return images.permute(0, 3, 1, 2).float() / 255

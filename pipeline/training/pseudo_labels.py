@@ -27,14 +27,15 @@ from models.label_weights import (
     pixel_agreement,
 )
 from models.soft_mask import centred
-from pipeline.frames import FrameReader, load_index, open_frames
+from pipeline.frames import FrameReader, open_frames
+from pipeline.image_batches import as_batch, fit
 from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
-from pipeline.training.frames import as_batch, fit, training_videos
 from pipeline.training.kept_images import KeptImages
 from pipeline.training.read_ahead import ReadAhead
+from pipeline.training_set import training_set
 
 log = logging.getLogger("backdrop")
 FEWEST_MOVES = 0.1
@@ -61,12 +62,12 @@ class PseudoLabels:
         compute: holds the memory that they may take.
 
     Raises:
-        BackdropError: no video is in a training split.
+        BackdropError: the training set is not recorded.
     """
 
     def __init__(self, size: Size, threshold: float, compute: Compute) -> None:
         self.size, self.threshold = size, threshold
-        self.videos = training_videos(load_index())
+        self.videos = list(training_set().counts)
         self.places: list[tuple[str, int]] = []
         weights = []
         with Progress("weigh masks", len(self.videos), "videos") as progress:
@@ -139,10 +140,10 @@ def input_size(longest_side: int) -> Size:
     Of sizes with equally many frames the one of larger area, then the wider. `longest_side`: px.
 
     Raises:
-        BackdropError: no video is in a training split.
+        BackdropError: the training set is not recorded.
     """
     frames_of: Counter[Size] = Counter()
-    for video in training_videos(load_index()):
+    for video in training_set().counts:
         with open_frames(video) as frames:
             frames_of[Size(frames.height, frames.width)] += frames.count
     most = max(frames_of, key=lambda size: (frames_of[size], size.height * size.width, size.width))

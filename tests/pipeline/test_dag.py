@@ -31,11 +31,18 @@ def test_ours_runs_from_data_to_report() -> None:
     assert names[-1] == "report"
     assert all(names.index(need) < names.index(name) for name in names for need in stages[name])
     # The inpainter of frames need not wait for the flow.
-    assert stages["train_inpainter@rgb"] == ("extract_frames",)
-    assert "compute_flow" in stages["train_inpainter@flow"]
+    assert stages["train_inpainter@rgb"] == ("training_set@frames",)
+    assert "training_set@flow" in stages["train_inpainter@flow"]
+    assert "compute_flow" in stages["training_set@flow"]
+    # Nothing that trains depends on a folder that holds other videos, too.
+    of_all_videos = {"extract_frames", "compute_flow", "predict", "refine_masks@model"}
+    for name in ("train_inpainter@rgb", "train_inpainter@flow", "train_model", "self_train"):
+        assert not of_all_videos & set(stages[name])
     # The student learns from refined masks, and its own are calibrated and refined in turn.
-    assert "refine_masks@model" in stages["self_train"]
-    assert "self_train" in stages["calibrate@student"]
+    assert "training_set@masks" in stages["self_train"]
+    assert "refine_masks@model" in stages["training_set@masks"]
+    assert stages["predict_student"] == ("extract_frames", "self_train")
+    assert "predict_student" in stages["calibrate@student"]
     assert "calibrate@model" in stages["refine_masks@model"]
     assert {"refine_masks@model", "refine_masks@student"} <= set(stages["evaluate"])
 

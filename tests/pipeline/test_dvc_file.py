@@ -49,8 +49,17 @@ def _plain(entries: list[object]) -> list[str]:
     return [TEMPLATE.sub("*", str(name)) for name in names]
 
 
+def _items(foreach: object) -> list[tuple[str, dict[str, str]]]:
+    """What a foreach stage is filled with: items by their key, or words."""
+    if isinstance(foreach, dict):
+        return list(foreach.items())
+    assert isinstance(foreach, list)
+    return [(word, {}) for word in foreach]
+
+
 def _filled(entries: list[object], key: str, item: dict[str, str]) -> list[object]:
     """The entries of a foreach stage as one of its items has them."""
+    entries = [str(entry).replace("${item}", key) for entry in entries]
     filled = [str(entry).replace("${key}", key) for entry in entries]
     for name, value in item.items():
         filled = [entry.replace(f"${{item.{name}}}", value) for entry in filled]
@@ -70,7 +79,8 @@ def test_params_are_exactly_the_sections_loaded(stage: str) -> None:
         for call in _calls(REPOSITORY / file, "load_section")
     }
     declared = {
-        "compute" if name.startswith("compute.") else name for name in _plain(definition["params"])
+        "compute" if name.startswith("compute.") else name
+        for name in _plain(definition.get("params", []))
     }
     # `train_inpainter.${key}` declares what the code spells out as .rgb and .flow.
     assert {name for name in loaded if not any(fnmatch(name, entry) for entry in declared)} == set()
@@ -81,7 +91,7 @@ def test_of_the_machine_all_that_can_change_a_result_is_a_param() -> None:
     """The rest, changed, must not train anything anew."""
     of_no_effect = {"resume", "checkpoint_every", "cache_mib"}
     decisive = {f"compute.{name}" for name in Compute.model_fields.keys() - of_no_effect}
-    training = [name for name in STAGES if "train" in name]
+    training = [name for name in STAGES if name.startswith(("train_", "self_train"))]
     assert len(training) == 3
     for stage in training:
         named = {name for name in STAGES[stage]["params"] if name.startswith("compute")}
@@ -121,12 +131,14 @@ def test_artifacts_that_a_stage_names_are_its_deps_or_outs(stage: str) -> None:
     """Also where a helper names them: a dep too many costs little, one too few a stale cache."""
     definition = STAGES[stage]
     entries = [p for kind in ("deps", "outs", "metrics") for p in definition.get(kind, [])]
-    items = DOCUMENT["stages"][stage].get("foreach", {"": {}}).items()
-    declared = [path for item in items for path in _plain(_filled(entries, *item))]
+    items = DOCUMENT["stages"][stage].get("foreach", {"": {}})
+    declared = [path for item in _items(items) for path in _plain(_filled(entries, *item))]
     declared = [path for path in declared if path != "*"]  # a bare `${...}`: the data's root
     for file in module_closure(stage_module(definition), REPOSITORY):
         for artifact in _artifacts_named(REPOSITORY / file):
-            either = [path.as_posix() for path in artifact]
+            # A training stands on the records of the folders that it reads.
+            records = [paths.TRAINING_SET / f"{path.name}.json" for path in artifact]
+            either = [path.as_posix() for path in [*artifact, *records]]
             covered = [_covers(entry, path) for entry in declared for path in either]
             assert any(covered), f"{file}: {' or '.join(either)}"
 

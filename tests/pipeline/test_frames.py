@@ -13,7 +13,8 @@ import pytest
 from helpers_video import texture
 
 from pipeline.errors import BackdropError
-from pipeline.frames import FrameReader, FrameWriter, videos_in_split
+from pipeline.frame_index import videos_in_split
+from pipeline.frames import FrameReader, FrameWriter
 from pipeline.store.hdf5 import FLOW, FRAMES, create
 
 IMAGES = [texture(48, 64, seed) for seed in range(6)]

@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, write_frames
+from helpers_artifacts import make_project, record_training_set, write_frames
 
 from models.known_background import KnownBackground
 from pipeline.errors import BackdropError
@@ -42,6 +42,7 @@ def project(tmp_path, monkeypatch):
     made = make_project(tmp_path, monkeypatch, ["train", "train"], frames=24)
     for number, scene in enumerate(made.scenes.values()):
         show_square(scene, number)
+    record_training_set()
     made.set_params(network=NETWORK, train_inpainter={"rgb": {"background": "median"}})
     return made
 
@@ -86,6 +87,7 @@ def test_a_moving_camera_is_refused_by_name(project):
     wide = cv2.normalize(wide, None, 0, 255, cv2.NORM_MINMAX)
     scene.frames = np.stack([wide[:, 4 * t : 4 * t + 64] for t in range(24)])
     write_frames(scene)
+    record_training_set()
     with pytest.raises(BackdropError, match=r"clip_1: its camera moves.*inpainted"):
         train_inpainter.main("rgb")
 
@@ -97,6 +99,7 @@ def cut(project, second, at=14):
     write_frames(scene)
     with h5py.File(paths.video_file(paths.FRAMES, "clip_1"), "a") as file:
         file.attrs["cuts"] = np.array([at])
+    record_training_set()
 
 
 def test_a_cut_to_another_view_is_refused_though_both_are_still(project):

@@ -19,7 +19,8 @@ from helpers_video import (
 )
 
 from pipeline.errors import BackdropError
-from pipeline.frames import load_index, open_frames
+from pipeline.frame_index import load_index
+from pipeline.frames import open_frames
 from pipeline.store.paths import FRAMES, INDEX_TABLE, VIDEOS_TABLE
 from pipeline.store.tables import VIDEOS, read_table
 from stages import extract_frames, prepare_data

@@ -9,11 +9,11 @@ from helpers_training import tiny_model, tiny_params
 
 from models.inpainter import Inpainter
 from pipeline.errors import BackdropError
+from pipeline.image_batches import fit
 from pipeline.networks import save_network
 from pipeline.store.hdf5 import PREDICTIONS as SCHEMA
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import MODEL, PREDICTIONS, inpainter, video_file
-from pipeline.training.frames import fit
 from stages import predict
 
 NETWORK = {"height": 32, "width": 48}

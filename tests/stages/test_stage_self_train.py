@@ -1,4 +1,4 @@
-"""The stage: off it leaves notes, on it trains without ground truth and predicts every frame."""
+"""The stages: off they leave notes; on, one trains without ground truth, one predicts frames."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, truth_folder, write_masks
+from helpers_artifacts import make_project, record_training_set, truth_folder, write_masks
 from safetensors.torch import load_file
 
 from models.mask_box import mask_to_box
 from models.student import Student
-from pipeline.fanout import Job
+from pipeline.errors import BackdropError
 from pipeline.networks import load_student, save_network
-from pipeline.params.training import Compute
 from pipeline.self_training import NOTE, is_off
 from pipeline.store import paths
 from pipeline.store.hdf5 import PREDICTIONS, open_artifact
 from pipeline.store.paths import STUDENT_NETWORK, Source
-from pipeline.student_predictions import Settings, soft_masks, work
-from stages import self_train
+from pipeline.student_predictions import soft_masks
+from stages import predict_student, self_train
 
+OUTS = (*self_train.OUTS, Source.STUDENT.predictions_folder)
 TINY = {"enabled": True, "iterations": 3, "batch_size": 4, "channels": 4, "encoder": "none"}
 
 
@@ -31,7 +31,7 @@ def project(tmp_path, monkeypatch):
         tmp_path, monkeypatch, ["train", "test"], frames=4, refined=True, calibrated=True
     )
     project.set_params(self_train=TINY, compute={"threads": 1})
-    monkeypatch.setattr(self_train, "predict_all", lambda settings: None)
+    monkeypatch.setenv("BACKDROP_WORKERS", "1")
     return project
 
 
@@ -46,7 +46,8 @@ def test_off_it_ends_at_once_and_leaves_notes_only(project):
     assert (STUDENT_NETWORK / "config.json").exists()
     project.set_params(self_train={"enabled": False})
     self_train.main()
-    for folder in self_train.OUTS:
+    predict_student.main()
+    for folder in OUTS:
         assert [path.name for path in folder.iterdir()] == [NOTE]
         assert is_off(folder)
 
@@ -56,34 +57,13 @@ def test_on_it_removes_the_notes_and_repeats_byte_for_byte(project):
     self_train.main()
     project.set_params(self_train=TINY, compute={"threads": 1})
     self_train.main()
+    predict_student.main()
     first = files()
-    assert not any(is_off(folder) for folder in self_train.OUTS[::2])
+    assert not any(is_off(folder) for folder in OUTS)
     assert any(name.endswith("loss.tsv") for name in first)
     self_train.main()
+    predict_student.main()
     assert files() == first
-
-
-def test_killed_while_it_predicts_it_does_not_train_anew(project, monkeypatch, caplog):
-    compute = {"threads": 1, "checkpoint_every": 2}
-    project.set_params(self_train=TINY, compute=compute)
-    self_train.main()
-    first = files()
-    assert not list(paths.CHECKPOINTS.glob("*"))
-
-    def killed(_settings):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patched:
-        patched.setattr(self_train, "predict_all", killed)
-        with pytest.raises(KeyboardInterrupt):
-            self_train.main()
-    for folder in self_train.OUTS:  # as DVC does before it runs the stage again
-        shutil.rmtree(folder, ignore_errors=True)
-    with caplog.at_level("INFO", "backdrop"):
-        self_train.main()
-    assert "going on from iteration 2" in caplog.text
-    assert files() == first
-    assert not list(paths.CHECKPOINTS.glob("*"))
 
 
 def test_ground_truth_changes_nothing(project):
@@ -99,9 +79,13 @@ def test_ground_truth_changes_nothing(project):
 def test_a_collapsed_model_leaves_it_off_in_words(project, caplog):
     scene = project.scenes["clip_0"]
     write_masks(scene, np.zeros(scene.truth.shape, np.uint8))
+    with pytest.raises(BackdropError, match=r"masks/clip_0\.h5: is not the file .*@masks"):
+        self_train.main()
+    record_training_set()
     self_train.main()
     assert "no training frame has a mask to learn from; it stays off" in caplog.text
-    assert all(is_off(folder) for folder in self_train.OUTS)
+    predict_student.main()
+    assert all(is_off(folder) for folder in OUTS)
 
 
 def test_predictions_are_the_students_at_the_frames_size(project):
@@ -110,11 +94,9 @@ def test_predictions_are_the_students_at_the_frames_size(project):
     save_network(STUDENT_NETWORK, Student(4, imagenet=False), config)
     _, size = load_student(STUDENT_NETWORK)
     assert size == (24, 32)
+    project.set_params(predict={"batch_size": 3}, compute={"threads": 1})
+    predict_student.main()
     out = paths.video_file(Source.STUDENT.predictions_folder, "clip_1")
-    advanced: list[int] = []
-    job = Job("clip_1", 4, "", Settings(Compute(threads=1), batch_size=3))
-    work(job, out, advanced.append)
-    assert advanced == [3, 1]
     with open_artifact(out, PREDICTIONS) as file:
         assert file["mask"].shape == (4, 48, 64)
         for number in range(4):

@@ -10,10 +10,11 @@ import h5py
 import pytest
 import torch
 import yaml
-from helpers_artifacts import make_project
+from helpers_artifacts import make_project, record_training_set
 from helpers_training import TINY
 
 from models.inpainter import Inpainter
+from pipeline.errors import BackdropError
 from pipeline.networks import save_network
 from pipeline.store.paths import CURVES, FRAMES, MODEL, inpainter, video_file
 from pipeline.training.collapse_watch import CollapseError
@@ -117,6 +118,11 @@ def test_cut_off_on_other_frames_it_starts_over(project, monkeypatch, caplog):
     cut_off_at(7, monkeypatch)
     with h5py.File(video_file(FRAMES, "clip_0"), "r+") as file:
         file["frames"][0, :9] = 7
+    with pytest.raises(
+        BackdropError, match=r"clip_0\.h5: is not the file .*dvc repro training_set"
+    ):
+        train_model.main()
+    record_training_set()
     with caplog.at_level("INFO"):
         train_model.main()
     assert "starting over" in caplog.text

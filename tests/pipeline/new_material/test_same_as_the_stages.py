@@ -77,7 +77,8 @@ def test_frames_are_decoded_as_they_are_needed_and_then_let_go(tmp_path, monkeyp
 
 def test_several_processes_give_the_same(tmp_path, monkeypatch):
     project = make_trained(tmp_path, monkeypatch, student=True)
-    trained = replace(read_trained(), batch_size=2)
+    trained = read_trained()
+    trained = replace(trained, predict=trained.predict.model_copy(update={"batch_size": 2}))
     (source,) = find_inputs([project.source], trained.frames, stride=1)
     alone = list(segment(source, trained))
     monkeypatch.setattr("pipeline.new_material.segment.processes_for", lambda frames: 2)

@@ -19,6 +19,8 @@ from pipeline.training.pseudo_labels import (
     frame_weights,
     input_size,
 )
+from pipeline.training_set import Part
+from stages.training_set import main as record
 
 CPU = torch.device("cpu")
 CONFIDENCE = np.linspace(0.6, 0.9, 6)  # of the detector, as `make_project` writes it
@@ -185,4 +187,4 @@ def test_frames_are_drawn_in_proportion_to_their_weight(project):
 def test_without_training_videos_it_says_so(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["val", "test"], refined=True)
     with pytest.raises(BackdropError, match="no video is in split 'train'"):
-        input_size(256)
+        record(Part.MASKS)

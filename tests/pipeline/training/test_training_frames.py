@@ -9,9 +9,12 @@ from helpers_artifacts import make_project
 
 from pipeline.errors import BackdropError
 from pipeline.flow_image import encode_flow
+from pipeline.image_batches import fit
 from pipeline.params.training import Compute, Network
 from pipeline.store.paths import FLOW, video_file
-from pipeline.training.frames import TrainingFrames, fit
+from pipeline.training.frames import TrainingFrames
+from pipeline.training_set import Part
+from stages.training_set import main as record
 
 NETWORK = Network(height=32, width=40)
 CPU = torch.device("cpu")
@@ -72,8 +75,10 @@ def test_failed_pairs_are_known(project):
 
 def test_no_training_video_is_an_error_in_words(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, videos=["val"], frames=3)
-    with pytest.raises(BackdropError, match=r"prepare_data\.splits.*no video is in split 'train'"):
+    with pytest.raises(BackdropError, match=r"training_set/frames\.json: is missing.*dvc repro"):
         TrainingFrames("rgb", NETWORK, Compute())
+    with pytest.raises(BackdropError, match=r"prepare_data\.splits.*no video is in split 'train'"):
+        record(Part.FRAMES)
 
 
 @pytest.mark.parametrize(("height", "width"), [(3, 20), (20, 3), (3, 3)])

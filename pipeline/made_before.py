@@ -1,0 +1,70 @@
+"""What a stage's last run made, found again in DVC's cache: a new video costs its own work alone.
+
+DVC deletes a stage's outs before the stage starts, but its cache still holds them under their md5.
+`.backdrop/made/OUT/FINGERPRINT/VIDEO.json` notes that md5, and what the result was made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.store.atomic import read_json
+from pipeline.store.paths import MADE
+
+log = logging.getLogger("backdrop")
+
+Note = dict[str, Any]  # `identity`, `result`, and `md5` where there is a file
+
+
+def notes_of(out: Path, fingerprint: str) -> dict[str, Note]:
+    """Notes of the last run that wrote `out`, by video; none if it was of another fingerprint."""
+    return {path.stem: read_json(path) for path in _folder(out, fingerprint).glob("*.json")}
+
+
+def keep_notes(notes: Iterable[Path], out: Path, fingerprint: str) -> None:
+    """Move the notes of a finished run to where the next one looks for them."""
+    folder = _folder(out, fingerprint)
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for note in notes:
+        note.replace(folder / note.name)
+
+
+def cached_file() -> Callable[[str, Path], bool]:
+    """A function `(md5, target)` that copies a file from DVC's cache, if it is there whole."""
+    # Takes half a second to import, which most runs and every worker can do without.
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+    from dvc.scm import SCMError
+
+    try:
+        with Repo() as repo:
+            path_of = repo.cache.local.oid_to_path
+    except (DvcException, SCMError) as error:
+        log.info("DVC's cache cannot be read (%s): all videos are made anew", error)
+        return lambda _md5, _target: False
+
+    def copy(md5: str, target: Path) -> bool:
+        source = Path(path_of(md5))
+        if not source.exists():
+            return False
+        shutil.copyfile(source, target)
+        return file_md5(target) == md5
+
+    return copy
+
+
+def file_md5(path: Path) -> str:
+    """What DVC knows a file by."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+
+
+def _folder(out: Path, fingerprint: str) -> Path:
+    return MADE / "-".join(out.parts) / fingerprint
