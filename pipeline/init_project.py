@@ -23,6 +23,7 @@ from pipeline.params.read import PARAMS_FILE, validate
 from pipeline.params.schema import Params, read_params
 from pipeline.params.write import changed_by_hand, refuse_lost_work, render_params
 from pipeline.sizing import Material, frames_kept, network_size, thinning
+from pipeline.splits import trained_on
 from pipeline.store.atomic import write_bytes
 from pipeline.video.probe import VideoInfo
 from pipeline.video.sources import Source
@@ -136,12 +137,17 @@ def _changed_for(target: Path, file: Path) -> str | None:
 
 
 def _refitted(before: str, videos: Mapping[str, Material]) -> str:
-    """The text with what the last `init` fitted to its videos, and nobody has set, fitted anew."""
+    """The text with what the last `init` fitted to its videos, and nobody has set, fitted anew.
+
+    To the videos that are trained on, if there are any: a test video more then changes nothing.
+    """
     fitted = read_fitted(before)
     if fitted is None:
         return before
     params = Params.model_validate(yaml.safe_load(before))
-    return refit(before, fit(fitted.preset, videos, params.extract_frames.crop))
+    names = trained_on(params.prepare_data, list(videos)) or list(videos)
+    decisive = {name: videos[name] for name in names}
+    return refit(before, fit(fitted.preset, decisive, params.extract_frames.crop))
 
 
 def _differences(before: str, after: str) -> str:

@@ -15,7 +15,6 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from pipeline.params.data import TRAINED_ON, PrepareData
 from pipeline.params.read import load_section
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
+from pipeline.splits import matched
 from pipeline.stage import run_stage
 from pipeline.store.paths import RAW, VIDEOS_TABLE
 from pipeline.store.tables import VIDEOS, write_table
@@ -87,21 +87,16 @@ def given_splits(params: PrepareData, videos: Iterable[str]) -> dict[str, str]:
     """
     names = list(videos)
     chosen: dict[str, str] = {}
-    for pattern in sorted(params.splits, key=lambda pattern: pattern in names):
-        matched = [pattern] if pattern in names else _matching(pattern, names)
-        if not matched:
+    for pattern, split, fits in matched(params, names):
+        if not fits:
             quoting = " (YAML reads 01 as 1 and 010 as 8: put such names in quotes)"
             raise BackdropError(
                 f"'{pattern}' is no video of this data set",
                 where="params.yaml: prepare_data.splits",
                 remedy=did_you_mean(pattern, names) + quoting * pattern.isdecimal(),
             )
-        chosen.update(dict.fromkeys(matched, params.splits[pattern]))
+        chosen.update(dict.fromkeys(fits, split))
     return chosen
-
-
-def _matching(pattern: str, names: list[str]) -> list[str]:
-    return [name for name in names if fnmatchcase(name, pattern)]
 
 
 def render_clips(recipe: Recipe) -> None:

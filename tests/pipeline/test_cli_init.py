@@ -204,6 +204,26 @@ def test_videos_are_added_and_params_changed_by_hand_kept(
     assert sorted(path.name for path in placed.iterdir()) == ["masks", "tall.mp4", "wide.mp4"]
 
 
+def test_a_test_video_more_fits_nothing_anew(
+    project: Path,
+    clips: Path,
+    grow: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Else its shape would change the network's, and all would be trained again."""
+    file = project / "params.yaml"
+    file.write_text(file.read_text().replace("splits: {}", 'splits: {"ta*": test, "other": test}'))
+    before = file.read_text()
+    assert "ta*" in before
+    shutil.copy(clips / "tall.mp4", grow)
+    capsys.readouterr()
+    _init(monkeypatch, "--videos", grow)
+    assert file.read_text() == before
+    assert "fitted anew" not in capsys.readouterr().out
+    assert (project / "data/raw/grow/tall.mp4").exists()
+
+
 def test_corrected_masks_need_no_force_and_change_no_params(
     project: Path, grow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,29 @@
+"""Which split `prepare_data` puts a video into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+
+from pipeline.params.data import TRAINED_ON, PrepareData, Split
+
+
+def matched(params: PrepareData, videos: Sequence[str]) -> Iterator[tuple[str, Split, list[str]]]:
+    """Each name or pattern of `splits`, its split, and the videos that it fits.
+
+    Of two that fit a video the later one counts: a video's own name comes after all patterns.
+    """
+    for pattern in sorted(params.splits, key=lambda pattern: pattern in videos):
+        if pattern in videos:
+            fits = [pattern]
+        else:
+            fits = [video for video in videos if fnmatchcase(video, pattern)]
+        yield pattern, params.splits[pattern], fits
+
+
+def trained_on(params: PrepareData, videos: Sequence[str]) -> list[str]:
+    """The videos that will be trained on, of `source: videos`."""
+    split_of: dict[str, Split] = dict.fromkeys(videos, params.default_split)
+    for _, split, fits in matched(params, videos):
+        split_of.update(dict.fromkeys(fits, split))
+    return [video for video in videos if split_of[video] in TRAINED_ON]
