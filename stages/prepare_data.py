@@ -5,7 +5,8 @@
 `source: recipe` renders `ROOT/recipe.yaml` into `artifacts/raw/`. `source: videos` takes
 `ROOT/*.mp4` (any video suffix) and folders of frames `ROOT/VIDEO/`, ground truth, of all frames or
 some, in `ROOT/masks/VIDEO/`. Every video is decoded once to its end, so that what is broken is
-found here and not hours later. Writes `artifacts/raw/videos.parquet`.
+found here and not hours later; where videos are added, the others are not decoded again. Writes
+`artifacts/raw/videos.parquet`.
 """
 
 from __future__ import annotations
@@ -15,16 +16,17 @@ import logging
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pipeline.errors import BackdropError, did_you_mean
 from pipeline.fanout import Job, Unfinished, move
 from pipeline.mask_check import check_masks
 from pipeline.params.data import TRAINED_ON, PrepareData
 from pipeline.params.read import load_section
-from pipeline.pool import Advance, run_jobs
+from pipeline.pool import Advance, run_jobs, worker_count
 from pipeline.progress import Progress
 from pipeline.splits import matched
 from pipeline.stage import run_stage
@@ -149,12 +151,23 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
     """
     _check_names(sources)
     _check_mask_folders(masks, [source.video for source in sources])
+    sizes = [read_header(source.path).expected_frames for source in sources]
+    with Progress("prepare_data: read", len(sources), "videos") as progress:
+        digests = []
+        with ThreadPoolExecutor(worker_count()) as threads:  # hashing holds no interpreter lock
+            for digest in threads.map(lambda source: _sha256(source.path), sources):
+                digests.append(digest)
+                progress.advance()
     jobs = [
-        Job(source.video, read_header(source.path).expected_frames, "", (source, masks))
-        for source in sources
+        Job(source.video, size, digest, source)
+        for source, size, digest in zip(sources, sizes, digests, strict=True)
     ]
-    with Progress("prepare_data: check", sum(job.size for job in jobs), "frames") as progress:
-        rows = run_jobs(jobs, check_video, progress)
+    unfinished = Unfinished("prepare_data", {})
+    unfinished.open()
+    unfinished.bring_back(jobs, VIDEOS_TABLE)
+    with Progress("prepare_data: check", sum(sizes), "frames") as progress:
+        rows = run_jobs(jobs, partial(check_video, unfinished, masks), progress)
+    unfinished.close(jobs, VIDEOS_TABLE)
     for row in rows.values():
         rule = TruthFiles.of(row).rule()
         if rule:
@@ -162,10 +175,28 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
     return list(rows.values())
 
 
-def check_video(job: Job[tuple[Source, Path]], advance: Advance) -> Row:
-    """One row of the videos table."""
-    source, masks = job.data
-    folder = masks / source.video
+def check_video(unfinished: Unfinished, masks: Path, job: Job[Source], advance: Advance) -> Row:
+    """One row of the videos table; what was decoded before is not decoded again."""
+    source, folder = job.data, masks / job.video
+    if unfinished.has(job):
+        seen = cast("Row", unfinished.result(job))
+        advance(job.size)
+    else:
+        seen = _decode(source, advance)
+        unfinished.mark(job, seen)
+    row: Row = {
+        "video": source.video,
+        "path": _from_here(source.path),
+        "masks": _from_here(folder) if folder.is_dir() else "",
+        "sha256": job.identity,
+        **seen,
+    }
+    check_masks(TruthFiles.of(row), row["width"], row["height"])
+    return row
+
+
+def _decode(source: Source, advance: Advance) -> Row:
+    """What a row tells that only decoding the whole video can."""
 
     def count(_: DecodedFrame) -> None:
         advance(1)
@@ -178,18 +209,12 @@ def check_video(job: Job[tuple[Source, Path]], advance: Advance) -> Row:
             where=str(source.path),
             remedy="give a longer video",
         )
-    row: Row = {
-        "video": source.video,
-        "path": _from_here(source.path),
-        "masks": _from_here(folder) if folder.is_dir() else "",
-        "sha256": _sha256(source.path),
+    return {
         "frames": info.frames,
         "fps": info.fps,
         "width": info.width,
         "height": info.height,
     }
-    check_masks(TruthFiles.of(row), info.width, info.height)
-    return row
 
 
 def _check_names(sources: list[Source]) -> None:

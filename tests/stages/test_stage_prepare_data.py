@@ -76,6 +76,33 @@ def test_masks_of_some_frames_only_are_taken_and_told(caplog):
     assert "'walk': masks for 2 of 5 frames, by the names of the frames' pictures" in caplog.text
 
 
+def test_with_a_video_added_the_others_are_not_decoded_again_but_their_masks_are_read(caplog):
+    write_video(Path("data/a.mp4"), numbered(6))
+    write_pictures(Path("data/b"), numbered(4))
+    write_pictures(Path("data/masks/b"), [np.zeros((48, 64, 3), np.uint8)] * 4)
+    prepare()
+    write_video(Path("data/c.mp4"), numbered(5))
+    with caplog.at_level("INFO"):
+        grown = prepare()
+    assert "2 of 3 videos are as they were" in caplog.text
+    shutil.rmtree(".backdrop")
+    assert prepare().equals(grown)
+    write_video(Path("data/d.mp4"), numbered(5))
+    write_pictures(Path("data/masks/b"), [np.full((48, 64, 3), 7, np.uint8)] * 4)
+    with pytest.raises(BackdropError, match=r"masks/b/.*holds the values 7"):
+        prepare()
+
+
+def test_another_video_of_the_same_name_is_decoded(caplog):
+    for name in ("a", "b"):
+        write_video(Path(f"data/{name}.mp4"), numbered(6))
+    prepare()
+    write_video(Path("data/a.mp4"), numbered(8))
+    with caplog.at_level("INFO"):
+        assert dict(prepare()["frames"]) == {"a": 8, "b": 6}
+    assert "1 of 2 videos are as they were" in caplog.text
+
+
 def test_a_changed_picture_changes_the_folders_hash():
     write_pictures(Path("data/walk"), numbered(4))
     before = prepare().loc["walk"].sha256
