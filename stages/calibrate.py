@@ -4,9 +4,9 @@
 
 The only place where ground truth chooses anything, and only that of validation frames. Without
 any, the overlap with what moves does, and where nothing does, the defaults hold. Reads predictions,
-frames and flow; writes `artifacts/calibrate/calibration.json`, or
-`artifacts/student/calibrate/calibration.json`. Each source has controls of its own, in its own
-boxes. Without self-training there is nothing to do for the student.
+frames and flow; writes `calibration.json` and `controls.json` in `artifacts/calibrate` or
+`artifacts/student/calibrate`. Each source has controls of its own, in its own boxes. Without
+self-training there is nothing to do for the student.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pipeline.evaluation.collect import (
     predicted_videos,
     tell_masks_of_no_frame,
 )
+from pipeline.evaluation.controls import Choice, Controls
 from pipeline.evaluation.motion_searches import motion_searches
 from pipeline.evaluation.search import Search, spread
 from pipeline.params.data import TRAINED_ON
@@ -54,22 +55,24 @@ def main(source: Source) -> None:
     iterations = load_section(RefineMasks, "refine_masks").iterations
     videos = predicted_videos(source=source)
     default = default_choice(source, videos, params, iterations)
-    thresholds = default.threshold, default.threshold_crf
+    thresholds = default.masks.threshold, default.masks.threshold_crf
     choice = chosen(_searches(videos, params), params, iterations, thresholds)
     if isinstance(choice, str):
         log.info("calibrate: the defaults hold: %s", choice)
         choice = default
+    masks = choice.masks
     log.info(
         "calibrate: %s: threshold %.2f, under CRF %.2f (%s, %d frames), CRF setting %d of %d",
         source,
-        choice.threshold,
-        choice.threshold_crf,
-        choice.source,
-        choice.frames,
-        params.crf.index(choice.crf) + 1,
+        masks.threshold,
+        masks.threshold_crf,
+        masks.source,
+        masks.frames,
+        params.crf.index(masks.crf) + 1,
         len(params.crf),
     )
-    write_json(source.calibration_file, choice.model_dump(mode="json"))
+    write_json(source.calibration_file, masks.model_dump(mode="json"))
+    write_json(source.controls_file, choice.controls.model_dump(mode="json"))
 
 
 def _searches(videos: Sequence[VideoResult], params: Calibrate) -> list[Search]:
@@ -101,22 +104,23 @@ def _looked_at(video: VideoResult, count: int) -> tuple[int, ...]:
 
 def default_choice(
     source: Source, videos: Sequence[VideoResult], params: Calibrate, iterations: int
-) -> Calibration:
+) -> Choice:
     """What holds where nothing can choose.
 
     The flow's scale is that of test videos only where there are no others.
     """
     model = source is Source.MODEL
-    return Calibration(
+    masks = Calibration(
         source="default",
         frames=0,
         threshold=params.default_threshold if model else params.student_threshold,
         threshold_crf=params.default_threshold_crf if model else params.student_threshold_crf,
         crf=params.crf[0],
         iterations=iterations,
-        blob=default_blob(params),
-        flow_threshold_px=DEFAULT_FLOW_STEP * flow_scale(may_choose(videos) or videos),
     )
+    scale = flow_scale(may_choose(videos) or videos)
+    blob = default_blob(params, iterations)
+    return Choice(masks, Controls(blob=blob, flow_threshold_px=DEFAULT_FLOW_STEP * scale))
 
 
 def may_choose(videos: Sequence[VideoResult]) -> list[VideoResult]:

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from models.segmentation_metrics import region_similarity
-from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.collect import (
     FrameResult,
     VideoResult,
@@ -28,6 +28,7 @@ from pipeline.evaluation.collect import (
     read_frames,
     tell_masks_of_no_frame,
 )
+from pipeline.evaluation.controls import Controls, read_controls
 from pipeline.evaluation.final import sources
 from pipeline.evaluation.health import VideoHealth, assess
 from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_metrics
@@ -57,7 +58,8 @@ SUMMARY = [name for name in PER_FRAME.names if name not in ("video", "frame", "s
 class Scoring:
     """What a worker needs to know: what `calibrate` chose for these masks and their controls."""
 
-    calibration: Calibration
+    threshold: float  # of the soft masks
+    controls: Controls
     params: Evaluate
 
 
@@ -109,7 +111,7 @@ def main() -> None:
 
 def score_all(source: Source, params: Evaluate) -> SourceScores:
     """Score all videos of one source."""
-    scoring = Scoring(read_calibration(source), params)
+    scoring = Scoring(read_calibration(source).threshold, read_controls(source), params)
     videos = predicted_videos(source=source)
     with Progress(f"evaluate {source}", sum(video.size for video in videos), "frames") as progress:
         found = run_jobs(videos, partial(evaluate_video, scoring), progress)
@@ -117,7 +119,7 @@ def score_all(source: Source, params: Evaluate) -> SourceScores:
     rows = [row for result in results for row in result.rows]
     fill_oracle(rows, [curve for result in results for curve in result.curves])
     health = [result.health for result in results]
-    return SourceScores(rows, health, scoring.calibration.threshold)
+    return SourceScores(rows, health, scoring.threshold)
 
 
 def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> VideoScores:
@@ -152,14 +154,13 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
 def score_frame(scoring: Scoring, seen: tuple[FrameResult, NDArray[np.bool_]]) -> FrameScores:
     """Score a frame and its final mask `(H, W)`; perhaps in a process of its own."""
     frame, mask = seen
-    calibration = scoring.calibration
     motion = motion_centre(frame.speed, frame.moving_px)
     row, curve = _label_free(frame, mask, moves=not np.isnan(motion).any()), None
     if frame.truth is not None:
         tolerance = scoring.params.boundary_tolerance
-        values, curve = score(frame, frame.truth, mask, calibration.threshold, tolerance)
+        values, curve = score(frame, frame.truth, mask, scoring.threshold, tolerance)
         row.update(values)
-        row.update(score_controls(frame, frame.truth, calibration))
+        row.update(score_controls(frame, frame.truth, scoring.controls))
     centre = frame.box[:2] + frame.box[2:] / 2
     return FrameScores(row, curve, centre, motion)
 

@@ -43,11 +43,18 @@ CALIBRATION = {
     "threshold": 0.5,
     "threshold_crf": 0.5,
     "crf": CRF,
-    "blob": {"scale": 0.8, "threshold": 0.5, "scale_crf": 0.8, "threshold_crf": 0.5, "crf": CRF},
-    "flow_threshold_px": 0.5,
     "iterations": 5,
     "frames": 0,
 }
+BLOB = {
+    "scale": 0.8,
+    "threshold": 0.5,
+    "scale_crf": 0.8,
+    "threshold_crf": 0.5,
+    "crf": CRF,
+    "iterations": 5,
+}
+CONTROLS = {"blob": BLOB, "flow_threshold_px": 0.5}
 
 
 STUDENT_FOLDERS = (
@@ -139,7 +146,7 @@ def make_project(
             write_masks(scene, np.where(scene.soft > 127, 255, 0).astype(np.uint8))
     write_tables(project, truth)
     if calibrated:
-        write_json(paths.CALIBRATION, CALIBRATION)
+        write_calibration(Source.MODEL)
     for folder in STUDENT_FOLDERS:
         switch_off(folder)
     return project
@@ -171,7 +178,13 @@ def add_student(
         if refined:
             write_masks(scene, mask, Source.STUDENT)
     if refined:
-        write_json(Source.STUDENT.calibration_file, CALIBRATION)
+        write_calibration(Source.STUDENT)
+
+
+def write_calibration(source: Source) -> None:
+    """The calibration and the controls, all defaults."""
+    write_json(source.calibration_file, CALIBRATION)
+    write_json(source.controls_file, CONTROLS)
 
 
 def make_scene(

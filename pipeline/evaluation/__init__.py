@@ -3,5 +3,5 @@
 `predicted` opens what was predicted, `collect` reads frames with it, with flow and with truth,
 `scores` compares one with its truth, `means` averages as DAVIS does, `health` looks for collapses,
 `motion` says what moves. `search` and `motion_searches` score what thresholds and CRF settings
-there are, `choice` takes the best, `calibration` is what was chosen.
+there are, `choice` takes the best, `calibration` and `controls` are what was chosen.
 """

@@ -1,8 +1,9 @@
-"""What `calibrate` chose, as it writes it and `refine_masks`, `evaluate` read it."""
+"""What `calibrate` chose for masks, as it writes it and `refine_masks`, `evaluate` read it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -13,19 +14,11 @@ from pipeline.params.results import Crf
 from pipeline.store.atomic import read_json
 from pipeline.store.paths import Source
 
-
-class BlobChoice(Section):
-    """The control's best form without CRF, and with it."""
-
-    scale: float
-    threshold: float
-    scale_crf: float
-    threshold_crf: float
-    crf: Crf
+ChosenT = TypeVar("ChosenT", bound=Section)
 
 
 class Calibration(Section):
-    """What was chosen for the masks of one source, and for the controls in its boxes.
+    """What was chosen for the masks of one source.
 
     `source` is `validation` where validation frames have ground truth, else `motion` where what
     moves chose, else `default`; `frames` were looked at.
@@ -40,8 +33,6 @@ class Calibration(Section):
     threshold_crf: float
     crf: Crf
     iterations: int
-    blob: BlobChoice
-    flow_threshold_px: float
 
 
 def crf_setting(crf: Crf) -> CrfSetting:
@@ -50,19 +41,22 @@ def crf_setting(crf: Crf) -> CrfSetting:
 
 
 def read_calibration(source: Source) -> Calibration:
-    """Read what was chosen for the masks of either source.
+    """Read what was chosen for the masks of either source; raises as `read_chosen`."""
+    return read_chosen(Calibration, source.calibration_file, source)
+
+
+def read_chosen(kind: type[ChosenT], path: Path, source: Source) -> ChosenT:
+    """Read one of the files that `calibrate` writes for a source.
 
     Raises:
         BackdropError: missing, not JSON, or written by another version.
     """
-    path = source.calibration_file
-    value = read_json(path)
     try:
-        return Calibration.model_validate(value)
+        return kind.model_validate(read_json(path))
     except ValidationError as error:
         detail = error.errors()[0]
         raise BackdropError(
-            f"does not hold a calibration ({'.'.join(map(str, detail['loc']))}: {detail['msg']})",
+            f"does not hold what was chosen ({'.'.join(map(str, detail['loc']))}: {detail['msg']})",
             where=str(path),
             remedy=f"run `dvc repro --force calibrate@{source}`",
         ) from error

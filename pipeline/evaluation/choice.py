@@ -1,4 +1,4 @@
-"""The best candidates of a search, as a calibration."""
+"""The best candidates of a search, as what is chosen."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from models.segmentation_metrics import THRESHOLDS
 from models.soft_mask import centred, uncentred
-from pipeline.evaluation.calibration import BlobChoice, Calibration, crf_setting
+from pipeline.evaluation.calibration import Calibration, crf_setting
+from pipeline.evaluation.controls import BlobChoice, Choice, Controls
 from pipeline.evaluation.motion import LEAST_OVERLAP
 from pipeline.evaluation.search import (
     BLOB_CRF_FRAMES,
@@ -35,7 +36,7 @@ ROUNDING = 1e-6
 
 def chosen(
     searches: Sequence[Search], params: Calibrate, iterations: int, default: tuple[float, float]
-) -> Calibration | str:
+) -> Choice | str:
     """The candidates of the highest J, averaged over each video's frames and then over videos.
 
     Motion may ask more of a pixel than the defaults do, but not less: the flow's outline lies
@@ -83,16 +84,19 @@ def chosen(
             "calibrate: controls: blob %.3f, with CRF %.3f; flow %.3f",
             *(float(values.max()) for values in (J_blob, J_blob_crf, J_flow)),
         )
-    return Calibration(
+    blob = default_blob(params, iterations)
+    if J_blob.size:
+        blob = _blob_choice(J_blob, J_blob_crf, params, iterations)
+    masks = Calibration(
         source="motion" if by_motion else "validation",
         frames=sum(search.size for search in searches),
         threshold=threshold,
         threshold_crf=crf_thresholds[crf_threshold],
         crf=params.crf[setting],
         iterations=iterations,
-        blob=_blob_choice(J_blob, J_blob_crf, params) if J_blob.size else default_blob(params),
-        flow_threshold_px=searches[0].flow_thresholds[flow_step],
     )
+    controls = Controls(blob=blob, flow_threshold_px=searches[0].flow_thresholds[flow_step])
+    return Choice(masks, controls)
 
 
 def _least_under_crf(default: tuple[float, float], threshold: float) -> float:
@@ -118,7 +122,7 @@ def _on_what_moves(search: Search, scores: tuple[Scores, Scores, Scores]) -> boo
     return overlap >= LEAST_OVERLAP
 
 
-def default_blob(params: Calibrate) -> BlobChoice:
+def default_blob(params: Calibrate, iterations: int) -> BlobChoice:
     """The control where nothing chooses its form."""
     return BlobChoice(
         scale=DEFAULT_BLOB_SCALE,
@@ -126,10 +130,11 @@ def default_blob(params: Calibrate) -> BlobChoice:
         scale_crf=DEFAULT_BLOB_SCALE,
         threshold_crf=DEFAULT_BLOB_THRESHOLD,
         crf=params.crf[0],
+        iterations=iterations,
     )
 
 
-def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate) -> BlobChoice:
+def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate, iterations: int) -> BlobChoice:
     """The control's best form of `(S, T)` and, with CRF, of `(C, S, U)`.
 
     A weak control makes a mask look good: where the best scale is the last of its candidates, a
@@ -150,6 +155,7 @@ def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate) -> BlobChoice:
         scale_crf=params.blob_scales[scale_crf],
         threshold_crf=BLOB_CRF_THRESHOLDS[threshold_crf],
         crf=params.crf[setting],
+        iterations=iterations,
     )
 
 

@@ -15,8 +15,9 @@ from models.segmentation_metrics import (
     region_similarities,
     region_similarity,
 )
-from pipeline.evaluation.calibration import Calibration, crf_setting
+from pipeline.evaluation.calibration import crf_setting
 from pipeline.evaluation.collect import FrameResult
+from pipeline.evaluation.controls import BlobChoice, Controls
 
 Mask = NDArray[np.bool_]
 
@@ -39,14 +40,13 @@ def blob(frame: FrameResult, scale: float) -> NDArray[np.float32]:
     return np.asarray(ellipses.max(axis=0, initial=0))
 
 
-def refined_blob(frame: FrameResult, calibration: Calibration) -> Mask:
+def refined_blob(frame: FrameResult, choice: BlobChoice) -> Mask:
     """The control after its own CRF, `(H, W)`."""
-    choice = calibration.blob
     return refined(
         DenseCrf(frame.image, crf_setting(choice.crf)),
         blob(frame, choice.scale_crf),
         choice.threshold_crf,
-        calibration.iterations,
+        choice.iterations,
     )
 
 
@@ -83,13 +83,12 @@ def score(
     return values, region_similarities(soft, truth, THRESHOLDS)
 
 
-def score_controls(
-    frame: FrameResult, truth: Mask, calibration: Calibration
-) -> dict[str, float | None]:
+def score_controls(frame: FrameResult, truth: Mask, controls: Controls) -> dict[str, float | None]:
     """J of the controls: the blob in the frame's box, with and without CRF, and the flow."""
-    raw_blob = at_size_of(blob(frame, calibration.blob.scale), truth) > calibration.blob.threshold
-    moving = at_size_of(frame.speed, truth) > calibration.flow_threshold_px
-    refined_one = hard_at_size_of(refined_blob(frame, calibration), truth)
+    choice = controls.blob
+    raw_blob = at_size_of(blob(frame, choice.scale), truth) > choice.threshold
+    moving = at_size_of(frame.speed, truth) > controls.flow_threshold_px
+    refined_one = hard_at_size_of(refined_blob(frame, choice), truth)
     return {
         "J_blob": region_similarity(refined_one, truth),
         "J_blob_no_crf": region_similarity(raw_blob, truth),

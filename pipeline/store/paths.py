@@ -52,6 +52,11 @@ class Source(StrEnum):
         return self._root / CALIBRATION.parent.name / CALIBRATION.name
 
     @property
+    def controls_file(self) -> Path:
+        """What `calibrate` chose for the controls in their boxes."""
+        return self._root / CALIBRATION.parent.name / "controls.json"
+
+    @property
     def masks_folder(self) -> Path:
         """Refined masks."""
         return self._root / MASKS.name

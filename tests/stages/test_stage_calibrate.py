@@ -20,9 +20,10 @@ from helpers_artifacts import (
 from models.crf import CrfSetting
 from models.segmentation_metrics import THRESHOLDS, region_similarity
 from pipeline.errors import BackdropError
-from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.choice import DEFAULT_BLOB_SCALE
 from pipeline.evaluation.collect import predicted_videos, read_frames
+from pipeline.evaluation.controls import BlobChoice, read_controls
 from pipeline.evaluation.scores import at_size_of, blob, hard_at_size_of, refined_blob
 from pipeline.evaluation.search import (
     BLOB_CRF_THRESHOLDS,
@@ -70,7 +71,8 @@ def test_the_stage_chooses_the_threshold_that_was_hidden(tmp_path, monkeypatch):
     assert found.threshold in (0.6, 0.65)  # 150/255 = 0.588 < t < 170/255 = 0.667
     assert found.iterations == 5
     # the subject is the ellipse inscribed in its box: scale * sqrt(-log2(threshold)) = 1
-    radius = found.blob.scale * np.sqrt(-np.log2(found.blob.threshold))
+    blob = read_controls(Source.MODEL).blob
+    radius = blob.scale * np.sqrt(-np.log2(blob.threshold))
     assert radius == pytest.approx(1.0, abs=0.1)
     before = paths.CALIBRATION.read_bytes()
     calibrate.main(Source.MODEL)
@@ -146,24 +148,27 @@ def test_without_validation_truth_what_moves_chooses(tmp_path, monkeypatch, capl
     assert found.source == "motion"
     assert 0 < found.frames <= 6  # none of the test video's
     assert found.threshold in (0.6, 0.65)
-    assert found.flow_threshold_px == 0.5
+    assert read_controls(Source.MODEL).flow_threshold_px == 0.5
     before = paths.CALIBRATION.read_bytes()
     calibrate.main(Source.MODEL)
     assert paths.CALIBRATION.read_bytes() == before
 
 
 def test_motion_chooses_the_control_too_where_test_videos_will_be_scored(tmp_path, monkeypatch):
-    """Or it would be compared in a form that nothing had chosen."""
+    """Or it would be compared in a form that nothing had chosen. The masks' choice is the same."""
+    masks_choice = []
     for truth in (True, False):
         folder = tmp_path / str(truth)
         folder.mkdir()
         project = make_project(folder, monkeypatch, ["train", "test"], truth=truth)
         project.set_params(calibrate={"crf": CRF_PARAMS, "blob_scales": [0.5, 2.5, 2.0]})
         calibrate.main(Source.MODEL)
-        blob_choice = read_calibration(Source.MODEL).blob
+        blob_choice = read_controls(Source.MODEL).blob
+        masks_choice.append(paths.CALIBRATION.read_bytes())
         radius = blob_choice.scale * np.sqrt(-np.log2(blob_choice.threshold))
         assert radius == pytest.approx(1.0, abs=0.15)  # of the ellipse over its box
         assert (blob_choice.scale == DEFAULT_BLOB_SCALE) != truth
+    assert masks_choice[0] == masks_choice[1]
 
 
 @pytest.mark.parametrize("why", ["asked for", "nothing moves", "masks elsewhere"])
@@ -195,11 +200,12 @@ def test_where_nothing_can_choose_the_defaults_hold(tmp_path, monkeypatch, caplo
         "masks elsewhere": "masks and what moves lie apart",
     }
     assert f"calibrate: the defaults hold: {reasons[why]}" in caplog.text
-    assert found.blob.scale == DEFAULT_BLOB_SCALE  # whatever the candidates
+    controls = read_controls(Source.MODEL)
+    assert controls.blob.scale == DEFAULT_BLOB_SCALE  # whatever the candidates
     assert (found.source, found.frames) == ("default", 0)
     assert (found.threshold, found.threshold_crf) == (0.4, 0.15)
     assert found.crf.bilateral_px == 8.0  # the first of the settings
-    assert found.flow_threshold_px == 0.5  # half the flow scale of 1 px
+    assert controls.flow_threshold_px == 0.5  # half the flow scale of 1 px
 
 
 def test_truth_of_other_splits_chooses_nothing(tmp_path, monkeypatch):
@@ -217,7 +223,7 @@ def test_test_videos_do_not_even_choose_the_scale_of_the_flow(tmp_path, monkeypa
         with h5py.File(paths.video_file(paths.FLOW, "clip_1"), "r+") as file:
             file.attrs["scale_px"] = scale
         calibrate.main(Source.MODEL)
-        found.append(paths.CALIBRATION.read_bytes())
+        found.append([file.read_bytes() for file in sorted(paths.CALIBRATION.parent.iterdir())])
     assert found[0] == found[1]
 
 
@@ -307,22 +313,14 @@ def test_second_pass_scores_what_evaluate_will_score(tmp_path, monkeypatch):
     assert J[0].max() > J[1].max()  # smoothing alone eats a thin subject
     assert control.shape == (2, 3, len(BLOB_CRF_THRESHOLDS))
     frame = list(read_frames(job.result, range(2)))[1]
-    choice = Calibration.model_validate(
+    choice = BlobChoice.model_validate(
         {
-            "source": "validation",
-            "frames": 1,
+            "scale": 1,
             "threshold": 0.5,
-            "threshold_crf": 0.5,
-            "crf": {},
+            "scale_crf": job.scales[2],
+            "threshold_crf": BLOB_CRF_THRESHOLDS[0],
+            "crf": CRF_PARAMS[1],
             "iterations": 4,
-            "flow_threshold_px": 1,
-            "blob": {
-                "scale": 1,
-                "threshold": 0.5,
-                "scale_crf": job.scales[2],
-                "threshold_crf": BLOB_CRF_THRESHOLDS[0],
-                "crf": CRF_PARAMS[1],
-            },
         }
     )
     expected = hard_at_size_of(refined_blob(frame, choice), frame.truth)
@@ -463,10 +461,15 @@ def test_no_predictions_at_all_is_one_line(tmp_path, monkeypatch):
 def test_another_versions_calibration_is_refused(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, 1, calibrated=True)
     value = json.loads(paths.CALIBRATION.read_text())
-    del value["blob"]["scale_crf"]
-    paths.CALIBRATION.write_text(json.dumps(value))
-    with pytest.raises(BackdropError, match=r"calibration\.json: .*blob\.scale_crf"):
+    paths.CALIBRATION.write_text(json.dumps(value | {"blob": {}}))
+    with pytest.raises(BackdropError, match=r"calibration\.json: .*blob"):
         read_calibration(Source.MODEL)
+    file = Source.MODEL.controls_file
+    value = json.loads(file.read_text())
+    del value["blob"]["scale_crf"]
+    file.write_text(json.dumps(value))
+    with pytest.raises(BackdropError, match=r"controls\.json: .*blob\.scale_crf.*calibrate@model"):
+        read_controls(Source.MODEL)
 
 
 def test_the_students_masks_get_a_choice_of_their_own(tmp_path, monkeypatch):

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers_artifacts import (
-    CALIBRATION,
+    BLOB,
+    CONTROLS,
     add_student,
     keep_truth,
     make_project,
@@ -22,6 +23,7 @@ from models.segmentation_metrics import boundary_measure, region_similarity
 from pipeline.errors import BackdropError
 from pipeline.evaluation.calibration import read_calibration
 from pipeline.evaluation.collect import predicted_videos
+from pipeline.evaluation.controls import read_controls
 from pipeline.evaluation.health import raise_if_collapsed
 from pipeline.evaluation.scores import hard_at_size_of
 from pipeline.frame_pool import FEWEST
@@ -55,7 +57,8 @@ TEST_KEYS = {
 def evaluate_one(name="clip_0"):
     """One video's scores, in this process."""
     (video,) = [video for video in predicted_videos() if video.video == name]
-    scoring = evaluate.Scoring(read_calibration(Source.MODEL), Evaluate())
+    threshold = read_calibration(Source.MODEL).threshold
+    scoring = evaluate.Scoring(threshold, read_controls(Source.MODEL), Evaluate())
     return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 
@@ -248,7 +251,7 @@ def test_a_slow_video_among_fast_ones_moves_by_its_own_scale(tmp_path, monkeypat
     write_flow(scene)
     with h5py.File(paths.video_file(paths.FLOW, "clip_0"), "r+") as file:
         file.attrs["scale_px"] = 0.5
-    write_json(paths.CALIBRATION, CALIBRATION | {"flow_threshold_px": 5.0})
+    write_json(Source.MODEL.controls_file, CONTROLS | {"flow_threshold_px": 5.0})
     write_predictions(scene, boxes=np.tile(scene.boxes[:1], (8, 1)))
     assert np.abs(scene.flow).max() < 0.6
     evaluate.main()
@@ -332,10 +335,8 @@ def test_a_box_that_misses_counts_against_hit_and_precision(tmp_path, monkeypatc
 
 
 def test_the_blob_uses_its_own_choices(project):
-    write_json(
-        paths.CALIBRATION,
-        {**CALIBRATION, "blob": {**CALIBRATION["blob"], "scale": 0.1, "threshold": 0.9}},
-    )
+    blob = {**BLOB, "scale": 0.1, "threshold": 0.9}
+    write_json(Source.MODEL.controls_file, CONTROLS | {"blob": blob})
     rows = evaluate_one("clip_2").rows
     assert all(row["J_blob_no_crf"] < 0.05 for row in rows)
     assert all(row["J_blob"] > 0.5 for row in rows)
@@ -379,9 +380,10 @@ def test_a_video_without_predictions_is_named_and_not_left_out(project, source):
     assert not paths.METRICS.exists()
 
 
-def test_a_missing_calibration_is_named(project):
-    paths.CALIBRATION.unlink()
-    with pytest.raises(BackdropError, match=r"calibration\.json: is missing"):
+@pytest.mark.parametrize("name", ["calibration", "controls"])
+def test_a_missing_choice_is_named(project, name):
+    paths.CALIBRATION.with_name(f"{name}.json").unlink()
+    with pytest.raises(BackdropError, match=rf"{name}\.json: is missing"):
         evaluate.main()
 
 

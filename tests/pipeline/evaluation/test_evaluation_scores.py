@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers_artifacts import CALIBRATION
+from helpers_artifacts import BLOB, CONTROLS
 
 from models.crf import CrfSetting, refine
-from pipeline.evaluation.calibration import Calibration
 from pipeline.evaluation.collect import FrameResult
+from pipeline.evaluation.controls import Controls
 from pipeline.evaluation.scores import hard_at_size_of, score, score_controls
 
 
-def calibration(**changed):
-    return Calibration.model_validate({**CALIBRATION, **changed})
+def controls(**changed):
+    return Controls.model_validate({**CONTROLS, **changed})
 
 
 def frame(**changed):
@@ -37,8 +37,8 @@ def frame(**changed):
 
 def test_a_perfect_prediction_is_perfect_at_three_times_the_size():
     one = frame()
-    half_speed = calibration(flow_threshold_px=1.0)
-    values, curve = score(one, one.truth, one.soft > 0.5, half_speed.threshold, 0.008)
+    half_speed = controls(flow_threshold_px=1.0)
+    values, curve = score(one, one.truth, one.soft > 0.5, 0.5, 0.008)
     values |= score_controls(one, one.truth, half_speed)
     for name in ("J", "J_no_crf", "J_flow_threshold"):
         assert values[name] > 0.97, name  # bilinear growing rounds the corners
@@ -51,9 +51,7 @@ def test_a_perfect_prediction_is_perfect_at_three_times_the_size():
 
 def test_the_blob_is_an_ellipse_in_the_box_with_its_own_choices():
     one = frame()
-    choice = calibration(
-        blob={**CALIBRATION["blob"], "scale": 0.7, "threshold": 0.4, "scale_crf": 1.2}
-    )
+    choice = controls(blob={**BLOB, "scale": 0.7, "threshold": 0.4, "scale_crf": 1.2})
     values = score_controls(one, one.truth, choice)
     x, y = np.arange(32) + 0.5, np.arange(24)[:, None] + 0.5
     soft = np.exp2(-(((x - 14) / (0.7 * 6)) ** 2) - ((y - 12) / (0.7 * 6)) ** 2)
@@ -76,7 +74,7 @@ def test_several_subjects_have_a_control_in_each_box_and_are_found_by_the_box_ar
         truth=both,
     )
     values, _ = score(one, both, both, 0.5, 0.008)
-    values |= score_controls(one, both, calibration(blob={**CALIBRATION["blob"], "scale": 1.0}))
+    values |= score_controls(one, both, controls(blob={**BLOB, "scale": 1.0}))
     assert (values["box_iou"], values["hit"]) == (1.0, 1.0)
     assert values["J_blob_no_crf"] > 0.95
 
