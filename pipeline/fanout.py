@@ -18,11 +18,21 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
+
+import cv2
 
 from pipeline.closure import source_digest
 from pipeline.errors import cannot_be_made
-from pipeline.made_before import Note, cached_file, file_md5, keep_notes, notes_of
+from pipeline.job import Job
+from pipeline.made_before import (
+    Note,
+    cached_file,
+    file_md5,
+    keep_notes,
+    notes_of,
+    occasion_of,
+)
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.store.atomic import atomic_path, read_json, write_json
@@ -31,26 +41,10 @@ from pipeline.store.paths import UNFINISHED, video_file
 
 log = logging.getLogger("backdrop")
 DataT = TypeVar("DataT")
-LIBRARIES = ("av", "h5py", "numpy", "opencv-contrib-python-headless", "pydensecrf2", "torch")
-"""Whose version can change a result."""
-
-
-@dataclass(frozen=True)
-class Job(Generic[DataT]):
-    """One video's work.
-
-    Args:
-        video: its name; the result is `VIDEO.h5`.
-        size: its frames.
-        identity: tells this video's inputs from others, e.g. their sha256; a finished video of
-            another identity is done again.
-        data: what the worker needs, picklable.
-    """
-
-    video: str
-    size: int
-    identity: str
-    data: DataT
+LIBRARIES = (
+    *("av", "efficientnet-lite-pytorch", "h5py", "numpy", "pydensecrf2", "torch", "torchvision"),
+)
+"""Whose version can change a result, beside OpenCV, which comes under several names."""
 
 
 Worker = Callable[[Job[DataT], Path, Advance], Any]
@@ -72,7 +66,7 @@ class Unfinished:
         told = {
             **self.fingerprint,
             "code": source_digest(f"stages.{self.stage}"),
-            "libraries": [_version(name) for name in LIBRARIES],
+            "libraries": [cv2.__version__, *(_version(name) for name in LIBRARIES)],
         }
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         object.__setattr__(self, "folder", UNFINISHED / self.stage / digest[:32])
@@ -92,15 +86,17 @@ class Unfinished:
             else:
                 temporary.unlink(missing_ok=True)
 
-    def bring_back(self, jobs: Sequence[Job[Any]], out: Path) -> None:
+    def bring_back(self, jobs: Sequence[Job[Any]], out: Path, occasion: str | None = None) -> None:
         """Take what the last run that wrote `out` made of the same inputs, where it made any.
 
-        A run in which no video is new, changed or gone takes nothing: nobody would ask for it
-        (`dvc repro --force`) but to have the work done again.
+        `occasion` tells what else the stage reads. A run with nothing new, changed or gone, and of
+        the same occasion, takes nothing: nobody would ask for it (`dvc repro --force`) but to have
+        the work done again.
         """
         notes = notes_of(out, self.folder.name)
         same = [job for job in jobs if notes.get(job.video, {}).get("identity") == job.identity]
-        if len(same) == len(jobs) == len(notes):
+        again = occasion is not None and occasion == occasion_of(out, self.folder.name)
+        if again and len(same) == len(jobs) == len(notes):
             return
         wanted = [job for job in same if not self.has(job)]
         copy = cached_file() if any("md5" in notes[job.video] for job in wanted) else None
@@ -136,13 +132,13 @@ class Unfinished:
         """What `mark` recorded for a job that is there."""
         return read_json(self._note(job))["result"]
 
-    def close(self, jobs: Sequence[Job[Any]] = (), out: Path | None = None) -> None:
-        """Remove what is left, once everything was moved out.
+    def keep(self, jobs: Sequence[Job[Any]], out: Path, occasion: str = "") -> None:
+        """`close`, and keep the notes of `jobs` for a later run's `bring_back`."""
+        keep_notes([self._note(job) for job in jobs], out, self.folder.name, occasion)
+        self.close()
 
-        With `out`, for a later run's `bring_back`, the notes of `jobs` are kept.
-        """
-        if out:
-            keep_notes([self._note(job) for job in jobs], out, self.folder.name)
+    def close(self) -> None:
+        """Remove what is left, once everything was moved out."""
         shutil.rmtree(self.folder.parent)
 
     def _note(self, job: Job[Any]) -> Path:
@@ -157,6 +153,7 @@ def fan_out(
     out: Path,
     schema: Schema,
     fingerprint: Mapping[str, object],
+    occasion: str,
     workers: int | None = None,
     unit: str = "frames",
 ) -> dict[str, Any]:
@@ -165,6 +162,7 @@ def fan_out(
     `worker(job, path, advance)` writes an artifact of `schema` to `path` (through
     `pipeline.store.hdf5.create`), calls `advance(n)` after n more frames, and returns a JSON value.
     It is a module's function; it runs in a process of its own, where libraries have one thread.
+    `occasion` is the sha256 of the table that lists the videos, see `Unfinished.bring_back`.
     `workers` is the number of processes; by default one per core. `unit` is what is counted.
 
     Returns:
@@ -175,7 +173,7 @@ def fan_out(
     """
     unfinished = Unfinished(stage, fingerprint)
     unfinished.open()
-    unfinished.bring_back(jobs, out)
+    unfinished.bring_back(jobs, out, occasion)
     finished = {
         job.video: unfinished.result(job)
         for job in jobs
@@ -186,6 +184,7 @@ def fan_out(
         progress.resume_at(sum(job.size for job in jobs if job.video in finished))
         made = run_jobs(left, partial(_make, worker, unfinished), progress, workers)
     _publish(unfinished, jobs, out)
+    unfinished.keep(jobs, out, occasion)
     return {job.video: {**finished, **made}[job.video] for job in jobs}
 
 
@@ -229,4 +228,3 @@ def _publish(unfinished: Unfinished, jobs: Sequence[Job[DataT]], out: Path) -> N
             stale.unlink()
     for job in jobs:
         move(video_file(unfinished.folder, job.video), video_file(out, job.video))
-    unfinished.close(jobs, out)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pipeline.fanout import Job
 from pipeline.frame_index import load_index
+from pipeline.job import Job
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, video_file
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from pipeline.sizing import Material, frames_kept, network_size, thinning
 from pipeline.splits import trained_on
 from pipeline.store.atomic import write_bytes
 from pipeline.video.probe import VideoInfo
-from pipeline.video.sources import Source
+from pipeline.video.sources import Source, find_videos
 
 Say = Callable[[str], None]
 
@@ -69,7 +69,10 @@ def init_videos(
     videos = {report.video: _material(report.info) for report in reports if report.info}
     file = root / PARAMS_FILE
     before = None if reset_params else _changed_for(target, file)
-    text = _fresh(chosen, target, videos) if before is None else _refitted(before, videos)
+    if before is None:
+        text = _fresh(chosen, target, videos)
+    else:
+        text = _refitted(before, videos, set() if force else _names_in(root / target))
     params = validate(Params, yaml.safe_load(text), file, prefix=())
     material = list(videos.values())
     _refuse_too_short([source.path for source in sources], frames_kept(params, material), params)
@@ -136,16 +139,25 @@ def _changed_for(target: Path, file: Path) -> str | None:
     return file.read_text(encoding="utf-8") if mine else None
 
 
-def _refitted(before: str, videos: Mapping[str, Material]) -> str:
+def _names_in(folder: Path) -> set[str]:
+    """The videos that an earlier `init` has put there."""
+    return {source.video for source in find_videos([folder])} if folder.is_dir() else set()
+
+
+def _refitted(before: str, videos: Mapping[str, Material], there: Collection[str]) -> str:
     """The text with what the last `init` fitted to its videos, and nobody has set, fitted anew.
 
-    To the videos that are trained on, if there are any: a test video more then changes nothing.
+    To the videos that are trained on, and only if they are others than those that are `there`:
+    else a test video more would train all anew. A crop may be new, and decides shapes, too.
     """
     fitted = read_fitted(before)
     if fitted is None:
         return before
     params = Params.model_validate(yaml.safe_load(before))
     names = trained_on(params.prepare_data, list(videos)) or list(videos)
+    known = set(trained_on(params.prepare_data, list(there)))
+    if set(names) == known and params.extract_frames.crop is None:
+        return before
     decisive = {name: videos[name] for name in names}
     return refit(before, fit(fitted.preset, decisive, params.extract_frames.crop))
 

@@ -19,9 +19,9 @@ from models.background_estimation import BackgroundEstimate, coverage, estimate_
 from models.camera import EdgeMotionMeter
 from models.known_background import KnownBackground
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job
 from pipeline.frames import open_frames
 from pipeline.image_batches import fit
+from pipeline.job import Job
 from pipeline.networks import KNOWN_BACKGROUND, save_network
 from pipeline.params.training import Network, RgbInpainter
 from pipeline.pool import Advance, run_jobs

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.store.atomic import read_json
+from pipeline.store.atomic import atomic_path, read_json
 from pipeline.store.paths import MADE
 
 log = logging.getLogger("backdrop")
 
+OCCASION = "occasion.txt"
 Note = dict[str, Any]  # `identity`, `result`, and `md5` where there is a file
 
 
@@ -27,13 +29,26 @@ def notes_of(out: Path, fingerprint: str) -> dict[str, Note]:
     return {path.stem: read_json(path) for path in _folder(out, fingerprint).glob("*.json")}
 
 
-def keep_notes(notes: Iterable[Path], out: Path, fingerprint: str) -> None:
-    """Move the notes of a finished run to where the next one looks for them."""
+def occasion_of(out: Path, fingerprint: str) -> str | None:
+    """What that run was told by `keep_notes`."""
+    file = _folder(out, fingerprint) / OCCASION
+    return file.read_text() if file.exists() else None
+
+
+def keep_notes(notes: Iterable[Path], out: Path, fingerprint: str, occasion: str) -> None:
+    """Move the notes of a finished run to where the next one looks for them.
+
+    Where that cannot be done, the next run makes everything again, and that is all.
+    """
     folder = _folder(out, fingerprint)
-    shutil.rmtree(folder.parent, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for note in notes:
-        note.replace(folder / note.name)
+    try:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for note in notes:
+            note.replace(folder / note.name)
+        (folder / OCCASION).write_text(occasion)
+    except OSError as error:
+        log.warning("%s cannot be kept (%s): the next run makes all anew", folder, error.strerror)
 
 
 def cached_file() -> Callable[[str, Path], bool]:
@@ -52,9 +67,10 @@ def cached_file() -> Callable[[str, Path], bool]:
 
     def copy(md5: str, target: Path) -> bool:
         source = Path(path_of(md5))
-        if not source.exists():
+        if not os.access(source, os.R_OK):
             return False
-        shutil.copyfile(source, target)
+        with atomic_path(target) as temporary:
+            shutil.copyfile(source, temporary)
         return file_md5(target) == md5
 
     return copy

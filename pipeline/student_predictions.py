@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from models.mask_box import mask_to_box
 from models.student import Student
 from pipeline.device import place, set_up
-from pipeline.fanout import Job
 from pipeline.finding import Finding
 from pipeline.frames import FrameReader
 from pipeline.image_batches import as_batch, fit
+from pipeline.job import Job
 from pipeline.networks import load_student
 from pipeline.params.training import Compute
 from pipeline.pool import Advance

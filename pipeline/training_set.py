@@ -78,9 +78,11 @@ def training_set(part: Part = Part.FRAMES) -> TrainingSet:
 def verified(*parts: Part) -> list[Path]:
     """The records of `parts`, once every file is known to be the one recorded.
 
+    To be asked before a training and after it: DVC does not keep files from being replaced that a
+    stage reads without depending on them.
+
     Raises:
-        BackdropError: one is another: a stage was run past DVC, and training would then not be on
-            what DVC believes it to be.
+        BackdropError: one is another: training would not be, or was not, on what DVC believes.
     """
     for part in parts:
         for one in training_set(part).videos:

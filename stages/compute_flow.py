@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from models.flow.estimator import OutOfMemoryError
 from models.warping import Mesh, read_mesh
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job, fan_out
+from pipeline.fanout import fan_out
 from pipeline.flow_image import MagnitudeHistogram
 from pipeline.frames import FrameReader
+from pipeline.job import Job
 from pipeline.optical_flow.choose import Choice, choose_estimator
 from pipeline.optical_flow.stream import FlowStream, ResidualFlow, StabilisedPair
 from pipeline.params.flow import ComputeFlow
@@ -65,7 +66,11 @@ class Pairs:
 
     def digest(self) -> str:
         """Tells these pairs from others."""
-        meshes = [b"" if mesh is None else mesh.tobytes() for mesh in self.meshes]
+        absent = hashlib.sha256().digest()
+        meshes = [
+            absent if mesh is None else hashlib.sha256(mesh.tobytes()).digest()
+            for mesh in self.meshes
+        ]
         parts = [part.tobytes() for part in (self.sources, self.H, self.ok)]
         return hashlib.sha256(b"".join([*parts, *meshes])).hexdigest()
 
@@ -92,9 +97,10 @@ def main() -> None:
         schema=hdf5.FLOW,
         fingerprint={
             **settings.model_dump(),
-            "estimator": choice.name,
+            "estimator": [choice.name, choice.reason],
             "device": choice.device,
         },
+        occasion=file_sha256(paths.INDEX_TABLE),
         workers=1 if choice.device == "cuda" else None,
     )
 

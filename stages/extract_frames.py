@@ -18,12 +18,14 @@ import numpy as np
 import pandas as pd
 
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job, fan_out
+from pipeline.fanout import fan_out
 from pipeline.frames import FrameWriter
+from pipeline.job import Job
 from pipeline.params.data import ExtractFrames
 from pipeline.params.read import load_section
 from pipeline.pool import Advance
 from pipeline.stage import run_stage
+from pipeline.store.digest import file_sha256
 from pipeline.store.hdf5 import FRAMES as FRAMES_SCHEMA
 from pipeline.store.hdf5 import create
 from pipeline.store.paths import FRAMES, INDEX_TABLE, VIDEOS_TABLE
@@ -60,6 +62,7 @@ def main() -> None:
         out=FRAMES,
         schema=FRAMES_SCHEMA,
         fingerprint={"params": params.model_dump(mode="json")},
+        occasion=file_sha256(VIDEOS_TABLE),
         unit="frames decoded",
     )
     rows = list(index_rows(videos, results))

@@ -13,10 +13,11 @@ import h5py
 import numpy as np
 
 from models.model import Prediction
-from pipeline.fanout import Job, fan_out
+from pipeline.fanout import fan_out
 from pipeline.frame_jobs import frame_jobs
 from pipeline.frames import FrameReader
 from pipeline.instance_writer import InstanceWriter
+from pipeline.job import Job
 from pipeline.model_predictions import ModelFinder, findings
 from pipeline.networks import CONFIG, WEIGHTS
 from pipeline.params.read import load_section
@@ -26,7 +27,7 @@ from pipeline.pool import Advance
 from pipeline.stage import run_stage
 from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
-from pipeline.store.paths import FRAMES, MODEL, PREDICTIONS, inpainter, video_file
+from pipeline.store.paths import FRAMES, INDEX_TABLE, MODEL, PREDICTIONS, inpainter, video_file
 from pipeline.usable_device import choose_device, processes_on
 
 log = logging.getLogger("backdrop")
@@ -60,6 +61,7 @@ def main() -> None:
             "predict": settings.predict.model_dump(),
             "device": device,
         },
+        occasion=file_sha256(INDEX_TABLE),
         workers=processes_on(device),
     )
 

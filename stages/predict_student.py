@@ -19,7 +19,7 @@ from pipeline.self_training import is_off, switch_off, switch_on
 from pipeline.stage import run_stage
 from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
-from pipeline.store.paths import STUDENT_NETWORK, Source
+from pipeline.store.paths import INDEX_TABLE, STUDENT_NETWORK, Source
 from pipeline.student_predictions import Settings, work
 from pipeline.usable_device import choose_device, processes_on
 
@@ -47,6 +47,7 @@ def main() -> None:
             "batch_size": settings.batch_size,
             "device": device,
         },
+        occasion=file_sha256(INDEX_TABLE),
         workers=processes_on(device),
     )
 

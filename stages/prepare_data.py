@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from pipeline.errors import BackdropError, did_you_mean
-from pipeline.fanout import Job, Unfinished, move
+from pipeline.fanout import Unfinished, move
+from pipeline.job import Job
 from pipeline.mask_check import check_masks
 from pipeline.params.data import TRAINED_ON, PrepareData
 from pipeline.params.read import load_section
@@ -167,7 +168,7 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
     unfinished.bring_back(jobs, VIDEOS_TABLE)
     with Progress("prepare_data: check", sum(sizes), "frames") as progress:
         rows = run_jobs(jobs, partial(check_video, unfinished, masks), progress)
-    unfinished.close(jobs, VIDEOS_TABLE)
+    unfinished.keep(jobs, VIDEOS_TABLE)
     for row in rows.values():
         rule = TruthFiles.of(row).rule()
         if rule:

@@ -18,10 +18,11 @@ import numpy as np
 
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.predicted import open_predictions, predicted_index, soft_mask
-from pipeline.fanout import Job, fan_out
+from pipeline.fanout import fan_out
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import open_frames
 from pipeline.instances import has_instances, read_labels
+from pipeline.job import Job
 from pipeline.mask_refinement import refine_frame
 from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
@@ -31,6 +32,8 @@ from pipeline.stage import run_stage
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import Source
+
+DECISIVE = {"threshold", "threshold_crf", "crf"}  # of what was chosen
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,12 @@ def main(source: Source) -> None:
         work,
         out=source.masks_folder,
         schema=hdf5.MASKS,
-        fingerprint={"whose": source, **choice.model_dump(mode="json"), **params.model_dump()},
+        fingerprint={
+            "whose": source,
+            "chosen": choice.model_dump(mode="json", include=DECISIVE),
+            **params.model_dump(),
+        },
+        occasion=file_sha256(paths.INDEX_TABLE),
     )
 
 

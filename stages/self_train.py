@@ -98,6 +98,7 @@ def train_student(
         "encoder": params.encoder,
         "size": list(labels.size),
     }
+    verified(*Part)
     save_network(STUDENT_NETWORK, student, config)
     checkpoint.remove()
 

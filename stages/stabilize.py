@@ -26,9 +26,10 @@ from models.keypoints import KeypointDetector
 from models.pair_track import PairSettings, PairTrack
 from models.stabilization import HomographySettings
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job, Unfinished
+from pipeline.fanout import Unfinished
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import FrameReader
+from pipeline.job import Job
 from pipeline.params.data import Stabilize
 from pipeline.params.read import load_section
 from pipeline.pool import Advance, run_jobs
@@ -51,7 +52,8 @@ def main() -> None:
     jobs = _jobs(settings)
     unfinished = Unfinished("stabilize", settings.model_dump())
     unfinished.open()
-    unfinished.bring_back(jobs, HOMOGRAPHIES_TABLE)
+    occasion = file_sha256(INDEX_TABLE)
+    unfinished.bring_back(jobs, HOMOGRAPHIES_TABLE, occasion)
     tables = {
         job.video: cast("Columns", unfinished.result(job)) for job in jobs if unfinished.has(job)
     }
@@ -65,7 +67,7 @@ def main() -> None:
         for name in HOMOGRAPHIES.names
     }
     write_columns(HOMOGRAPHIES_TABLE, whole, HOMOGRAPHIES)
-    unfinished.close(jobs, HOMOGRAPHIES_TABLE)
+    unfinished.keep(jobs, HOMOGRAPHIES_TABLE, occasion)
 
 
 def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:

@@ -46,6 +46,7 @@ def main(kind: Kind) -> None:
     inputs = verified(PART[kind])
     if isinstance(params, RgbInpainter) and params.background != "inpainted":
         write_known_background(params, network_params)
+        verified(PART[kind])
         return
     device = set_up(compute)
     frames = TrainingFrames(kind, network_params, compute)
@@ -81,6 +82,7 @@ def main(kind: Kind) -> None:
         "channels": params.channels,
         "network": network_params.model_dump(),
     }
+    verified(PART[kind])
     save_network(inpainter(kind), network, config)
     checkpoint.remove()
 

@@ -165,6 +165,7 @@ def main() -> None:
         "train_model": params.model_dump(),
         "attempt": trained.attempt,
     }
+    verified(*_parts(params).values())
     save_network(MODEL, trained.module, config)
     checkpoint.remove()
 
@@ -248,9 +249,14 @@ def _inputs(params: TrainModel) -> list[Path]:
     given = given_files(params)
     for path, param in given.items():
         require_file(path, param)
-    parts = {"rgb": Part.FRAMES} | ({"flow": Part.FLOW} if params.loss.flow > 0 else {})
+    parts = _parts(params)
     networks = [inpainter(kind) / WEIGHTS for kind in parts]
     return [*given, *verified(*parts.values()), *networks]
+
+
+def _parts(params: TrainModel) -> dict[str, Part]:
+    """What of the training set is read, by kind of inpainter."""
+    return {"rgb": Part.FRAMES} | ({"flow": Part.FLOW} if params.loss.flow > 0 else {})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from models.inpainter import Inpainter
 from models.known_background import KnownBackground
 from models.student import Student
 from pipeline.evaluation.calibration import read_calibration
-from pipeline.fanout import Job
+from pipeline.job import Job
 from pipeline.networks import save_network
 from pipeline.params.data import ExtractFrames
 from pipeline.params.read import load_section

@@ -19,7 +19,7 @@ from pipeline.doctor.verdict import (
     judge_camera,
 )
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job
+from pipeline.job import Job
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.video.cuts import CutDetector

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job
+from pipeline.job import Job
 from pipeline.new_material import results
 from pipeline.new_material.inputs import Input, find_inputs
 from pipeline.new_material.trained import Trained, read_trained

@@ -69,14 +69,15 @@ def read_trained() -> Trained:
     _require(source.calibration_file)
     lock = _read_lock()
     _require_in_step(lock, source)
-    predict = _as_recorded(lock, "predict", Predict, Predict.model_fields)
+    stage = "predict" if source is Source.MODEL else "predict_student"
+    predict = _as_recorded(lock, stage, "predict", Predict, Predict.model_fields)
     if source is Source.MODEL:
         _refuse_known_background()
     return Trained(
         source=source,
         choice=read_calibration(source),
         compute=load_section(Compute, "compute"),
-        frames=_as_recorded(lock, "extract_frames", ExtractFrames, OF_FRAMES),
+        frames=_as_recorded(lock, "extract_frames", "extract_frames", ExtractFrames, OF_FRAMES),
         predict=predict,
     )
 
@@ -108,7 +109,7 @@ def _require_in_step(lock: Lock, source: Source) -> None:
     used = _digests(lock, f"refine_masks@{source}", "deps").get(str(FRAMES))
     if made != used:
         raise BackdropError(
-            "was made anew, and the networks were not trained on it yet",
+            "was made anew, and what follows was not yet",
             where=str(FRAMES),
             remedy="run `dvc repro` first",
         )
@@ -119,20 +120,22 @@ def _digests(lock: Lock, stage: str, kind: str) -> dict[str, str]:
     return {entry["path"]: entry.get("md5", "") for entry in lock.get(stage, {}).get(kind, [])}
 
 
-def _as_recorded(lock: Lock, stage: str, kind: type[SectionT], keys: Iterable[str]) -> SectionT:
-    """A section of the params, whose `keys` are as they were when the artifacts were made."""
-    now = load_section(kind, stage)
-    recorded = lock.get(stage, {}).get("params", {}).get(str(PARAMS_FILE), {}).get(stage)
+def _as_recorded(
+    lock: Lock, stage: str, section: str, kind: type[SectionT], keys: Iterable[str]
+) -> SectionT:
+    """A section of the params, whose `keys` are as they were when the stage last ran."""
+    now = load_section(kind, section)
+    recorded = lock.get(stage, {}).get("params", {}).get(str(PARAMS_FILE), {}).get(section)
     if recorded is None:
         return now
     values = {key: value for key, value in recorded.items() if key in keys}
-    then = validate(kind, values, LOCK, (stage,))
+    then = validate(kind, values, LOCK, (section,))
     for key in keys:
         if getattr(now, key) != getattr(then, key):
             raise BackdropError(
                 f"was {getattr(then, key)} when the networks were trained, and is now "
                 f"{getattr(now, key)}",
-                where=f"{PARAMS_FILE}: {stage}.{key}",
+                where=f"{PARAMS_FILE}: {section}.{key}",
                 remedy="set it back, or run `dvc repro` first",
             )
     return now

@@ -224,6 +224,26 @@ def test_a_test_video_more_fits_nothing_anew(
     assert (project / "data/raw/grow/tall.mp4").exists()
 
 
+def test_splits_set_later_fit_nothing_anew(
+    project: Path, clips: Path, grow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first `init` has fitted the params to both videos; one of them shall only be tested."""
+    file = project / "params.yaml"
+    shutil.copy(clips / "tall.mp4", grow)
+    _init(monkeypatch, "--videos", grow)
+    file.write_text(file.read_text().replace("splits: {}", 'splits: {"tall*": test}'))
+    before = file.read_text()
+    _init(monkeypatch, "--videos", grow)
+    assert file.read_text() == before
+    shutil.copy(clips / "tall.mp4", grow / "tall_2.mp4")
+    _init(monkeypatch, "--videos", grow)
+    assert file.read_text() == before
+    for name in ("learn", "learn_2"):
+        shutil.copy(clips / "tall.mp4", grow / f"{name}.mp4")
+    _init(monkeypatch, "--videos", grow)
+    assert file.read_text() != before
+
+
 def test_corrected_masks_need_no_force_and_change_no_params(
     project: Path, grow: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,8 @@ import pytest
 
 from pipeline.closure import REPOSITORY
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job, fan_out
+from pipeline.fanout import fan_out
+from pipeline.job import Job
 from pipeline.pool import worker_count
 from pipeline.store.hdf5 import MASKS, create, is_complete, open_artifact
 from pipeline.store.paths import UNFINISHED
@@ -57,8 +58,9 @@ def work(job: Job[str], path: Path, advance) -> dict[str, object]:
     return {"rows": [job.video], "threads": [os.environ["OMP_NUM_THREADS"], cv2.getNumThreads()]}
 
 
-def run(todo: list[Job[str]], params: int = 1) -> dict[str, dict[str, object]]:
-    return fan_out(STAGE, todo, work, out=OUT, schema=MASKS, fingerprint={"params": params})
+def run(todo: list[Job[str]], params: int = 1, occasion: str = "") -> dict[str, dict[str, object]]:
+    given = {"params": params}
+    return fan_out(STAGE, todo, work, out=OUT, schema=MASKS, fingerprint=given, occasion=occasion)
 
 
 def calls(video: str) -> int:

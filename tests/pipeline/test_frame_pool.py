@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job
 from pipeline.frame_pool import AHEAD, FEWEST, MOST, in_order, processes_for
+from pipeline.job import Job
 from pipeline.pool import Advance, Sized, run_jobs
 from pipeline.progress import Progress
 

@@ -69,6 +69,22 @@ def test_where_nothing_changed_all_is_made_again():
     assert (calls("a"), calls("b")) == (2, 2)
 
 
+def test_on_another_occasion_nothing_is_made_again():
+    """Another split, say: the table of videos has changed, and no video has."""
+    for occasion in ("one", "other"):
+        run(jobs("a", "b"), occasion=occasion)
+        as_dvc_does()
+    assert (calls("a"), calls("b")) == (1, 1)
+
+
+def test_where_notes_cannot_be_kept_the_result_stands(caplog):
+    MADE.parent.mkdir(exist_ok=True)
+    MADE.write_text("in the way")
+    run(jobs("a"))
+    assert "cannot be kept" in caplog.text
+    assert made() == ["a.h5"]
+
+
 def test_other_params_code_or_libraries_make_all_again(monkeypatch):
     run(jobs("a"))
     as_dvc_does()

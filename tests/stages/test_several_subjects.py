@@ -12,8 +12,8 @@ from torch import nn
 from models.detector import Proposals
 from models.model import SegmentationModel
 from pipeline import model_predictions
-from pipeline.fanout import Job
 from pipeline.inspection import describe, draw_frame
+from pipeline.job import Job
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute, Network
 from pipeline.store import hdf5, paths

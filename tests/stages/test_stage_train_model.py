@@ -15,7 +15,7 @@ from helpers_training import TINY
 from models.inpainter import Inpainter
 from pipeline.drawing.marks import draw_box, draw_detection
 from pipeline.errors import BackdropError
-from pipeline.fanout import Job
+from pipeline.job import Job
 from pipeline.networks import load_model, save_network
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute
