@@ -91,7 +91,7 @@ class Unfinished:
 
         `occasion` tells what else the stage reads. A run with nothing new, changed or gone, and of
         the same occasion, takes nothing: nobody would ask for it (`dvc repro --force`) but to have
-        the work done again.
+        the work done again. Without an occasion, what is known is always taken.
         """
         notes = notes_of(out, self.folder.name)
         same = [job for job in jobs if notes.get(job.video, {}).get("identity") == job.identity]

@@ -140,8 +140,11 @@ def _changed_for(target: Path, file: Path) -> str | None:
 
 
 def _names_in(folder: Path) -> set[str]:
-    """The videos that an earlier `init` has put there."""
-    return {source.video for source in find_videos([folder])} if folder.is_dir() else set()
+    """The videos that an earlier `init` has put there, as far as they can be told."""
+    try:
+        return {source.video for source in find_videos([folder])}
+    except BackdropError:  # it is not there, or `place` says what is wrong with it
+        return set()
 
 
 def _refitted(before: str, videos: Mapping[str, Material], there: Collection[str]) -> str:

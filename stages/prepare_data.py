@@ -39,7 +39,7 @@ from pipeline.truth_files import TruthFiles
 from pipeline.video.decode import DecodedFrame
 from pipeline.video.folder import folder_images
 from pipeline.video.probe import probe_video, read_header
-from pipeline.video.sources import MASKS_FOLDER, Source, find_videos
+from pipeline.video.sources import MASKS_FOLDER, Source, find_videos, readable
 
 log = logging.getLogger("backdrop")
 
@@ -155,10 +155,13 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
     sizes = [read_header(source.path).expected_frames for source in sources]
     with Progress("prepare_data: read", len(sources), "videos") as progress:
         digests = []
-        with ThreadPoolExecutor(worker_count()) as threads:  # hashing holds no interpreter lock
+        threads = ThreadPoolExecutor(worker_count())  # hashing holds no interpreter lock
+        try:
             for digest in threads.map(lambda source: _sha256(source.path), sources):
                 digests.append(digest)
                 progress.advance()
+        finally:
+            threads.shutdown(cancel_futures=True)
     jobs = [
         Job(source.video, size, digest, source)
         for source, size, digest in zip(sources, sizes, digests, strict=True)
@@ -248,13 +251,14 @@ def _from_here(path: Path) -> str:
 def _sha256(path: Path) -> str:
     """Of a file's bytes, or over the names and bytes of a folder's pictures."""
     digest = hashlib.sha256()
-    for file in folder_images(path) if path.is_dir() else [path]:
-        if path.is_dir():
-            name = f"{file.name} {file.stat().st_size}\n"
-            digest.update(name.encode(errors="surrogateescape"))  # a name may be no UTF-8
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 20):
-                digest.update(block)
+    with readable(path):
+        for file in folder_images(path) if path.is_dir() else [path]:
+            if path.is_dir():
+                name = f"{file.name} {file.stat().st_size}\n"
+                digest.update(name.encode(errors="surrogateescape"))  # a name may be no UTF-8
+            with file.open("rb") as opened:
+                while block := opened.read(1 << 20):
+                    digest.update(block)
     return digest.hexdigest()
 
 

@@ -224,6 +224,15 @@ def test_a_test_video_more_fits_nothing_anew(
     assert (project / "data/raw/grow/tall.mp4").exists()
 
 
+def test_a_folder_emptied_by_hand_is_filled_again(
+    project: Path, grow: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = project / "data/raw/grow/wide.mp4"
+    placed.unlink()
+    _init(monkeypatch, "--videos", grow)
+    assert placed.exists()
+
+
 def test_splits_set_later_fit_nothing_anew(
     project: Path, clips: Path, grow: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

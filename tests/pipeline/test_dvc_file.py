@@ -143,6 +143,17 @@ def test_artifacts_that_a_stage_names_are_its_deps_or_outs(stage: str) -> None:
             assert any(covered), f"{file}: {' or '.join(either)}"
 
 
+def test_deps_inside_of_a_stages_folder_are_files_that_are_always_there() -> None:
+    """DVC stops at a dep that is missing, and a student that is off leaves only a note."""
+    folders, deps = set[str](), set[str]()
+    for name, stage in DOCUMENT["stages"].items():
+        for item in _items(stage.get("foreach", {"": {}})):
+            folders |= set(_plain(_filled(STAGES[name].get("outs", []), *item)))
+            deps |= set(_plain(_filled(STAGES[name]["deps"], *item)))
+    inside = {dep for dep in deps if any(dep.startswith(f"{folder}/") for folder in folders)}
+    assert inside == {"artifacts/frames/index.parquet", "artifacts/calibrate/calibration.json"}
+
+
 def _covers(entry: str, path: str) -> bool:
     """The declared path is the artifact, a folder above it, or a part of it."""
     return (

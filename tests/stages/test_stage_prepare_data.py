@@ -93,6 +93,13 @@ def test_with_a_video_added_the_others_are_not_decoded_again_but_their_masks_are
         prepare()
 
 
+def test_a_picture_that_is_not_there_is_named():
+    write_pictures(Path("data/walk"), numbered(4))
+    Path("data/walk/9.png").symlink_to("nowhere.png")
+    with pytest.raises(BackdropError, match=r"walk/9\.png: cannot be read"):
+        prepare()
+
+
 def test_another_video_of_the_same_name_is_decoded(caplog):
     for name in ("a", "b"):
         write_video(Path(f"data/{name}.mp4"), numbered(6))
