@@ -153,18 +153,9 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
     _check_names(sources)
     _check_mask_folders(masks, [source.video for source in sources])
     sizes = [read_header(source.path).expected_frames for source in sources]
-    with Progress("prepare_data: read", len(sources), "videos") as progress:
-        digests = []
-        threads = ThreadPoolExecutor(worker_count())  # hashing holds no interpreter lock
-        try:
-            for digest in threads.map(lambda source: _sha256(source.path), sources):
-                digests.append(digest)
-                progress.advance()
-        finally:
-            threads.shutdown(cancel_futures=True)
     jobs = [
         Job(source.video, size, digest, source)
-        for source, size, digest in zip(sources, sizes, digests, strict=True)
+        for source, size, digest in zip(sources, sizes, _digests(sources), strict=True)
     ]
     unfinished = Unfinished("prepare_data", {})
     unfinished.open()
@@ -177,6 +168,20 @@ def check_videos(sources: list[Source], masks: Path) -> list[Row]:
         if rule:
             log.info("prepare_data: '%s': %s", row["video"], rule)
     return list(rows.values())
+
+
+def _digests(sources: list[Source]) -> list[str]:
+    """The sha256 of each, by threads: hashing does not hold the interpreter's lock."""
+    digests = []
+    threads = ThreadPoolExecutor(worker_count())
+    try:
+        with Progress("prepare_data: read", len(sources), "videos") as progress:
+            for digest in threads.map(lambda source: _sha256(source.path), sources):
+                digests.append(digest)
+                progress.advance()
+    finally:
+        threads.shutdown(cancel_futures=True)
+    return digests
 
 
 def check_video(unfinished: Unfinished, masks: Path, job: Job[Source], advance: Advance) -> Row:
