@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, write_flow, write_frames
+from helpers_artifacts import make_project, record_training_set, write_flow, write_frames
 
 from pipeline.networks import load_inpainter, load_model
 from pipeline.store import paths
@@ -30,6 +30,7 @@ def walk(scene):
     scene.flow[:] = 0
     write_frames(scene)
     write_flow(scene)
+    record_training_set()
 
 
 @pytest.mark.slow
