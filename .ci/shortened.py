@@ -25,7 +25,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.project import copy_clone  # noqa: E402
+from benchmarks.project import TRAINING, copy_clone  # noqa: E402
 from pipeline.params.preset import compose, load_preset  # noqa: E402
 from pipeline.params.read import PARAMS_FILE  # noqa: E402
 from pipeline.params.write import write_params  # noqa: E402
@@ -46,7 +46,6 @@ SHARES = {
 }
 TEST_KEYS = SHARES | {"empty_correct", "frames", "scored_frames", "empty_frames"}
 LEAST_HIT = 0.25  # a box at random hits the subject less often
-TRAINING = ("train_", "self_train")  # what the names of stages that train begin with
 PER_VIDEO = dict.fromkeys(
     ("prepare_data", "extract_frames", "stabilize", "compute_flow", "predict", "refine_masks"), 1
 )

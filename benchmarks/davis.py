@@ -27,7 +27,7 @@ import cv2
 import numpy as np
 
 from benchmarks.davis_scores import METHODS, Score, score_project
-from benchmarks.project import SCORED_EVEN_COLLAPSED, make_project, reproduce
+from benchmarks.project import SCORED_EVEN_COLLAPSED, TRAINING, make_project, reproduce
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import read_json, write_bytes, write_json
 from pipeline.store.images import write_png
@@ -36,7 +36,6 @@ SEQUENCES = ("lucia", "rollerblade", "hike", "tennis", "car-turn", "horsejump-lo
 PRESET = "davis2016-cpu"
 FRAMES = Path("JPEGImages", "480p")
 RESULT, SHEET = "result.json", "sheet.png"
-TRAINING = ("train_", "self_train")  # what the names of stages that train begin with
 
 Result = dict[str, Any]
 

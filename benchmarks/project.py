@@ -34,6 +34,7 @@ from pipeline.store.hdf5 import MASKS, open_artifact
 ROOT = Path(__file__).resolve().parents[1]
 LOG = "log.txt"
 SECONDS = "seconds.json"  # by stage, of its last run
+TRAINING = ("train_", "self_train")  # what the names of stages that train begin with
 SCORED_EVEN_COLLAPSED = (
     "train_model.watch.collapse=warn",
     "evaluate.collapse_empty=1",

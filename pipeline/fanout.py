@@ -41,9 +41,15 @@ from pipeline.store.paths import UNFINISHED, video_file
 
 log = logging.getLogger("backdrop")
 DataT = TypeVar("DataT")
-LIBRARIES = (
-    *("av", "efficientnet-lite-pytorch", "h5py", "numpy", "pydensecrf2", "torch", "torchvision"),
-)
+LIBRARIES = [
+    "av",
+    "efficientnet-lite-pytorch",
+    "h5py",
+    "numpy",
+    "pydensecrf2",
+    "torch",
+    "torchvision",
+]
 """Whose version can change a result, beside OpenCV, which comes under several names."""
 
 

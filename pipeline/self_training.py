@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import write_json
-from pipeline.store.paths import Source
 
 NOTE = "off.json"
 
@@ -35,10 +34,3 @@ def is_off(folder: Path) -> bool:
     if not folder.exists():
         raise BackdropError("is missing", where=str(folder), remedy="run `dvc repro` to make it")
     return (folder / NOTE).exists()
-
-
-def wanted_source(arguments: list[str], usage: str) -> Source:
-    """The source that a stage's command line names; anything else ends the process with `usage`."""
-    if arguments not in [[source.value] for source in Source]:
-        raise SystemExit(f"usage: {usage} model|student")
-    return Source(arguments[0])

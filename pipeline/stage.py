@@ -12,8 +12,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -22,6 +24,7 @@ from pipeline.store.atomic import MAKE_ROOM, write_bytes
 from pipeline.store.paths import LOCKS
 
 log = logging.getLogger("backdrop")
+EnumT = TypeVar("EnumT", bound=StrEnum)
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what libraries write meets it, too
 
@@ -46,6 +49,14 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+def wanted(kind: type[EnumT], module: str) -> EnumT:
+    """The one word of `kind` that the command line gives; anything else ends the process."""
+    words = [word.value for word in kind]
+    if len(sys.argv) != 2 or sys.argv[1] not in words:
+        sys.exit(f"usage: python -m {module} {'|'.join(words)}")
+    return kind(sys.argv[1])
 
 
 def start_log() -> None:

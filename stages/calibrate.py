@@ -12,7 +12,6 @@ self-training there is nothing to do for the student.
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,8 +29,8 @@ from pipeline.evaluation.search import Search, spread
 from pipeline.params.data import TRAINED_ON
 from pipeline.params.read import load_section
 from pipeline.params.results import Calibrate, RefineMasks
-from pipeline.self_training import is_off, switch_off, switch_on, wanted_source
-from pipeline.stage import run_stage
+from pipeline.self_training import is_off, switch_off, switch_on
+from pipeline.stage import run_stage, wanted
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import FLOW, open_artifact
@@ -138,5 +137,5 @@ def flow_scale(videos: Sequence[VideoResult]) -> float:
 
 
 if __name__ == "__main__":
-    wanted = wanted_source(sys.argv[1:], "python -m stages.calibrate")
-    run_stage(f"calibrate_{wanted}", lambda: main(wanted))
+    asked = wanted(Source, "stages.calibrate")
+    run_stage(f"calibrate_{asked}", lambda: main(asked))

@@ -9,7 +9,6 @@ nothing to do for the student.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,8 +26,8 @@ from pipeline.mask_refinement import refine_frame
 from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
 from pipeline.pool import Advance
-from pipeline.self_training import is_off, switch_off, switch_on, wanted_source
-from pipeline.stage import run_stage
+from pipeline.self_training import is_off, switch_off, switch_on
+from pipeline.stage import run_stage, wanted
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import Source
@@ -109,5 +108,5 @@ def _identity(source: Source, video: str) -> str:
 
 
 if __name__ == "__main__":
-    wanted = wanted_source(sys.argv[1:], "python -m stages.refine_masks")
-    run_stage(f"refine_masks_{wanted}", lambda: main(wanted))
+    asked = wanted(Source, "stages.refine_masks")
+    run_stage(f"refine_masks_{asked}", lambda: main(asked))

@@ -8,12 +8,10 @@ which the training stages depend.
 
 from __future__ import annotations
 
-import sys
-
 from pipeline.errors import BackdropError
 from pipeline.frame_index import load_index, videos_in_split
 from pipeline.params.data import TRAINED_ON
-from pipeline.stage import run_stage
+from pipeline.stage import run_stage, wanted
 from pipeline.store.atomic import write_json
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import video_file
@@ -47,7 +45,5 @@ def main(part: Part) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in [[part.value] for part in Part]:
-        sys.exit(f"usage: python -m stages.training_set {'|'.join(Part)}")
-    wanted = Part(sys.argv[1])
-    run_stage(f"training_set_{wanted}", lambda: main(wanted))
+    asked = wanted(Part, "stages.training_set")
+    run_stage(f"training_set_{asked}", lambda: main(asked))

@@ -84,9 +84,6 @@ def chosen(
             "calibrate: controls: blob %.3f, with CRF %.3f; flow %.3f",
             *(float(values.max()) for values in (J_blob, J_blob_crf, J_flow)),
         )
-    blob = default_blob(params, iterations)
-    if J_blob.size:
-        blob = _blob_choice(J_blob, J_blob_crf, params, iterations)
     masks = Calibration(
         source="motion" if by_motion else "validation",
         frames=sum(search.size for search in searches),
@@ -95,7 +92,10 @@ def chosen(
         crf=params.crf[setting],
         iterations=iterations,
     )
-    controls = Controls(blob=blob, flow_threshold_px=searches[0].flow_thresholds[flow_step])
+    controls = Controls(
+        blob=_blob_choice(J_blob, J_blob_crf, params, iterations),
+        flow_threshold_px=searches[0].flow_thresholds[flow_step],
+    )
     return Choice(masks, controls)
 
 
@@ -139,7 +139,10 @@ def _blob_choice(J: Scores, J_crf: Scores, params: Calibrate, iterations: int) -
 
     A weak control makes a mask look good: where the best scale is the last of its candidates, a
     better one may lie beyond, and that is said. Without CRF a larger scale is a higher threshold.
+    Of no candidates it is the default.
     """
+    if not J.size:
+        return default_blob(params, iterations)
     scale, threshold = _argmax(J)
     setting, scale_crf, threshold_crf = _argmax(J_crf)
     largest = max(params.blob_scales)
