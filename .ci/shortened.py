@@ -41,8 +41,8 @@ SHORT = {
     "evaluate": {"collapse_empty": 1.0, "collapse_full": 1.0, "collapse_frozen_px": 0.0},
 }
 SHARES = {
-    *("J", "F", "J_no_crf", "F_no_crf", "J_oracle", "J_blob", "J_blob_no_crf"),
-    *("J_flow_threshold", "J_subject", "mAP50", "hit"),
+    *("J", "F", "J_no_crf", "F_no_crf", "J_moving", "F_moving", "J_oracle"),
+    *("J_blob", "J_blob_no_crf", "J_flow_threshold", "J_subject", "mAP50", "hit"),
 }
 TEST_KEYS = SHARES | {"empty_correct", "frames", "scored_frames", "empty_frames"}
 LEAST_HIT = 0.25  # a box at random hits the subject less often

@@ -11,10 +11,13 @@ chosen here, and is named so.
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -35,7 +38,7 @@ from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_m
 from pipeline.evaluation.predicted import check_length
 from pipeline.evaluation.scores import score, score_controls
 from pipeline.frame_pool import in_order, processes_for
-from pipeline.frames import open_frames
+from pipeline.frames import FrameReader, open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.params.read import load_section
 from pipeline.params.results import Evaluate
@@ -61,6 +64,14 @@ class Scoring:
     threshold: float  # of the soft masks
     controls: Controls
     params: Evaluate
+
+
+class Seen(NamedTuple):
+    """A frame, its final mask `(H, W)`, and what of it moves."""
+
+    frame: FrameResult
+    mask: NDArray[np.bool_]
+    moving: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -128,13 +139,15 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
     Raises:
         BackdropError: an artifact does not fit the others, or a mask of the ground truth does not.
     """
-    path = paths.video_file(video.source.masks_folder, video.video)
-    with open_frames(video.video) as reader, open_artifact(path, MASKS) as masks:
-        check_length(path, masks["mask"], reader)
+    folders = video.source.masks_folder, video.source.moving_folder
+    with open_frames(video.video) as reader, ExitStack() as stack:
+        masks, moving = (
+            _open_masks(paths.video_file(folder, video.video), reader, stack) for folder in folders
+        )
         shots, longest_side = reader.cuts | {0}, max(reader.height, reader.width)
         labelled = video.labelled() if video.split in SCORED_SPLITS else ()
         seen = (
-            (frame, masks["mask"][frame.number] > 0)
+            Seen(frame, masks[frame.number] > 0, moving[frame.number] > 0)
             for frame in read_frames(video, range(video.size), with_truth=bool(labelled))
         )
         # Without ground truth there is too little to do to be worth a process.
@@ -151,14 +164,22 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
     return VideoScores(rows, [frame.curve for frame in frames], _health(frames, longest_side))
 
 
-def score_frame(scoring: Scoring, seen: tuple[FrameResult, NDArray[np.bool_]]) -> FrameScores:
-    """Score a frame and its final mask `(H, W)`; perhaps in a process of its own."""
-    frame, mask = seen
+def _open_masks(path: Path, reader: FrameReader, stack: ExitStack) -> h5py.Dataset:
+    """A video's masks (N, H, W), open as long as `stack` is."""
+    masks = stack.enter_context(open_artifact(path, MASKS))["mask"]
+    check_length(path, masks, reader)
+    return masks
+
+
+def score_frame(scoring: Scoring, seen: Seen) -> FrameScores:
+    """Score a frame's masks; perhaps in a process of its own."""
+    frame = seen.frame
     motion = motion_centre(frame.speed, frame.moving_px)
-    row, curve = _label_free(frame, mask, moves=not np.isnan(motion).any()), None
+    row, curve = _label_free(seen, moves=not np.isnan(motion).any()), None
     if frame.truth is not None:
         tolerance = scoring.params.boundary_tolerance
-        values, curve = score(frame, frame.truth, mask, scoring.threshold, tolerance)
+        masks = seen.mask, seen.moving
+        values, curve = score(frame, frame.truth, masks, scoring.threshold, tolerance)
         row.update(values)
         row.update(score_controls(frame, frame.truth, scoring.controls))
     centre = frame.box[:2] + frame.box[2:] / 2
@@ -177,18 +198,20 @@ def per_video(table: pd.DataFrame) -> str:
     return str(counts.join(means).to_csv(float_format="%.6f", lineterminator="\n"))
 
 
-def _label_free(frame: FrameResult, mask: NDArray[np.bool_], *, moves: bool) -> dict[str, Any]:
+def _label_free(seen: Seen, *, moves: bool) -> dict[str, Any]:
     """What a row of PER_FRAME has without ground truth, but for video and split.
 
     `moves`: whether something of a subject's size does, so that there is an overlap to speak of.
     """
-    moving = frame.speed > frame.moving_px
+    frame = seen.frame
+    motion = frame.speed > frame.moving_px
     return {
         **dict.fromkeys(PER_FRAME.names),
         "frame": frame.number,
         "confidence": frame.confidence,
-        "mask_area": float(mask.mean()),
-        "motion_overlap": region_similarity(mask, moving) if moves else None,
+        "mask_area": float(seen.mask.mean()),
+        "moving_area": float(seen.moving.mean()),
+        "motion_overlap": region_similarity(seen.mask, motion) if moves else None,
     }
 
 

@@ -61,6 +61,7 @@ STUDENT_FOLDERS = (
     Source.STUDENT.predictions_folder,
     Source.STUDENT.calibration_file.parent,
     Source.STUDENT.masks_folder,
+    Source.STUDENT.moving_folder,
 )
 
 
@@ -287,10 +288,19 @@ def write_predictions(
         file.attrs["grid"] = 8
 
 
-def write_masks(scene: Scene, masks: NDArray[np.uint8], source: Source = Source.MODEL) -> None:
-    """`artifacts/masks/VIDEO.h5`, 0/255; or the student's."""
-    with create(paths.video_file(source.masks_folder, scene.video), MASKS) as file:
-        file.create_dataset("mask", data=masks, chunks=(1, *masks.shape[1:]))
+def write_masks(
+    scene: Scene,
+    masks: NDArray[np.uint8],
+    source: Source = Source.MODEL,
+    *,
+    moving: NDArray[np.uint8] | None = None,
+) -> None:
+    """`artifacts/masks/VIDEO.h5`, 0/255, and beside it what of them moves, all if not given."""
+    whole_too = masks if moving is None else moving
+    folders = {source.masks_folder: masks, source.moving_folder: whole_too}
+    for folder, data in folders.items():
+        with create(paths.video_file(folder, scene.video), MASKS) as file:
+            file.create_dataset("mask", data=data, chunks=(1, *data.shape[1:]))
 
 
 def write_truth(scene: Scene) -> None:

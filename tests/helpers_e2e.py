@@ -31,6 +31,8 @@ STAGES = (
     "predict_student",
     "calibrate student",
     "refine_masks student",
+    "keep_moving model",
+    "keep_moving student",
     "evaluate",
     "report",
 )

@@ -9,6 +9,7 @@ BLUE: Colour = (38, 110, 255)  # cell probabilities
 GREEN: Colour = (64, 220, 96)  # from the winning cell to the box's centre
 WHITE: Colour = (255, 255, 255)  # the inpainter's hole
 ORANGE: Colour = (255, 150, 30)  # predicted mask
+GREY: Colour = (150, 150, 150)  # what of the mask never moves
 CYAN: Colour = (40, 200, 230)  # ground truth
 
 INSTANCES: tuple[Colour, ...] = (

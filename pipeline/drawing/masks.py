@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.drawing.colours import CYAN, INSTANCES, ORANGE, Colour
+from pipeline.drawing.colours import CYAN, GREY, INSTANCES, ORANGE, Colour
 from pipeline.drawing.marks import Image
 from pipeline.flow_image import encode_flow
 
@@ -35,6 +35,17 @@ def overlay(image: Image, mask: NDArray[np.bool_], colour: Colour = ORANGE) -> I
     grey = image.mean(axis=2, keepdims=True)
     outside = np.broadcast_to(DIM * grey, image.shape)
     return _tinted(outside, image, mask, colour)
+
+
+def overlay_at_rest(drawn: Image, image: Image, part: NDArray[np.bool_]) -> Image:
+    """A drawn mask whose part that never moves loses its colour.
+
+    Args:
+        drawn: (H, W, 3), what `overlay` or `overlay_instances` made of `image`.
+        image: (H, W, 3), the frame.
+        part: (H, W), true on that part.
+    """
+    return _tinted(drawn, image, part, GREY)
 
 
 def overlay_instances(image: Image, labels: NDArray[np.uint8]) -> Image:

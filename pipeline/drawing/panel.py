@@ -12,7 +12,14 @@ from models.boxes import HOLE_SCALE
 from pipeline.drawing.captions import resize, resize_mask
 from pipeline.drawing.colours import WHITE
 from pipeline.drawing.marks import Image, draw_box, draw_detection, draw_instances
-from pipeline.drawing.masks import flow_colours, ground_truth, heat, overlay, overlay_instances
+from pipeline.drawing.masks import (
+    flow_colours,
+    ground_truth,
+    heat,
+    overlay,
+    overlay_at_rest,
+    overlay_instances,
+)
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,8 @@ class FrameResult:
         cell: index of the winning cell.
         cell_probability: (C,).
         soft: (H, W) uint8, the soft mask.
-        hard: (H, W) bool, the mask after CRF.
-        student: the same two of the student, or None without self-training.
+        hard: (H, W) bool, the mask after CRF, and `moving`, what of it moves in the video.
+        student: the same three of the student, or None without self-training.
         flow: (H, W, 2) px, residual flow, and `flow_scale_px` of its encoding.
         background: (H, W, 3) uint8, the frame with the inpainter's picture in the 1.1x box.
         truth: ground truth (h, w) bool at its own size, or None.
@@ -40,10 +47,11 @@ class FrameResult:
     cell_probability: NDArray[np.floating]
     soft: Image
     hard: NDArray[np.bool_]
+    moving: NDArray[np.bool_]
     flow: NDArray[np.floating]
     flow_scale_px: float
     background: Image
-    student: tuple[Image, NDArray[np.bool_]] | None = None
+    student: tuple[Image, NDArray[np.bool_], NDArray[np.bool_]] | None = None
     truth: NDArray[np.bool_] | None = None
     instances: tuple[NDArray[np.floating], Image] | None = None
 
@@ -66,6 +74,7 @@ def draw_panel(frame: FrameResult, width: int) -> list[Picture]:
     hole = draw_box(resize(frame.background, width), _grown(box, HOLE_SCALE), WHITE)
     detected = draw_detection(large, box, frame.cell, frame.cell_probability)
     result = overlay(large, resize_mask(frame.hard, height, width))
+    at_rest = resize_mask(frame.hard & ~frame.moving, height, width)
     if frame.instances is not None:
         boxes, labels = frame.instances
         detected = draw_instances(detected, boxes * scale)
@@ -75,13 +84,15 @@ def draw_panel(frame: FrameResult, width: int) -> list[Picture]:
         Picture("Flow", resize(flow_colours(frame.flow, frame.flow_scale_px), width)),
         Picture("Inpainted", hole),
         Picture("Soft mask", heat(resize(frame.soft, width))),
-        Picture("CRF mask", result),
+        Picture("CRF mask", overlay_at_rest(result, large, at_rest)),
     ]
     if frame.student is not None:
-        soft, hard = frame.student
+        soft, hard, moving = frame.student
+        learnt = overlay(large, resize_mask(hard, height, width))
+        at_rest = resize_mask(hard & ~moving, height, width)
         pictures += [
             Picture("Student", heat(resize(soft, width))),
-            Picture("Student, CRF mask", overlay(large, resize_mask(hard, height, width))),
+            Picture("Student, CRF mask", overlay_at_rest(learnt, large, at_rest)),
         ]
     if frame.truth is not None:
         truth = resize_mask(frame.truth, height, width)

@@ -56,14 +56,18 @@ def refined(crf: DenseCrf, soft: NDArray[np.float32], threshold: float, iteratio
 
 
 def score(
-    frame: FrameResult, truth: Mask, mask: Mask, threshold: float, tolerance: float
+    frame: FrameResult,
+    truth: Mask,
+    masks: tuple[Mask, Mask],
+    threshold: float,
+    tolerance: float,
 ) -> tuple[dict[str, float | None], NDArray[np.float64]]:
     """All that PER_FRAME says of a frame's masks and box, but for the oracle's J.
 
     Args:
         frame: what was predicted.
         truth: `(H', W')`.
-        mask: `(H, W)`, after CRF.
+        masks: `(H, W)` after CRF, and what of it moves.
         threshold: of the soft mask.
         tolerance: of F.
 
@@ -71,13 +75,16 @@ def score(
         values by column, None where the frame has no subject to find; J at every threshold
         `(len(THRESHOLDS),)`, for the oracle.
     """
-    ours, soft = hard_at_size_of(mask, truth), at_size_of(frame.soft, truth)
+    ours, moving = (hard_at_size_of(mask, truth) for mask in masks)
+    soft = at_size_of(frame.soft, truth)
     raw = soft > threshold
     values = {
         "J": region_similarity(ours, truth),
         "F": boundary_measure(ours, truth, tolerance),
         "J_no_crf": region_similarity(raw, truth),
         "F_no_crf": boundary_measure(raw, truth, tolerance),
+        "J_moving": region_similarity(moving, truth),
+        "F_moving": boundary_measure(moving, truth, tolerance),
         **_detection(frame, truth),
     }
     return values, region_similarities(soft, truth, THRESHOLDS)

@@ -32,6 +32,7 @@ SECTIONS = (
     "calibrate",
     "refine_masks",
     "self_train",
+    "keep_moving",
     "evaluate",
     "report",
 )

@@ -1,4 +1,4 @@
-"""Params of the stages after training: predict, calibrate, refine_masks, evaluate, report."""
+"""Params of the stages after training: predict, calibrate, refine_masks, keep_moving and on."""
 
 from __future__ import annotations
 
@@ -87,6 +87,14 @@ class RefineMasks(Section):
     """Dense CRF over the soft masks."""
 
     iterations: int = Field(5, ge=1, le=100)
+
+
+class KeepMoving(Section):
+    """The parts of a mask that move somewhere in the video; the rest is left out."""
+
+    least_moving: Probability = Field(
+        0.1, description="share of a part's pixels, on all its way, from which it moves"
+    )
 
 
 class Evaluate(Section):

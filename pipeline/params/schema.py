@@ -8,7 +8,14 @@ from pipeline.params.base import Section
 from pipeline.params.data import ExtractFrames, PrepareData, Stabilize
 from pipeline.params.flow import ComputeFlow, TrainFlow
 from pipeline.params.read import PARAMS_FILE, read_yaml, validate
-from pipeline.params.results import Calibrate, Evaluate, Predict, RefineMasks, Report
+from pipeline.params.results import (
+    Calibrate,
+    Evaluate,
+    KeepMoving,
+    Predict,
+    RefineMasks,
+    Report,
+)
 from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute, Network, TrainInpainter, TrainModel
 
@@ -29,6 +36,7 @@ class Params(Section):
     calibrate: Calibrate = Calibrate()
     refine_masks: RefineMasks = RefineMasks()
     self_train: SelfTrain = SelfTrain()
+    keep_moving: KeepMoving = KeepMoving()
     evaluate: Evaluate = Evaluate()
     report: Report = Report()
 

@@ -53,6 +53,7 @@ class VideoSummary:
         J, F: means over the frames with ground truth.
         scored: how many these are.
         mask_area: mean share of the frame.
+        at_rest: share of the masks' px that never move; NaN where all masks are empty.
         empty: frames with an empty mask.
         confidence: mean over the frames.
         box_jump: median px that the box moves from one frame to the next.
@@ -67,6 +68,7 @@ class VideoSummary:
     F: float
     scored: int
     mask_area: float
+    at_rest: float
     empty: int
     confidence: float
     box_jump: float
@@ -126,6 +128,7 @@ def summarize(inputs: Inputs) -> list[VideoSummary]:
                 F=_mean(frames["F"]),
                 scored=int(frames["J"].count()),
                 mask_area=_mean(frames["mask_area"]),
+                at_rest=_share_at_rest(frames),
                 empty=int((frames["mask_area"] == 0).sum()),
                 confidence=_mean(frames["confidence"]),
                 box_jump=float(frames["box_jump"].median()),
@@ -139,6 +142,11 @@ def frames_of(inputs: Inputs, video: str) -> pd.DataFrame:
     """The video's rows of per_frame, in order."""
     rows = inputs.per_frame[inputs.per_frame["video"] == video]
     return rows.sort_values("frame", ignore_index=True)
+
+
+def _share_at_rest(frames: pd.DataFrame) -> float:
+    whole, moving = float(frames["mask_area"].sum()), float(frames["moving_area"].sum())
+    return 1 - moving / whole if whole else float("nan")
 
 
 def _mean(column: pd.Series[float]) -> float:

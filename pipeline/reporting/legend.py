@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.drawing.colours import BLUE, CYAN, GREEN, ORANGE, RED, Colour, css
+from pipeline.drawing.colours import BLUE, CYAN, GREEN, GREY, ORANGE, RED, Colour, css
 from pipeline.drawing.marks import Image
 from pipeline.drawing.masks import flow_key, heat
 from pipeline.store.images import encode
@@ -42,7 +42,7 @@ def legend(*, student: bool) -> list[Item]:
             "What moves against the background: colour by direction, olive where nothing does.",
         ),
         Item(
-            _svg(_dashes((150, 150, 150))),
+            _svg(_dashes(GREY)),
             "Inpainted",
             "What the inpainter expects in the hole, "
             "1.1 times the box: the subject should be gone.",
@@ -53,11 +53,16 @@ def legend(*, student: bool) -> list[Item]:
             "S's mask before any threshold, from black, 0, to pale yellow, 1.",
         ),
         Item(_svg(_patch(ORANGE)), "CRF mask", "Thresholded and refined on colours."),
+        Item(
+            _svg(_patch(GREY)),
+            "At rest",
+            "Parts of a mask that never move in the video; left out where J counts moving parts.",
+        ),
         Item(_svg(_patch(CYAN)), "Ground truth", "Only for measuring; training never sees it."),
     ]
     if student:
         text = "What the student, trained on such CRF masks, makes of the frame alone: the result."
-        items.insert(-1, Item(_svg(_patch(ORANGE)), "Student", text))
+        items.insert(-2, Item(_svg(_patch(ORANGE)), "Student", text))
     return items
 
 

@@ -17,6 +17,8 @@ GROUPS = {
         "empty_correct": "share of the others with an empty mask",
         "J_no_crf": "J without CRF",
         "F_no_crf": "F without CRF",
+        "J_moving": "J of the parts that move",
+        "F_moving": "F of the parts that move",
         "J_oracle": "J at the best threshold (oracle)",
     },
     "Boxes": {"hit": "hit: centre of the box in the true box", "mAP50": "mAP at IoU 0.5"},
@@ -32,6 +34,7 @@ WITHOUT = "without_self_train"  # the model's own masks and boxes, where a stude
 BARS = (
     ("J", "mask + CRF", "accent"),
     ("J_no_crf", "mask", "accent"),
+    ("J_moving", "mask + CRF, what moves", "accent"),
     ("J_oracle", "mask, oracle threshold", "faint"),
     ("J_blob", "blob + CRF", "control"),
     ("J_blob_no_crf", "blob", "control"),

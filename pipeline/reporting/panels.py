@@ -114,6 +114,7 @@ def _read_results(
         open_artifact(video_file(paths.FLOW, video), FLOW) as flow,
         open_artifact(video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
         open_artifact(video_file(paths.MASKS, video), MASKS) as refined,
+        open_artifact(video_file(paths.MOVING, video), MASKS) as moving,
     ):
         masks = open_truth(truth, frames.attributes)
         learnt = _open_student(video, stack) if student else None
@@ -127,10 +128,13 @@ def _read_results(
                 cell_probability=predictions["cell_probability"][frame],
                 soft=predictions["mask"][frame],
                 hard=refined["mask"][frame] > 0,
+                moving=moving["mask"][frame] > 0,
                 flow=flow["flow"][frame].astype(np.float32),
                 flow_scale_px=float(flow.attrs["scale_px"]),
                 background=inpaint(image, box),
-                student=(learnt[0][frame], learnt[1][frame] > 0) if learnt else None,
+                student=(learnt[0][frame], learnt[1][frame] > 0, learnt[2][frame] > 0)
+                if learnt
+                else None,
                 truth=masks.load(source_frames[frame]),
                 instances=(predictions["instance_boxes"][frame], refined["instance"][frame])
                 if has_instances(predictions)
@@ -138,11 +142,15 @@ def _read_results(
             )
 
 
-def _open_student(video: str, stack: ExitStack) -> tuple[h5py.Dataset, h5py.Dataset]:
-    """The student's soft and refined masks, open as long as `stack` is."""
-    soft = video_file(Source.STUDENT.predictions_folder, video)
-    hard = video_file(Source.STUDENT.masks_folder, video)
-    return (
-        stack.enter_context(open_artifact(soft, PREDICTIONS))["mask"],
-        stack.enter_context(open_artifact(hard, MASKS))["mask"],
+def _open_student(video: str, stack: ExitStack) -> tuple[h5py.Dataset, h5py.Dataset, h5py.Dataset]:
+    """The student's soft and refined masks, and what of these moves; open as long as `stack` is."""
+    student = Source.STUDENT
+    soft, hard, moving = (
+        stack.enter_context(open_artifact(video_file(folder, video), schema))["mask"]
+        for folder, schema in (
+            (student.predictions_folder, PREDICTIONS),
+            (student.masks_folder, MASKS),
+            (student.moving_folder, MASKS),
+        )
     )
+    return soft, hard, moving

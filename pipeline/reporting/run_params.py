@@ -10,7 +10,14 @@ from pipeline.params.base import Section
 from pipeline.params.data import ExtractFrames, PrepareData, Stabilize
 from pipeline.params.flow import ComputeFlow
 from pipeline.params.read import load_section
-from pipeline.params.results import Calibrate, Evaluate, Predict, RefineMasks, Report
+from pipeline.params.results import (
+    Calibrate,
+    Evaluate,
+    KeepMoving,
+    Predict,
+    RefineMasks,
+    Report,
+)
 from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute, Network, TrainInpainter, TrainModel
 
@@ -49,6 +56,7 @@ def read_run_params() -> RunParams:
         "calibrate": load_section(Calibrate, "calibrate"),
         "refine_masks": load_section(RefineMasks, "refine_masks"),
         "self_train": load_section(SelfTrain, "self_train"),
+        "keep_moving": load_section(KeepMoving, "keep_moving"),
         "evaluate": load_section(Evaluate, "evaluate"),
         "report": report,
     }

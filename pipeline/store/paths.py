@@ -18,6 +18,7 @@ MODEL = ARTIFACTS / "model"
 PREDICTIONS = ARTIFACTS / "predictions"
 CALIBRATION = ARTIFACTS / "calibrate" / "calibration.json"
 MASKS = ARTIFACTS / "masks"
+MOVING = ARTIFACTS / "moving"  # these masks without what never moves
 STUDENT = ARTIFACTS / "student"  # self-training: its network, and the same results as the model's
 STUDENT_NETWORK = STUDENT / "network"
 EVALUATE = ARTIFACTS / "evaluate"
@@ -60,6 +61,11 @@ class Source(StrEnum):
     def masks_folder(self) -> Path:
         """Refined masks."""
         return self._root / MASKS.name
+
+    @property
+    def moving_folder(self) -> Path:
+        """Refined masks without what never moves."""
+        return self._root / MOVING.name
 
     @property
     def _root(self) -> Path:

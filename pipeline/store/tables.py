@@ -68,19 +68,21 @@ HOMOGRAPHIES = table_schema(
     },
 )
 CONTROLS = ("J_blob", "J_blob_no_crf", "J_flow_threshold")
-SCORES = ("J", "F", "J_no_crf", "F_no_crf", "J_oracle", *CONTROLS, "box_iou", "hit")
+MASK_SCORES = ("J", "F", "J_no_crf", "F_no_crf", "J_moving", "F_moving", "J_oracle")
+SCORES = (*MASK_SCORES, *CONTROLS, "box_iou", "hit")
 """What a frame is given where it has ground truth."""
 WITHOUT_SELF_TRAIN = {name: f"{name}_without_self_train" for name in SCORES}
 """Where the model's own values stand beside the student's."""
 PER_FRAME = table_schema(
     "backdrop.per_frame",
-    4,
+    5,
     {
         "video": pa.string(),
         "frame": pa.int64(),
         "split": pa.string(),
         "confidence": pa.float64(),
         "mask_area": pa.float64(),  # share of the frame, after CRF
+        "moving_area": pa.float64(),  # of it, what `keep_moving` left
         "box_jump": pa.float64(),  # px moved by the box centre since the frame before
         "motion_overlap": pa.float64(),  # IoU of the mask after CRF and what moves, null if nothing
         **{

@@ -35,9 +35,9 @@ def test_all_stages_give_the_same_bytes_again(project):
 def test_the_metrics_have_the_agreed_names(project):
     metrics = json.loads((project / "artifacts/evaluate/metrics.json").read_text())
     wanted = {
-        "J", "F", "J_no_crf", "F_no_crf", "J_oracle", "J_blob", "J_blob_no_crf",
-        "J_flow_threshold", "J_subject", "empty_correct", "mAP50", "hit", "frames", "scored_frames",
-        "empty_frames",
+        "J", "F", "J_no_crf", "F_no_crf", "J_moving", "F_moving", "J_oracle", "J_blob",
+        "J_blob_no_crf", "J_flow_threshold", "J_subject", "empty_correct", "mAP50", "hit", "frames",
+        "scored_frames", "empty_frames",
     }  # fmt: skip
     assert {"threshold", "val", "test", "test_unseen", "without_self_train"} <= set(metrics)
     for block in (metrics, metrics["without_self_train"]):

@@ -40,6 +40,8 @@ TEST_KEYS = {
     "F",
     "J_no_crf",
     "F_no_crf",
+    "J_moving",
+    "F_moving",
     "J_oracle",
     "J_blob",
     "J_blob_no_crf",

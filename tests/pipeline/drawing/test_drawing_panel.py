@@ -24,6 +24,7 @@ def frame() -> FrameResult:
         cell_probability=np.eye(64)[27],
         soft=soft,
         hard=soft > 127,
+        moving=soft > 127,
         flow=np.zeros((48, 64, 2), np.float32),
         flow_scale_px=1.0,
         background=np.full((48, 64, 3), 60, np.uint8),

@@ -38,7 +38,7 @@ def frame(**changed):
 def test_a_perfect_prediction_is_perfect_at_three_times_the_size():
     one = frame()
     half_speed = controls(flow_threshold_px=1.0)
-    values, curve = score(one, one.truth, one.soft > 0.5, 0.5, 0.008)
+    values, curve = score(one, one.truth, (one.soft > 0.5, one.soft > 0.5), 0.5, 0.008)
     values |= score_controls(one, one.truth, half_speed)
     for name in ("J", "J_no_crf", "J_flow_threshold"):
         assert values[name] > 0.97, name  # bilinear growing rounds the corners
@@ -47,6 +47,20 @@ def test_a_perfect_prediction_is_perfect_at_three_times_the_size():
     assert values["hit"] == 1.0
     assert curve.shape == (19,)
     assert curve[9] == values["J_no_crf"]  # at 0.5
+
+
+def test_moving_parts_are_scored_beside_the_whole_mask():
+    """The mask covers the subject and half as much again elsewhere, which rests: J is 2 / 3."""
+    one = frame()
+    subject = one.soft > 0.5
+    beside = np.zeros_like(subject)
+    beside.reshape(-1)[-(subject.sum() // 2) :] = True  # at the bottom
+    assert not (beside & subject).any()
+    values, _ = score(one, subject, (subject | beside, subject), 0.5, 0.008)
+    whole = subject.sum() / (subject | beside).sum()
+    assert values["J"] == pytest.approx(whole)
+    assert values["J_moving"] == values["F_moving"] == 1.0
+    assert values["F"] < 1.0
 
 
 def test_the_blob_is_an_ellipse_in_the_box_with_its_own_choices():
@@ -73,7 +87,7 @@ def test_several_subjects_have_a_control_in_each_box_and_are_found_by_the_box_ar
         boxes=np.array([[1.0, 6, 12, 12], [17.0, 6, 12, 12]]),
         truth=both,
     )
-    values, _ = score(one, both, both, 0.5, 0.008)
+    values, _ = score(one, both, (both, both), 0.5, 0.008)
     values |= score_controls(one, both, controls(blob={**BLOB, "scale": 1.0}))
     assert (values["box_iou"], values["hit"]) == (1.0, 1.0)
     assert values["J_blob_no_crf"] > 0.95
@@ -84,15 +98,15 @@ def test_of_a_box_that_reaches_beyond_the_frame_only_what_is_seen_is_compared():
     subject = np.zeros((24, 32), bool)
     subject[6:18, :8] = True
     one = frame(boxes=np.array([[-6.0, 6, 14, 12]]), truth=subject)
-    values, _ = score(one, subject, subject, 0.5, 0.008)
+    values, _ = score(one, subject, (subject, subject), 0.5, 0.008)
     assert values["box_iou"] == 1.0
     assert values["hit"] == 1.0  # its centre, at 1, is the whole box's
 
 
 def test_a_frame_without_a_subject_has_no_box_to_hit():
     one = frame()
-    nothing = np.zeros((72, 96), bool)
-    values, _ = score(one, nothing, np.zeros((24, 32), bool), 0.5, 0.008)
+    nothing, empty = np.zeros((72, 96), bool), np.zeros((24, 32), bool)
+    values, _ = score(one, nothing, (empty, empty), 0.5, 0.008)
     assert values["J"] == 1.0  # both empty
     assert values["J_no_crf"] == 0.0
     assert values["hit"] is None
