@@ -7,7 +7,7 @@ counts what share of its px moved, so that a subject may rest for a while.
     parts = MovingParts()
     for mask, moving, known in video:
         parts.add(mask, moving, known)
-    parts.select(3, mask_of_frame_3, least=0.1)
+    parts.resting(3, mask_of_frame_3, least=0.1)
 
 Beyond the paper, which looks at one image.
 """
@@ -65,8 +65,8 @@ class MovingParts:
         self._parts.append(ways)
         self._last = labels
 
-    def select(self, number: int, mask: Mask, least: float) -> Mask:
-        """The mask without its parts at rest, once all frames were added.
+    def resting(self, number: int, mask: Mask, least: float) -> dict[int, Mask]:
+        """The parts of a mask to leave out, once all frames were added.
 
         What rests is left out only where something else moves: a mask never becomes empty. Parts
         whose motion is unknown stay, and speak against none.
@@ -77,7 +77,7 @@ class MovingParts:
             least: share of a part's px, on all its way, from which it moves.
 
         Returns:
-            (H, W), a subset of `mask`.
+            (H, W) each, by the number of its way.
         """
         count, labels = _labels(mask)
         ways = self._parts[number]
@@ -86,9 +86,13 @@ class MovingParts:
         areas = _areas(labels, count, mask)
         moves = (seen > 0) & (moved / np.maximum(seen, 1) >= least)
         rests = (seen > 0) & ~moves & (areas[moves].sum() >= OUTWEIGHS * areas)
-        rests &= moves.any()
-        left_out: Mask = np.concatenate([[False], rests])[labels]
-        return mask & ~left_out
+        left_out = np.flatnonzero(rests & moves.any())
+        return {int(ways[part]): labels == part + 1 for part in left_out}
+
+    def part(self, number: int, mask: Mask, way: int) -> Mask:
+        """The part (H, W) of a frame's mask that belongs to a way; arguments as of `resting`."""
+        label = 1 + int(np.flatnonzero(self._parts[number] == way)[0])
+        return np.asarray(_labels(mask)[1] == label)
 
 
 def _labels(mask: Mask) -> tuple[int, NDArray[np.int32]]:

@@ -3,33 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from models.camera_path import CameraPath
 from models.moving_parts import MovingParts
+from models.resting_parts import RestingParts
 from pipeline.evaluation.motion import moving_speed
 
 Mask = NDArray[np.bool_]
+KEPT = 16  # masks in memory: those near a frame are read again and again
 
 
-def moving_masks(
-    read: Callable[[int], Mask], flow: h5py.File, cuts: Collection[int], least: float
-) -> Iterator[Mask]:
+@dataclass(frozen=True)
+class Motion:
+    """What is known of a video's motion.
+
+    Attributes:
+        flow: as `compute_flow` writes it.
+        camera: of the pairs that the flow belongs to.
+        cuts: frames that begin a new shot.
+    """
+
+    flow: h5py.File
+    camera: CameraPath
+    cuts: Collection[int]
+
+    @cached_property
+    def speed_px(self) -> float:
+        """From which a px moves."""
+        return moving_speed(self.flow)
+
+    def at(self, number: int) -> Mask:
+        """What moves in a frame, (H, W)."""
+        flow = self.flow["flow"][number].astype(np.float32)
+        return np.asarray(np.linalg.norm(flow, axis=-1) > self.speed_px)
+
+
+def moving_masks(read: Callable[[int], Mask], motion: Motion, least: float) -> Iterator[Mask]:
     """The masks `(H, W)` in order; all of the video is looked at before the first.
 
     Args:
-        read: the mask of a frame; called twice for each, so that few are in memory.
-        flow: of the same frames, as `compute_flow` writes it.
-        cuts: frames that begin a new shot.
-        least: share of a part's px from which it moves, see `MovingParts.select`.
+        read: the mask of a frame; called several times, so that few are in memory.
+        motion: of the same frames.
+        least: share of a part's px from which it moves, see `MovingParts.resting`.
     """
-    speed_px, count = moving_speed(flow), len(flow["flow"])
+    read, count = lru_cache(KEPT)(read), len(motion.flow["flow"])
     parts = MovingParts()
     for number in range(count):
-        mask = read(number)
-        speed = np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1)
-        parts.add(mask, speed > speed_px, flow["valid"][number] > 0, cut=number in cuts)
+        known = motion.flow["valid"][number] > 0
+        parts.add(read(number), motion.at(number), known, cut=number in motion.cuts)
+    places = RestingParts(motion.camera, lambda t, way: parts.part(t, read(t), way))
     for number in range(count):
-        yield parts.select(number, read(number), least)
+        for way, part in parts.resting(number, read(number), least).items():
+            places.add(number, way, part)
+    for number in range(count):
+        kept = read(number).copy()
+        for part in parts.resting(number, read(number), least).values():
+            kept &= ~part
+        yield places.select(number, kept, motion.at(number))

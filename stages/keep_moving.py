@@ -2,7 +2,7 @@
 
     python -m stages.keep_moving model|student
 
-Reads flow and refined masks; writes `artifacts/moving/VIDEO.h5` (the student's:
+Reads homographies, flow and refined masks; writes `artifacts/moving/VIDEO.h5` (the student's:
 `artifacts/student/moving`) in the form of masks. The masks themselves stay as they are: they come
 from one image each, these from the whole video. Without self-training there is nothing to do for
 the student.
@@ -10,17 +10,22 @@ the student.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from models.camera_path import CameraPath
+from pipeline.errors import BackdropError
 from pipeline.evaluation.predicted import check_length
 from pipeline.fanout import fan_out
 from pipeline.frame_index import load_index
 from pipeline.frames import open_frames
 from pipeline.job import Job
-from pipeline.moving_masks import moving_masks
+from pipeline.moving_masks import Motion, moving_masks
 from pipeline.params.read import load_section
 from pipeline.params.results import KeepMoving
 from pipeline.pool import Advance
@@ -29,14 +34,16 @@ from pipeline.stage import run_stage, wanted
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import Source
+from pipeline.store.tables import HOMOGRAPHIES, read_table
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a worker needs to know."""
+    """What a worker needs to know, of one video."""
 
     source: Source
     params: KeepMoving
+    camera: CameraPath
 
 
 def main(source: Source) -> None:
@@ -46,10 +53,16 @@ def main(source: Source) -> None:
         switch_off(source.moving_folder)
         return
     switch_on(source.moving_folder)
-    task = Selection(source, params)
+    counts = load_index()["video"].value_counts(sort=False)
+    cameras = read_cameras([str(video) for video in counts.index])
     jobs = [
-        Job(str(video), int(count), _identity(source, str(video)), task)
-        for video, count in load_index()["video"].value_counts(sort=False).items()
+        Job(
+            video,
+            int(counts[video]),
+            _identity(source, video, camera),
+            Selection(source, params, camera),
+        )
+        for video, camera in cameras.items()
     ]
     fan_out(
         "keep_moving",
@@ -64,8 +77,7 @@ def main(source: Source) -> None:
 
 def work(job: Job[Selection], path: Path, advance: Advance) -> None:
     """Write one video's moving masks; in a worker process."""
-    source, params = job.data.source, job.data.params
-    whole = paths.video_file(source.masks_folder, job.video)
+    whole = paths.video_file(job.data.source.masks_folder, job.video)
     flow_file = paths.video_file(paths.FLOW, job.video)
     with (
         open_frames(job.video) as reader,
@@ -80,19 +92,48 @@ def work(job: Job[Selection], path: Path, advance: Advance) -> None:
             name: file.create_dataset(name, data.shape, data.dtype, **chunked)
             for name, data in masks.items()
         }
-        kept = moving_masks(lambda t: masks["mask"][t] > 0, flow, reader.cuts, params.least_moving)
-        for number, moving in enumerate(kept):
+        motion = Motion(flow, job.data.camera, reader.cuts)
+        least = job.data.params.least_moving
+        for number, moving in enumerate(
+            moving_masks(lambda t: masks["mask"][t] > 0, motion, least)
+        ):
             for name, dataset in datasets.items():
                 dataset[number] = np.where(moving, masks[name][number], 0)
             advance(1)
 
 
-def _identity(source: Source, video: str) -> str:
-    """Tells this video's masks, flow and cuts from others."""
-    return " ".join(
-        file_sha256(paths.video_file(folder, video))
-        for folder in (paths.FRAMES, paths.FLOW, source.masks_folder)
-    )
+def read_cameras(videos: Sequence[str]) -> dict[str, CameraPath]:
+    """The camera of each video, from the trusted pairs whose source comes after the target.
+
+    Raises:
+        BackdropError: a video has none in the table, or the table is missing or damaged.
+    """
+    table = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
+    missing = sorted(set(videos) - set(table["video"]))
+    if missing:
+        raise BackdropError(
+            f"has no homographies of '{missing[0]}'",
+            where=str(paths.HOMOGRAPHIES_TABLE),
+            remedy="run `dvc repro --force stabilize`",
+        )
+    by_video = dict(iter(table.groupby("video", sort=False)))
+    return {video: _camera(by_video[video]) for video in videos}
+
+
+def _camera(rows: pd.DataFrame) -> CameraPath:
+    entries = [f"h{row}{column}" for row in range(3) for column in range(3)]
+    steps = rows[rows["ok"] & (rows["source"] > rows["target"])]
+    H = steps[entries].to_numpy(np.float64).reshape(-1, 3, 3)
+    gap = int((rows["source"] - rows["target"]).abs().max())
+    return CameraPath(dict(zip(steps["target"].tolist(), H, strict=True)), gap)
+
+
+def _identity(source: Source, video: str, camera: CameraPath) -> str:
+    """Tells this video's masks, flow, cuts and camera from others."""
+    files = (paths.FRAMES, paths.FLOW, source.masks_folder)
+    digests = [file_sha256(paths.video_file(folder, video)) for folder in files]
+    steps = b"".join(H.tobytes() for _, H in sorted(camera.steps.items()))
+    return " ".join([*digests, hashlib.sha256(steps).hexdigest()])
 
 
 if __name__ == "__main__":

@@ -27,7 +27,10 @@ def select(masks, moving, *, known=None, cuts=(), least=0.1):
     for number, mask in enumerate(masks):
         seen = KNOWN if known is None else known[number]
         parts.add(mask, moving[number], seen, cut=number in cuts)
-    return [parts.select(number, mask, least) for number, mask in enumerate(masks)]
+    return [
+        mask & ~np.any([np.zeros_like(mask), *parts.resting(number, mask, least).values()], axis=0)
+        for number, mask in enumerate(masks)
+    ]
 
 
 def test_who_never_moves_is_left_out_beside_who_does():
