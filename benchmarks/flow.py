@@ -37,12 +37,13 @@ from pipeline.frames import FrameReader, FrameWriter
 from pipeline.optical_flow.choose import Choice, choose_estimator
 from pipeline.optical_flow.residual import change_weight, consistency, stabilised
 from pipeline.optical_flow.stream import FlowStream, StabilisedPair
+from pipeline.optical_flow.video_flow import FlowWriter
 from pipeline.params.flow import ComputeFlow
 from pipeline.pool import worker_count
 from pipeline.store import hdf5
 from pipeline.video.decode import iter_frames
 from pipeline.video.resize import Framing, plan
-from stages.compute_flow import FlowWriter, threads_for
+from stages.compute_flow import threads_for
 
 TURNS = 3
 

@@ -159,6 +159,9 @@ def predict(
         Path, typer.Option("--to", metavar="FOLDER", help="For a folder of results per input.")
     ],
     stride: Annotated[int, typer.Option(min=1, help="Take every n-th frame.")] = 1,
+    moving: Annotated[
+        bool, typer.Option("--moving", help="Leave out what never moves in a video.")
+    ] = False,
     overlay: Annotated[
         bool, typer.Option("--overlay/--no-overlay", help="Draw outline and box on the frames.")
     ] = True,
@@ -171,7 +174,15 @@ def predict(
 
     start_log()
     try:
-        predict_inputs(inputs, to, stride=stride, overlay=overlay, force=force, say=typer.echo)
+        predict_inputs(
+            inputs,
+            to,
+            stride=stride,
+            moving=moving,
+            overlay=overlay,
+            force=force,
+            say=typer.echo,
+        )
     except KeyboardInterrupt:
         typer.echo("interrupted; finished inputs are kept", err=True)
         raise typer.Exit(INTERRUPTED) from None

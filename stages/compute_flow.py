@@ -9,27 +9,20 @@ homography is not trusted has no flow, no valid pixel, and `ok` false.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import h5py
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from models.flow.estimator import OutOfMemoryError
-from models.warping import Mesh, read_mesh
+from models.warping import read_mesh
 from pipeline.errors import BackdropError
 from pipeline.fanout import fan_out
-from pipeline.flow_image import MagnitudeHistogram
 from pipeline.frames import FrameReader
 from pipeline.job import Job
 from pipeline.optical_flow.choose import Choice, choose_estimator
-from pipeline.optical_flow.stream import FlowStream, ResidualFlow, StabilisedPair
+from pipeline.optical_flow.video_flow import Pairs, write_flow
 from pipeline.params.flow import ComputeFlow
 from pipeline.params.read import load_section
 from pipeline.pool import Advance, worker_count
@@ -39,47 +32,6 @@ from pipeline.store.digest import file_sha256
 from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table
 
 log = logging.getLogger("backdrop")
-
-LESS_MEMORY = (
-    "set compute_flow.device: cpu or the backend 'dis'; or lower extract_frames.longest_side, and "
-    "compute_flow.enlarge_to where frames are smaller"
-)
-FINITE = "on a GPU set compute_flow.half: false; elsewhere take other weights or the backend 'dis'"
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The pairs of one video, by target frame.
-
-    Attributes:
-        sources: int64 (N,). H: float64 (N, 3, 3), source px to target px. ok: bool (N,).
-        meshes: N, see `models.warping`.
-        threads: at work on this video.
-    """
-
-    sources: NDArray[np.int64]
-    H: NDArray[np.float64]
-    ok: NDArray[np.bool_]
-    meshes: list[Mesh | None]
-    choice: Choice
-    threads: int
-
-    def digest(self) -> str:
-        """Tells these pairs from others."""
-        absent = hashlib.sha256().digest()
-        meshes = [
-            absent if mesh is None else hashlib.sha256(mesh.tobytes()).digest()
-            for mesh in self.meshes
-        ]
-        parts = [part.tobytes() for part in (self.sources, self.H, self.ok)]
-        return hashlib.sha256(b"".join([*parts, *meshes])).hexdigest()
-
-    def stabilised(self) -> list[StabilisedPair]:
-        """Those whose homography is trusted."""
-        return [
-            StabilisedPair(int(t), int(self.sources[t]), self.H[t], self.meshes[t])
-            for t in np.flatnonzero(self.ok)
-        ]
 
 
 def main() -> None:
@@ -153,61 +105,16 @@ def _pairs(video: str, count: int, rows: pd.DataFrame, how: tuple[Choice, int]) 
 
 
 def work(job: Job[Pairs], path: Path, advance: Advance) -> None:
-    """Write one video's flow; in a worker process.
-
-    In memory are at most two runs of pairs a thread (see `FlowStream.flows`): with two threads 32
-    pairs, with eight 128.
-    """
-    pairs, settings = job.data, job.data.choice.settings
+    """Write one video's flow; in a worker process."""
     frames = paths.video_file(paths.FRAMES, job.video)
-    with FrameReader(frames) as reader, hdf5.create(path, hdf5.FLOW) as file:
+    with FrameReader(frames) as reader:
         if reader.count != job.size:
             raise BackdropError(
                 f"holds {reader.count} frames, {paths.INDEX_TABLE} lists {job.size}",
                 where=str(frames),
                 remedy="run `dvc repro --force extract_frames`",
             )
-        writer = FlowWriter(file, reader, settings.confidence)
-        stream = FlowStream(reader, pairs.choice, pairs.threads)
-        try:
-            for result in stream.flows(pairs.stabilised()):
-                writer.write(result)
-                advance(1)
-        except (OutOfMemoryError, ValueError) as error:
-            raise BackdropError(
-                f"{pairs.choice.name}: {error}",
-                where=str(frames),
-                remedy=LESS_MEMORY if isinstance(error, OutOfMemoryError) else FINITE,
-            ) from error
-        advance(int((~pairs.ok).sum()))
-        file.create_dataset("ok", data=pairs.ok)
-        scale = writer.magnitudes.percentile(settings.scale_percentile)
-        file.attrs["backend"] = pairs.choice.name
-        file.attrs["reason"] = pairs.choice.reason
-        file.attrs["gap"] = int(np.abs(pairs.sources - np.arange(job.size)).max())
-        file.attrs["scale_px"] = max(scale, settings.min_scale_px)
-
-
-class FlowWriter:
-    """Fills the datasets, one chunk per frame; what is not written is zero and takes no space."""
-
-    def __init__(self, file: h5py.File, reader: FrameReader, confidence: bool) -> None:
-        shape = (reader.count, reader.height, reader.width)
-        chunk = (1, *shape[1:])
-        self.flow = file.create_dataset("flow", (*shape, 2), np.float16, chunks=(*chunk, 2))
-        small = {"chunks": chunk, **hdf5.PACKED}
-        self.valid = file.create_dataset("valid", shape, bool, **small)
-        if confidence:
-            self.confidence = file.create_dataset("confidence", shape, np.uint8, **small)
-        self.magnitudes = MagnitudeHistogram()
-
-    def write(self, result: ResidualFlow) -> None:
-        """Store a frame's flow and count its magnitudes."""
-        self.flow[result.target], self.valid[result.target] = result.flow, result.valid
-        if result.confidence is not None:
-            self.confidence[result.target] = result.confidence
-        magnitude = np.asarray(cv2.magnitude(*cv2.split(result.flow)), np.float32)
-        self.magnitudes.add(magnitude[result.valid])
+        write_flow(reader, job.data, path, advance)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,15 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from functools import partial
 from statistics import median
 from typing import Any, cast
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from models.alignment import Alignment, View, look
+from models.alignment import Alignment
 from models.camera import Camera
-from models.keypoints import KeypointDetector
-from models.pair_track import PairSettings, PairTrack
-from models.stabilization import HomographySettings
+from pipeline.align_video import align_video
 from pipeline.errors import BackdropError
 from pipeline.fanout import Unfinished
-from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import FrameReader
 from pipeline.job import Job
 from pipeline.params.data import Stabilize
@@ -87,28 +79,11 @@ def _jobs(settings: Stabilize) -> list[Job[Stabilize]]:
 
 def _work(unfinished: Unfinished, job: Job[Stabilize], advance: Advance) -> Columns:
     """In a worker process."""
-    settings = job.data
     with FrameReader(video_file(FRAMES, job.video)) as reader:
-        track = PairTrack(reader.count, reader.cuts, _pair_settings(settings))
-        greys = (cv2.cvtColor(reader.read(t), cv2.COLOR_RGB2GRAY) for t in range(reader.count))
-        processes = processes_for(reader.count)
-        # To find keypoints takes four fifths of the time, and needs no other frame.
-        for view in in_order(partial(_look, settings), greys, processes, job.video):
-            track.add(view)
-            advance(1)
-    columns = _columns(job.video, *track.result())
+        found = align_video(reader, job.data, job.video, advance)
+    columns = _columns(job.video, *found)
     unfinished.mark(job, columns)
     return columns
-
-
-def _look(settings: Stabilize, grey: NDArray[np.uint8]) -> View:
-    """Keypoints of a frame; perhaps in a process of its own."""
-    return look(KeypointDetector(settings.keypoints, settings.contrast, settings.enlarge_to), grey)
-
-
-def _pair_settings(settings: Stabilize) -> PairSettings:
-    limits = settings.model_dump(include={part.name for part in fields(HomographySettings)})
-    return PairSettings(settings.gap, settings.chain, settings.local, HomographySettings(**limits))
 
 
 def _columns(video: str, camera: Camera, found: Mapping[tuple[int, int], Alignment]) -> Columns:

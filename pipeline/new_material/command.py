@@ -13,6 +13,7 @@ from pipeline.errors import BackdropError
 from pipeline.job import Job
 from pipeline.new_material import results
 from pipeline.new_material.inputs import Input, find_inputs
+from pipeline.new_material.moving import MOTION_STEPS
 from pipeline.new_material.trained import Trained, read_trained
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
@@ -39,6 +40,7 @@ def predict(
     to: Path,
     *,
     stride: int,
+    moving: bool,
     overlay: bool,
     force: bool,
     say: Callable[[str], None],
@@ -49,6 +51,7 @@ def predict(
         paths: video files, folders of videos or of frames, pictures.
         to: made if it is not there.
         stride: take every `stride`-th frame.
+        moving: leave out of a video's masks what never moves in it.
         overlay: also draw them.
         force: replace results that are there.
         say: is given a line per input.
@@ -57,14 +60,19 @@ def predict(
         BackdropError: before any work, where something is amiss with the project, an input or
             `to`; after it, for the first input that failed: the others are written.
     """
-    trained = read_trained()
+    trained = read_trained(moving=moving)
     device = choose_device(trained.compute.device, "compute.device")
     sources = find_inputs(paths, trained.frames, stride)
     for source in sources:
         _check_target(to / source.name, sources, force=force)
     require_writable(to / sources[0].name / results.BOXES)
     jobs = [
-        Job(source.name, source.frames, "", Task(source, trained, to / source.name, overlay))
+        Job(
+            source.name,
+            work_in(source, moving),
+            "",
+            Task(source, trained, to / source.name, overlay),
+        )
         for source in sources
     ]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidied up after, as Ctrl-C is
@@ -75,6 +83,11 @@ def predict(
         _sweep(to, {source.name for source in sources})
     for name, (frames, empty) in counts.items():
         say(f"wrote {to / name}: {frames} frame(s), {empty} of them with an empty mask")
+
+
+def work_in(source: Input, moving: bool) -> int:
+    """Frames that are told to the progress."""
+    return source.frames * (1 + MOTION_STEPS if moving and not source.is_picture else 1)
 
 
 def work(job: Job[Task], advance: Advance) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.evaluation.scores import hard_at_size_of, inside
 from pipeline.new_material.films import open_film
 from pipeline.new_material.inputs import Input
+from pipeline.new_material.moving import Located, only_moving
 from pipeline.new_material.segment import segment
 from pipeline.new_material.trained import Trained
 from pipeline.pool import Advance
@@ -61,7 +62,7 @@ def write_results(
     """
     (folder / MASKS).mkdir()
     frames = empty = 0
-    found = find(source, trained)
+    found = find(source, trained, folder, advance)
     if overlay:
         found = _filmed(source, found, folder)
     with (folder / BOXES).open("w", encoding="utf-8", newline="\n") as table:
@@ -75,11 +76,22 @@ def write_results(
     return frames, empty
 
 
-def find(source: Input, trained: Trained) -> Iterator[Result]:
-    """What is found in the frames taken of `source`, in order; raises as `segment` does."""
-    for one in segment(source, trained):
-        mask, box = at_source(one.mask, source), box_at_source(one.finding.box, source)
-        yield Result(one.index, one.time_s, mask, box, one.finding.confidence)
+def find(source: Input, trained: Trained, scratch: Path, advance: Advance) -> Iterator[Result]:
+    """What is found in the frames taken of `source`, in order; raises as `segment` does.
+
+    Args:
+        scratch: folder for what is needed on the way to what moves; nothing stays there.
+        advance: told of the steps to that, `MOTION_STEPS` times each frame.
+    """
+    found: Iterator[Located] = (
+        Located(one.index, one.time_s, one.finding.box, one.finding.confidence, one.mask)
+        for one in segment(source, trained)
+    )
+    if trained.motion and not source.is_picture:
+        found = only_moving(source, found, (trained.frames, trained.motion), scratch, advance)
+    for one in found:
+        mask, box = at_source(one.mask, source), box_at_source(one.box, source)
+        yield Result(one.index, one.time_s, mask, box, one.confidence)
 
 
 def at_source(mask: NDArray[np.bool_], source: Input) -> NDArray[np.bool_]:

@@ -14,9 +14,10 @@ from pipeline.finding import Finder
 from pipeline.model_predictions import ModelFinder
 from pipeline.networks import CONFIG, KNOWN_BACKGROUND, WEIGHTS
 from pipeline.params.base import Section
-from pipeline.params.data import ExtractFrames
+from pipeline.params.data import ExtractFrames, Stabilize
+from pipeline.params.flow import ComputeFlow
 from pipeline.params.read import PARAMS_FILE, load_section, read_yaml, validate
-from pipeline.params.results import Predict
+from pipeline.params.results import KeepMoving, Predict
 from pipeline.params.training import Compute
 from pipeline.store.atomic import read_json
 from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpainter
@@ -30,6 +31,15 @@ SectionT = TypeVar("SectionT", bound=Section)
 
 
 @dataclass(frozen=True)
+class MotionParams:
+    """What decides what moves in a video."""
+
+    stabilize: Stabilize
+    compute_flow: ComputeFlow
+    keep_moving: KeepMoving
+
+
+@dataclass(frozen=True)
 class Trained:
     """All that decides the masks of new frames; picklable.
 
@@ -37,6 +47,7 @@ class Trained:
         source: whose masks are the project's result.
         choice: thresholds and CRF setting of that source.
         frames: the size that training frames had.
+        motion: of masks of what moves, None where all is to be kept.
     """
 
     source: Source
@@ -44,6 +55,7 @@ class Trained:
     compute: Compute
     frames: ExtractFrames
     predict: Predict
+    motion: MotionParams | None
 
     def finder(self) -> Finder:
         """The networks, ready to work."""
@@ -52,8 +64,11 @@ class Trained:
         return ModelFinder(self.compute, self.predict)
 
 
-def read_trained() -> Trained:
+def read_trained(*, moving: bool = False) -> Trained:
     """What the project in the working directory predicts with.
+
+    Args:
+        moving: also what its masks of what moves come from.
 
     Raises:
         BackdropError: nothing is trained yet, an artifact is damaged, params or frames are no
@@ -70,7 +85,7 @@ def read_trained() -> Trained:
     lock = _read_lock()
     _require_in_step(lock, source)
     stage = "predict" if source is Source.MODEL else "predict_student"
-    predict = _as_recorded(lock, stage, "predict", Predict, Predict.model_fields)
+    predict = _whole(lock, stage, "predict", Predict)
     if source is Source.MODEL:
         _refuse_known_background()
     return Trained(
@@ -79,6 +94,15 @@ def read_trained() -> Trained:
         compute=load_section(Compute, "compute"),
         frames=_as_recorded(lock, "extract_frames", "extract_frames", ExtractFrames, OF_FRAMES),
         predict=predict,
+        motion=_motion(lock, source) if moving else None,
+    )
+
+
+def _motion(lock: Lock, source: Source) -> MotionParams:
+    return MotionParams(
+        _whole(lock, "stabilize", "stabilize", Stabilize),
+        _whole(lock, "compute_flow", "compute_flow", ComputeFlow),
+        _whole(lock, f"keep_moving@{source}", "keep_moving", KeepMoving),
     )
 
 
@@ -118,6 +142,11 @@ def _require_in_step(lock: Lock, source: Source) -> None:
 def _digests(lock: Lock, stage: str, kind: str) -> dict[str, str]:
     """Digest of each path that a stage was recorded with."""
     return {entry["path"]: entry.get("md5", "") for entry in lock.get(stage, {}).get(kind, [])}
+
+
+def _whole(lock: Lock, stage: str, section: str, kind: type[SectionT]) -> SectionT:
+    """`_as_recorded`, of all keys."""
+    return _as_recorded(lock, stage, section, kind, kind.model_fields)
 
 
 def _as_recorded(

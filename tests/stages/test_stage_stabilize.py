@@ -6,6 +6,7 @@ import pytest
 from helpers_motion import corner_error, pan, texture, write_videos
 
 from models.warping import read_mesh
+from pipeline import align_video
 from pipeline.errors import BackdropError
 from pipeline.frame_pool import FEWEST
 from pipeline.store.paths import FRAMES, HOMOGRAPHIES_TABLE, INDEX_TABLE, UNFINISHED, video_file
@@ -148,13 +149,13 @@ def test_the_table_is_the_same_bytes_on_a_rerun_whatever_the_workers(pool, monke
 
 def test_one_video_is_shared_between_cores_and_gives_the_same_bytes(monkeypatch):
     write_videos({"a": pan(2 * FEWEST, SIZE, 1.0)})
-    real, used, written = stabilize.in_order, [], []
+    real, used, written = align_video.in_order, [], []
 
     def watched(make, items, processes, where):
         used.append(processes)
         return real(make, items, processes, where)
 
-    monkeypatch.setattr(stabilize, "in_order", watched)
+    monkeypatch.setattr(align_video, "in_order", watched)
     for workers in ("1", "2"):
         monkeypatch.setenv("BACKDROP_WORKERS", workers)
         run()

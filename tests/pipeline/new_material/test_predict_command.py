@@ -42,9 +42,13 @@ def project(tmp_path, monkeypatch):
     return make_trained(tmp_path, monkeypatch, student=True, count=3)
 
 
-def predict(*paths: Path, to: Path, overlay: bool = True, force: bool = False) -> list[str]:
+def predict(
+    *paths: Path, to: Path, overlay: bool = True, force: bool = False, moving: bool = False
+) -> list[str]:
     said: list[str] = []
-    command.predict(paths, to, stride=1, overlay=overlay, force=force, say=said.append)
+    command.predict(
+        paths, to, stride=1, moving=moving, overlay=overlay, force=force, say=said.append
+    )
     return said
 
 
@@ -62,6 +66,24 @@ def test_the_same_bytes_again(project, tmp_path):
     first = digests(tmp_path / "out")
     predict(project.source, to=tmp_path / "out", force=True)
     assert digests(tmp_path / "out") == first
+
+
+def test_with_moving_a_video_is_looked_at_as_a_whole_and_a_picture_is_not(project, tmp_path):
+    """Masks of random weights: what matters is what is there, and that it is so again."""
+    (picture,) = write_pictures(tmp_path / "one", numbered(1)).iterdir()
+    params = Path("params.yaml").read_text()
+    Path("params.yaml").write_text(params + "compute_flow: {backend: dis}\n")
+    said = predict(project.source, picture, to=tmp_path / "out", moving=True)
+    assert len(said) == 2
+    clip = tmp_path / "out/clip"
+    assert {path.name for path in clip.iterdir()} == {"masks", "boxes.csv", "overlay.mp4"}
+    assert len(list((clip / "masks").iterdir())) == 3
+    first = digests(clip)
+    predict(project.source, to=tmp_path / "out", moving=True, force=True)
+    assert digests(clip) == first
+    predict(picture, to=tmp_path / "alone")
+    alone, beside = digests(tmp_path / "alone"), digests(tmp_path / "out" / picture.stem)
+    assert list(alone.values()) == list(beside.values())
 
 
 def test_without_overlay_there_is_none(project, tmp_path):

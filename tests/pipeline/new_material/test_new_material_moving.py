@@ -1,0 +1,103 @@
+"""New videos lose what never moves exactly as those of the project do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from helpers_trained import VIDEO, make_trained
+
+from pipeline.errors import BackdropError
+from pipeline.new_material.inputs import find_inputs
+from pipeline.new_material.moving import MOTION_STEPS, Located, only_moving
+from pipeline.new_material.trained import read_trained
+from pipeline.store import paths
+from pipeline.store.hdf5 import FLOW, MASKS, PACKED, create, open_artifact
+from pipeline.store.paths import Source
+from stages import compute_flow, keep_moving, stabilize
+
+COUNT = 7
+
+
+def set_params(**sections):
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    Path("params.yaml").write_text(yaml.safe_dump(params | sections))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    made = make_trained(tmp_path, monkeypatch, student=True, count=COUNT)
+    set_params(compute_flow={"backend": "dis"})
+    return made
+
+
+def walker_and_pillar() -> np.ndarray:
+    """What the flow shows moving, and a pillar at the upper right, (N, H, W) bool."""
+    with open_artifact(paths.video_file(paths.FLOW, VIDEO), FLOW) as file:
+        speed = np.linalg.norm(file["flow"][:].astype(np.float32), axis=-1)
+    masks = speed > 0.2
+    masks[:, :10, -8:] = True
+    return masks
+
+
+def located(masks):
+    return (
+        Located(number, 0.04 * number, np.zeros(4, np.float32), 0.5, mask)
+        for number, mask in enumerate(masks)
+    )
+
+
+def of_the_stages():
+    """Masks, and what the stages leave of them."""
+    stabilize.main()
+    compute_flow.main()
+    masks = walker_and_pillar()
+    with create(paths.video_file(Source.STUDENT.masks_folder, VIDEO), MASKS) as file:
+        data = masks.astype(np.uint8) * 255
+        file.create_dataset("mask", data=data, chunks=(1, *data.shape[1:]), **PACKED)
+    keep_moving.main(Source.STUDENT)
+    with open_artifact(paths.video_file(Source.STUDENT.moving_folder, VIDEO), MASKS) as file:
+        return masks, file["mask"][:] > 0
+
+
+@pytest.mark.parametrize("gap", [1, 2])
+def test_masks_are_those_of_the_stages(project, tmp_path, gap):
+    set_params(stabilize={"gap": gap})
+    masks, expected = of_the_stages()
+    assert masks[:, :10, -8:].all()
+    assert not expected[:, :10, -8:].any()  # else it would be easy to agree
+    assert expected.any()
+    trained = read_trained(moving=True)
+    (source,) = find_inputs([project.source], trained.frames, stride=1)
+    scratch, told = tmp_path / "scratch", []
+    scratch.mkdir()
+    params = trained.frames, trained.motion
+    found = list(only_moving(source, located(masks), params, scratch, told.append))
+    np.testing.assert_array_equal([one.mask for one in found], expected)
+    assert [one.index for one in found] == list(range(COUNT))
+    assert sum(told) == MOTION_STEPS * COUNT
+    assert not list(scratch.iterdir())
+
+
+def test_a_video_too_short_for_a_pair_keeps_its_masks(project, tmp_path):
+    trained = read_trained(moving=True)
+    (source,) = find_inputs([project.source], trained.frames, stride=COUNT)
+    whole = np.ones((1, source.framing.height, source.framing.width), bool)
+    params = trained.frames, trained.motion
+    (one,) = only_moving(source, located(whole), params, tmp_path, lambda count: None)
+    np.testing.assert_array_equal(one.mask, whole[0])
+
+
+def test_params_that_were_changed_since_are_refused(project):
+    lock = {
+        "stages": {
+            "stabilize": {"params": {"params.yaml": {"stabilize": {"gap": 2}}}},
+            "extract_frames": {"outs": []},
+        }
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump(lock))
+    assert read_trained().motion is None
+    with pytest.raises(BackdropError, match=r"stabilize\.gap: was 2 .* and is now 1"):
+        read_trained(moving=True)
