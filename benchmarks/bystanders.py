@@ -1,10 +1,11 @@
 """What costs more where nobody trained: the place, or the people who stand around in it?
 
-    python -m benchmarks.bystanders --to FOLDER [--clips 12]
+    python -m benchmarks.bystanders --to FOLDER [--clips 12] [--seed 101]
 
 Run it in a project that was trained on the built-in data. Renders new subjects before new cameras
 in each built-in place, once as it is and once without the people who stand still there, and
-predicts them with the project's networks as `backdrop predict` does. Prints a table.
+predicts them with the project's networks as `backdrop predict` does, with and without `--moving`.
+With another seed the places are others, too. Prints a table.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -31,7 +33,10 @@ from pipeline.synthetic.write import write_clip
 RECIPE = Path("data/builtin/recipe.yaml")
 FRAMES = 30
 FIRST_SUBJECT, FIRST_CAMERA = 100, 900  # the recipe's own end at 44 and 400
-HEADER = ("place", "people at rest", "clips", "J", "subject covered", "mask on the subject")
+HEADER = (
+    *("place", "people at rest", "clips", "J", "subject covered", "mask on the subject"),
+    *("J, what moves", "subject covered", "mask on the subject"),
+)
 
 Mask = NDArray[np.bool_]
 
@@ -77,23 +82,37 @@ def measure(recipe: Recipe, clips: int, to: Path) -> Iterator[tuple[str, ...]]:
         render(recipe, place, clips, folders[place, "yes"])
         with nobody_at_rest():
             render(recipe, place, clips, folders[place, "none"])
-    results = to / "predicted"
-    paths = list(folders.values())
-    predict(paths, results, stride=1, overlay=False, force=True, say=lambda _: None)
+    ways = {False: to / "predicted", True: to / "predicted_moving"}
+    for moving, results in ways.items():
+        predict(
+            list(folders.values()),
+            results,
+            stride=1,
+            moving=moving,
+            overlay=False,
+            force=True,
+            say=lambda _: None,
+        )
     for (place, people), folder in folders.items():
         names = [file.stem for file in sorted(folder.glob("*.mp4"))]
-        found = [scores(folder / "masks" / name, results / name / MASKS) for name in names]
-        means = [f"{value:.3f}" for value in np.mean(found, axis=0)]
-        yield (place, people, str(len(names)), *means)
+        means = [
+            np.mean([scores(folder / "masks" / name, way / name / MASKS) for name in names], axis=0)
+            for way in ways.values()
+        ]
+        yield (place, people, str(len(names)), *(f"{value:.3f}" for value in np.concatenate(means)))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="bystanders, and places never seen")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--clips", type=int, default=12, help="per place")
+    parser.add_argument("--seed", type=int, help="of the places; by default the recipe's")
     options = parser.parse_args()
+    recipe = read_recipe(RECIPE)
+    if options.seed is not None:
+        recipe = replace(recipe, seed=options.seed)
     print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|")
-    for row in measure(read_recipe(RECIPE), options.clips, options.to):
+    for row in measure(recipe, options.clips, options.to):
         print("| " + " | ".join(row) + " |", flush=True)
 
 
