@@ -48,10 +48,6 @@ class KnownBackground(nn.Module):
         best, shift = self.match(image, hole)
         return self.backgrounds[best] + shift[:, :, None, None]
 
-    def fill(self, image: Tensor, hole: Tensor) -> Tensor:
-        """The same, by the name that an inpainter's raw output has."""
-        return self(image, hole)  # type: ignore[no-any-return]
-
     @torch.no_grad()
     def match(self, image: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
         """Which background fits, (B,) int64, and the shift (B, 3) from its light to the image's."""

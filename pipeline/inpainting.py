@@ -39,7 +39,7 @@ class FrameInpainter:
         share = boxes_from_pixels(torch.from_numpy(box[None].astype(np.float32)), height, width)
         small = torch.from_numpy(fit(image, self.size.height, self.size.width)).float() / 255
         hole = rectangle_mask(share, self.size.height, self.size.width)
-        filled = self.network.fill(small.permute(2, 0, 1)[None], hole)[0].clamp(0, 1)
+        filled = self.network(small.permute(2, 0, 1)[None], hole)[0].clamp(0, 1)
         filled_image = (filled.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         large = cv2.resize(filled_image, (width, height), interpolation=cv2.INTER_LINEAR)
         inside = rectangle_mask(share, height, width)[0, 0].numpy() > 0

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.inpainter import Inpainter
@@ -50,11 +51,12 @@ def main(kind: Kind) -> None:
         return
     device = set_up(compute)
     frames = TrainingFrames(kind, network_params, compute)
+    usable = _usable(frames)
     network = place(Inpainter(params.channels), device)
 
     def draw(iteration: int) -> tuple[list[int], np.random.Generator]:
         rng = iteration_rng(compute.seed, iteration)
-        return rng.integers(0, len(frames), params.batch_size).tolist(), rng
+        return usable[rng.integers(0, len(usable), params.batch_size)].tolist(), rng
 
     def step(iteration: int) -> tuple[Tensor, dict[str, Tensor]]:
         chosen, rng = draw(iteration)
@@ -85,6 +87,15 @@ def main(kind: Kind) -> None:
     verified(PART[kind])
     save_network(inpainter(kind), network, config)
     checkpoint.remove()
+
+
+def _usable(frames: TrainingFrames) -> NDArray[np.int64]:
+    """Numbers of the frames to learn from: of flow those whose pair was stabilised, if any was."""
+    everything = np.arange(len(frames))
+    if frames.kind == "rgb":
+        return everything
+    stabilised = np.flatnonzero(frames.flow_ok().numpy())
+    return stabilised if len(stabilised) else everything
 
 
 def _load_params(kind: Kind) -> InpainterParams:

@@ -88,10 +88,15 @@ class ErrorScale:
     contrast: float
 
 
-def error_scale(table: Tensor) -> ErrorScale:
-    """Scale and contrast of a table (B, C); of an empty one 1 and 0, for nothing stands out."""
+def error_scale(table: Tensor, least: float = 1e-6) -> ErrorScale:
+    """Scale and contrast of a table (B, C); of an empty one 1 and 0, for nothing stands out.
+
+    Args:
+        table: mean squared errors in ImageNet's deviations.
+        least: spread of a table in which nothing but the inpainter's own noise stands out.
+    """
     if not len(table):
         return ErrorScale(1.0, 0.0)
-    spread = float(table.std(dim=1).mean().clamp(min=1e-6))
+    spread = float(table.std(dim=1).mean().clamp(min=least))
     contrast = float((table.amax(dim=1) / median(table).clamp(min=1e-6)).median())
     return ErrorScale(spread, contrast)

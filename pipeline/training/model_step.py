@@ -227,15 +227,14 @@ def _terms(
 ) -> dict[str, Tensor]:
     terms: dict[str, Tensor] = {}
     exact = params.sampling.method == "exact"
-    even = params.sampling.method in ("exact", "uniform")
     if params.objective != "background_only":
         to_probability = params.objective in ("joint", "foreground_only")
         terms["foreground"] = foreground_objective(
             weights, draws.reconstruction, to_probability, exact
         )
         priors = mask_prior(draws.mask, params.loss.mask_prior, params.loss.mask_prior_lambda)
-        # Where cells are drawn by p, likely ones come often; elsewhere p is their weight.
-        terms["mask_prior"] = (weights.detach() * priors if even else priors).mean()
+        # Eq. (5)'s weights here too: what exploration draws has no subject to mask.
+        terms["mask_prior"] = (weights.detach() * priors).mean()
         terms["flow_mask"] = flow_objective(weights, draws.mask, draws.flow_error)
         # Squared, so that the faint errors of a large background weigh nothing.
         extents = extent(draws.flow_error.flatten(0, 1).square(), MARGIN).view_as(draws.box)

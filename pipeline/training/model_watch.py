@@ -23,6 +23,7 @@ from models.detector import Detector
 from models.direct_detector import DirectDetector
 from models.model import SegmentationModel
 from models.spatial_transformer import uncrop
+from pipeline.evaluation.motion import MOVING
 from pipeline.motion_centre import SUBJECT_MOVES, motion_centre, way
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
 from pipeline.store.hdf5 import open_artifact
@@ -33,8 +34,6 @@ from pipeline.training.watch import Look
 
 WATCHED = 64
 """Frames looked at, evenly spread over all that is trained on."""
-MOVING = 0.25
-"""Speed from which a pixel moves, over the speed that the video's flow images show at full."""
 FEWEST_CENTRES = 10
 """Frames with a centre of motion below which the subject is not said to move."""
 LIMIT_MARGIN = 0.01
@@ -151,8 +150,9 @@ def watched_motion(chosen: list[int], flow: TrainingFrames, flow_ok: Tensor) -> 
         x, y = motion_centre(speed, MOVING)
         if not math.isnan(x):
             moving[row] = speed > MOVING
-            centres.append((x / flow.width, y / flow.height))
-    moves = len(centres) >= FEWEST_CENTRES and way(np.array(centres)) > SUBJECT_MOVES
+            centres.append((x, y))
+    least = SUBJECT_MOVES * max(flow.height, flow.width)
+    moves = len(centres) >= FEWEST_CENTRES and way(np.array(centres)) > least
     return Motion(torch.from_numpy(moving), moves)
 
 
@@ -175,7 +175,7 @@ def at_limit(detector: Detector | DirectDetector, boxes: Tensor) -> Tensor:
 
 
 def _relative_speed(flow: TrainingFrames, number: int) -> NDArray[np.float32]:
-    """Speed (H, W) over the video's full colour, at the network's size."""
+    """Speed (H, W) over the video's `scale_px`, at the network's size."""
     video, frame = flow.places[number]
     with open_artifact(video_file(FLOW, video), FLOW_SCHEMA) as file:
         vectors = file["flow"][frame].astype(np.float32)

@@ -23,6 +23,9 @@ log = logging.getLogger("backdrop")
 CHUNK = 16  # frames inpainted at once
 GOOD_CONTRAST = 8.0
 """Below this ratio of subject to background error, trials did not find the subject."""
+LEAST_FLOW_SPREAD = 0.01
+"""Flow without any motion has 0.004 left of it by its inpainter's noise, the built-in data 0.11; to
+bring noise to unit spread, too, would train boxes on it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def build_table(
         network, images, ok = flow
         moving = _errors("inpaint all cells (flow)", network, images, chosen, boxes, device)
         usable = ok[torch.from_numpy(chosen)].to(device)
-        flow_scale = error_scale(moving[usable > 0])
+        flow_scale = error_scale(moving[usable > 0], LEAST_FLOW_SPREAD)
         density = density + params.loss.flow * usable[:, None] * moving / flow_scale.spread
     table = ErrorTable(chosen, density, rgb_scale, flow_scale)
     _judge(table)

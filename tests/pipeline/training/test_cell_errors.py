@@ -60,6 +60,13 @@ def test_scale_and_contrast_of_a_known_table():
     assert scale.spread == pytest.approx(6.0)  # deviations 4 and 8
 
 
+def test_noise_is_not_brought_to_unit_spread():
+    """Deviations 0.004 and 0.008; at least 0.01 was asked for."""
+    table = torch.tensor([[1.0, 1.0, 1.0, 9.0], [2.0, 2.0, 2.0, 18.0]]) / 1000
+    assert error_scale(table, 0.01).spread == pytest.approx(0.01)
+    assert error_scale(table, 0.001).spread == pytest.approx(0.006)
+
+
 def test_the_scale_of_no_frames_changes_nothing_and_shows_nothing():
     scale = error_scale(torch.zeros(0, 16))
     assert (scale.spread, scale.contrast) == (1.0, 0.0)

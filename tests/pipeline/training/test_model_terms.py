@@ -173,10 +173,8 @@ def test_no_baseline_changes_the_exact_sum(still):
     assert alone.item() == pytest.approx(beside.item(), rel=1e-6)
 
 
-@pytest.mark.parametrize("method", ["exact", "uniform"])
-def test_where_cells_are_not_drawn_by_p_the_mask_prior_is_weighted_by_it(
-    monkeypatch, still, method
-):
+@pytest.mark.parametrize("method", ["exact", "uniform", "importance"])
+def test_however_cells_are_drawn_the_mask_prior_is_weighted_by_p(monkeypatch, still, method):
     """Sum over cells of p times the prior of that cell's mask, a cell at a time."""
     params = tiny_params(recolour=False, sampling={"method": method, "samples": 400})
     model, frozen, batch = peaked(tiny_model(params)), tiny_frozen(params), tiny_batch()
