@@ -56,7 +56,7 @@ def legend(*, student: bool) -> list[Item]:
         Item(
             _svg(_patch(GREY)),
             "At rest",
-            "Parts of a mask that never move in the video; left out where J counts moving parts.",
+            "Parts of a mask that never move in the video: most likely somebody else.",
         ),
         Item(_svg(_patch(CYAN)), "Ground truth", "Only for measuring; training never sees it."),
     ]

@@ -104,7 +104,7 @@ def bars(metrics: dict[str, Any]) -> list[Bar]:
     values = [(label, fill, test[key]) for key, label, fill in BARS]
     if WITHOUT in metrics:
         own = metrics[WITHOUT]["test"]
-        values[2:2] = [
+        values[3:3] = [
             (f"{label}, no self-training", "faint", own[key]) for key, label, _ in BARS[:2]
         ]
     return [

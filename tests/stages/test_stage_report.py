@@ -224,6 +224,15 @@ def test_the_table_marks_videos_whose_masks_lie_beside_what_moves(
     assert html.count("<td>0.55</td></tr>") == 1  # the test video
 
 
+def test_the_table_tells_how_much_of_a_videos_masks_is_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.0402 of 0.06 moves in each frame with a mask."""
+    make_evaluated_project(tmp_path, monkeypatch)
+    _, page = write_page()
+    assert page.text.count("33.0%") == 4
+
+
 def test_names_from_outside_cannot_break_the_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.drawing.colours import CYAN, ORANGE, RED, WHITE
+from pipeline.drawing.colours import CYAN, GREY, ORANGE, RED, WHITE
 from pipeline.drawing.panel import FrameResult, draw_panel
 
 BOX = np.array([20.0, 10.0, 20.0, 30.0])
@@ -64,3 +64,20 @@ def test_truth_of_another_size_lands_on_the_same_place(frame: FrameResult) -> No
     mask, truth = has(pictures[4].image, ORANGE), has(pictures[5].image, CYAN)
     edges = [np.argwhere(drawn).min(axis=0) for drawn in (mask, truth)]
     assert np.abs(edges[0] - edges[1]).max() <= 2
+
+
+def test_what_never_moves_has_no_colour(frame: FrameResult) -> None:
+    """The lower half of the mask rests: its outline is grey, the upper half's is not."""
+    moving = frame.hard.copy()
+    moving[25:] = False
+    student = (frame.soft, frame.hard, moving)
+    pictures = draw_panel(replace(frame, moving=moving, student=student), 320)
+    for number in (4, 6):
+        image = pictures[number].image
+        rows = [np.nonzero(has(image, colour))[0] for colour in (ORANGE, GREY)]
+        assert (rows[0].min(), rows[1].max()) == (
+            pytest.approx(75, abs=3),
+            pytest.approx(175, abs=3),
+        )
+        assert rows[1].min() == pytest.approx(125, abs=3)
+    assert not has(draw_panel(frame, 320)[4].image, GREY).any()
