@@ -27,7 +27,8 @@ from pipeline.store.tables import HOMOGRAPHIES, read_table
 Masks = NDArray[np.bool_]
 FLOW, MOG2, GRAB_CUT = "residual flow", "MOG2, stabilised", "GrabCut, our box"
 OURS, NO_CRF, NO_SELF_TRAIN = "ours", "ours without CRF", "ours without self-training"
-METHODS = (OURS, NO_SELF_TRAIN, NO_CRF, FLOW, MOG2, GRAB_CUT)
+MOVING = "ours, what moves"
+METHODS = (OURS, NO_SELF_TRAIN, NO_CRF, MOVING, FLOW, MOG2, GRAB_CUT)
 SHOWN = 8  # frames of a contact sheet
 
 
@@ -63,7 +64,11 @@ def ours() -> dict[str, Score]:
     """What `evaluate` found, with and without what can be left out."""
     metrics = read_json(paths.METRICS)
     test = metrics["test"]
-    scores = {OURS: Score(test["J"], test["F"]), NO_CRF: Score(test["J_no_crf"], test["F_no_crf"])}
+    scores = {
+        OURS: Score(test["J"], test["F"]),
+        NO_CRF: Score(test["J_no_crf"], test["F_no_crf"]),
+        MOVING: Score(test["J_moving"], test["F_moving"]),
+    }
     if "without_self_train" in metrics:
         without = metrics["without_self_train"]["test"]
         scores[NO_SELF_TRAIN] = Score(without["J"], without["F"])

@@ -13,6 +13,7 @@ from benchmarks.davis_scores import (
     FLOW,
     GRAB_CUT,
     MOG2,
+    MOVING,
     NO_CRF,
     NO_SELF_TRAIN,
     OURS,
@@ -29,7 +30,10 @@ from pipeline.store.atomic import write_json
 from pipeline.store.tables import HOMOGRAPHIES, read_table, write_table
 from stages import evaluate
 
-TEST = {"J": 0.8, "F": 0.7, "J_no_crf": 0.6, "F_no_crf": 0.5}
+TEST = {
+    **{"J": 0.8, "F": 0.7, "J_no_crf": 0.6, "F_no_crf": 0.5},
+    **{"J_moving": 0.85, "F_moving": 0.75},
+}
 
 
 def test_a_perfect_mask_scores_one_and_the_flow_of_the_subject_nearly(
@@ -42,6 +46,7 @@ def test_a_perfect_mask_scores_one_and_the_flow_of_the_subject_nearly(
     scores, sheet = score_project()
     assert scores[OURS] == Score(0.8, 0.7)
     assert scores[NO_CRF] == Score(0.6, 0.5)
+    assert scores[MOVING] == Score(0.85, 0.75)
     assert scores[FLOW].J > 0.9, "the flow artifact moves where the subject is"
     assert scores[MOG2].J > 0.3, "the subject covers each place for half of the video"
     assert scores[GRAB_CUT].J > 0.6, "from the true box"
