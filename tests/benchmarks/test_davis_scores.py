@@ -31,8 +31,12 @@ from pipeline.store.tables import HOMOGRAPHIES, read_table, write_table
 from stages import evaluate
 
 TEST = {
-    **{"J": 0.8, "F": 0.7, "J_no_crf": 0.6, "F_no_crf": 0.5},
-    **{"J_moving": 0.85, "F_moving": 0.75},
+    "J": 0.8,
+    "F": 0.7,
+    "J_no_crf": 0.6,
+    "F_no_crf": 0.5,
+    "J_moving": 0.85,
+    "F_moving": 0.75,
 }
 
 
