@@ -127,3 +127,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
     for command in ("init", "doctor", "run", "predict", "inspect", "version"):
         assert f" {command} " in done.stdout
+
+
+def test_run_tells_a_missing_root_before_it_starts(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("params.yaml").write_text("prepare_data: {source: videos, root: data/raw/tall}\n")
+    assert _run(monkeypatch, "run") == 1
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "error: params.yaml: prepare_data.root: 'data/raw/tall' is not a folder — "
+        "run `backdrop init --videos PATH`, or give the folder of your videos\n"
+    )

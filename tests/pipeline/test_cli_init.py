@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from helpers_dvc import dvc, make_project
+from helpers_video import write_video
 
 from pipeline.cli import main
 from pipeline.params.schema import read_params
@@ -28,15 +28,10 @@ def _video(path: Path, width: int, height: int, frames: int = 12, seed: int = 0)
     """A textured picture with a bright square that moves over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = np.random.default_rng(seed).integers(0, 200, (height, width, 3)).astype(np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=10)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for number in range(frames):
-            image = picture.copy()
-            image[20:60, 4 * number : 4 * number + 30] = 255
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
-        container.mux(stream.encode())
-    return path
+    images = [picture.copy() for _ in range(frames)]
+    for number, image in enumerate(images):
+        image[20:60, 4 * number : 4 * number + 30] = 255
+    return write_video(path, images, fps=10)
 
 
 @pytest.fixture(scope="module")
@@ -356,24 +351,3 @@ def test_davis_comes_with_its_ground_truth(
     placed = project / "data/raw/davis"
     assert len(list((placed / sequence).iterdir())) == 6
     assert len(list((placed / "masks" / sequence).glob("*.png"))) == 6
-
-
-def test_run_tells_a_missing_root_before_it_starts(
-    project: Path,
-    clips: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    _init(monkeypatch, "--videos", clips / "tall.mp4")
-    shutil.rmtree(project / "data/raw/tall")
-    capsys.readouterr()
-    monkeypatch.setattr("sys.argv", ["backdrop", "run"])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == (
-        "error: params.yaml: prepare_data.root: 'data/raw/tall' is not a folder — "
-        "run `backdrop init --videos PATH`, or give the folder of your videos\n"
-    )
