@@ -91,6 +91,7 @@ def measure(recipe: Recipe, clips: int, to: Path) -> Iterator[tuple[str, ...]]:
             moving=moving,
             overlay=False,
             force=True,
+            keep=False,
             say=lambda _: None,
         )
     for (place, people), folder in folders.items():

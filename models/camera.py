@@ -26,7 +26,7 @@ CHANGED_LEVELS = 6.0  # grey levels
 # What a static camera may show, measured on static and handheld films:
 # between neighbouring frames (static to 0.1 px, handheld from 0.4) and since the shot began
 # (changing light looks like up to 0.5 px, and a subject has left one place and taken another).
-STEP_PX, STEP_SHARE = 0.25, 0.05
+STEP_PX, STEP_SHARE = 0.25, 0.08
 DRIFT_PX, DRIFT_SHARE = 0.6, 0.2
 STEPS_STILL, DRIFTS_STILL = 0.95, 0.9  # of the frames: a jolt or a flicker does not count
 PARALLAX_RATIO = 0.65  # inlier ratio over a long baseline below which depth shows

@@ -37,6 +37,7 @@ class PairSettings:
 
     Attributes:
         gap: frames between the two of a pair.
+        camera: `static`: it stands still in every shot, `auto`: the frames decide.
         chain: whether pairs further apart go over the frames between them; `auto`: where the
             direct way fails, or is weak and leaves more of a difference.
         local: whether pairs get a mesh; `auto`: if the camera translates.
@@ -44,6 +45,7 @@ class PairSettings:
     """
 
     gap: int = 1
+    camera: Literal["auto", "static"] = "auto"
     chain: Literal["auto", "never", "always"] = "auto"
     local: Literal["auto", "off", "on"] = "auto"
     limits: HomographySettings = field(default_factory=HomographySettings)
@@ -97,7 +99,8 @@ class PairTrack:
         the estimates' jitter of some hundredths of a px would else be motion of a still background.
         """
         shots = self._by_shot()
-        rests = [self._rests(*shot) for shot in zip(self.shots, shots, strict=True)]
+        known = self.settings.camera == "static"
+        rests = [known or self._rests(*shot) for shot in zip(self.shots, shots, strict=True)]
         camera: Camera = "static"
         if not all(rests):
             near = [one.parallax_px for pairs in shots for one in pairs.values()]
@@ -107,7 +110,8 @@ class PairTrack:
         for pairs, rest in zip(shots, rests, strict=True):
             for pair, one in pairs.items():
                 kept = one if meshes else replace(one, mesh=None)
-                found[pair] = self._still(pair, one) if rest and not one.moved else kept
+                rests_here = known or (rest and not one.moved)
+                found[pair] = self._still(pair, one) if rests_here else kept
         return camera, found
 
     def _by_shot(self) -> list[dict[tuple[int, int], Alignment]]:

@@ -47,4 +47,5 @@ def _look(settings: Stabilize, grey: NDArray[np.uint8]) -> View:
 
 def _pair_settings(settings: Stabilize) -> PairSettings:
     limits = settings.model_dump(include={part.name for part in fields(HomographySettings)})
-    return PairSettings(settings.gap, settings.chain, settings.local, HomographySettings(**limits))
+    how = settings.model_dump(include={"gap", "camera", "chain", "local"})
+    return PairSettings(**how, limits=HomographySettings(**limits))

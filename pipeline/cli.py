@@ -166,6 +166,9 @@ def predict(
         bool, typer.Option("--overlay/--no-overlay", help="Draw outline and box on the frames.")
     ] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave earlier results, and predict the rest.")
+    ] = False,
 ) -> None:
     """Find the subject in new videos or pictures with the networks that `dvc repro` trained."""
     _require_project()
@@ -181,10 +184,11 @@ def predict(
             moving=moving,
             overlay=overlay,
             force=force,
+            keep=keep,
             say=typer.echo,
         )
     except KeyboardInterrupt:
-        typer.echo("interrupted; finished inputs are kept", err=True)
+        typer.echo("interrupted; finished inputs are kept (--keep goes on)", err=True)
         raise typer.Exit(INTERRUPTED) from None
 
 

@@ -168,3 +168,19 @@ def from_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 def open_frames(video: str) -> FrameReader:
     """The reader of a video by its name."""
     return FrameReader(video_file(FRAMES, video))
+
+
+def check_length(path: Path, dataset: h5py.Dataset, reader: FrameReader) -> None:
+    """Raise unless `dataset` `(N, H, W, ...)` has the video's number and size of frames."""
+    expected = reader.count, reader.height, reader.width
+    if dataset.shape[:3] != expected:
+        raise BackdropError(
+            f"holds {_shape(dataset.shape[:3])}, but the video's frames are {_shape(expected)}",
+            where=str(path),
+            remedy="it was made from other frames; delete it and run `dvc repro`",
+        )
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    count, height, width = shape
+    return f"{count} x {width}x{height} px"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
+from pipeline.doctor import VideoReport
 from pipeline.params.schema import Params
 from pipeline.sizing import Material, aspect, frames_kept
 
 BEARABLE = 1.3  # factor between a video's aspect and the network's
 SHOWN = 3  # videos in a line
+BROKEN = "looks broken"
 
 
 def thinning_note(params: Params, videos: Mapping[str, Material]) -> str | None:
@@ -55,6 +57,39 @@ def shape_note(params: Params, videos: Mapping[str, Material]) -> str | None:
         f"({network.width}x{network.height}) and are squeezed to it: {_shown(squeezed.values())} — "
         "crop their files to the others' shape, or run `init` on them alone (--name)"
     )
+
+
+def camera_note(params: Params, reports: Sequence[VideoReport], *, chosen: bool) -> str | None:
+    """Which cameras were not seen to stand still, where that decides; None where it does not.
+
+    Args:
+        chosen: whether `init` itself has chosen the preset, by the cameras.
+    """
+    others = [
+        f"{report.video} ({report.camera}: {report.camera_why})"
+        for report in reports
+        if report.camera != "static"
+    ]
+    if not others:
+        return None
+    if params.train_inpainter.rgb.background == "median":
+        return (
+            "params.yaml asks for the background of a camera that stands still, and not all do, "
+            f"as it seems: {_shown(others)} — leave them out, or take --preset moving-camera"
+        )
+    return f"for moving cameras, because of {_shown(others)}" if chosen else None
+
+
+def doubt_note(reports: Sequence[VideoReport]) -> str | None:
+    """Which videos hardly suit the method; None where all may."""
+    doubtful = [
+        report.video
+        for report in reports
+        if report.subject is None or BROKEN in (report.a1.state, report.a2.state)
+    ]
+    if not doubtful:
+        return None
+    return f"these may not suit the method, the lines above say why: {_shown(doubtful)}"
 
 
 def _shown(told: Collection[str]) -> str:

@@ -12,8 +12,8 @@ import yaml
 
 from pipeline.doctor import VideoReport, examine_paths, print_reports
 from pipeline.errors import BackdropError
-from pipeline.init_notes import shape_note, thinning_note
-from pipeline.intake import RAW_ROOT, collect, data_name, linked, place
+from pipeline.init_notes import camera_note, doubt_note, shape_note, thinning_note
+from pipeline.intake import RAW_ROOT, collect, data_name, linked, place, refuse_loss
 from pipeline.mask_intake import ground_truth_folder, warn_of_unused_masks
 from pipeline.params.data import NAME
 from pipeline.params.fitted import Fitted, read_fitted, refit
@@ -54,21 +54,18 @@ def init_videos(
         BackdropError: a path without videos, two videos of one name, a video that cannot be used,
             a name that stands for other videos, or params changed by hand for another folder.
     """
-    # What is mistyped is told before minutes of decoding.
-    if preset is not None:
-        load_preset(preset)
-    if name is not None and not re.match(NAME, name):
-        raise BackdropError(
-            "may hold letters, digits, '_', '.' and '-', and begins with a letter or digit",
-            where=f"--name {name!r}",
-        )
+    file, target = root / PARAMS_FILE, RAW_ROOT / (name or data_name(paths))
+    # What is mistyped, or in the way, is told before minutes of decoding.
+    _refuse_mistyped(preset, name)
     sources = collect(paths)
+    before = None if reset_params else _changed_for(target, file)
+    if before is None:
+        refuse_lost_work(None, file, force=reset_params)
+    if not force:
+        refuse_loss(sources, root / target)
     reports = _examine(sources)
     chosen = preset or _preset_for(reports)
-    target = RAW_ROOT / (name or data_name(paths))
     videos = {report.video: _material(report.info) for report in reports if report.info}
-    file = root / PARAMS_FILE
-    before = None if reset_params else _changed_for(target, file)
     if before is None:
         text = _fresh(chosen, target, videos)
     else:
@@ -76,12 +73,16 @@ def init_videos(
     params = validate(Params, yaml.safe_load(text), file, prefix=())
     material = list(videos.values())
     _refuse_too_short([source.path for source in sources], frames_kept(params, material), params)
-    if before is None:
-        refuse_lost_work(params, file, force=reset_params)
     _place(sources, root / target, force, say)
     if text != before:
         write_bytes(file, text.encode())
-    for note in filter(None, (shape_note(params, videos), thinning_note(params, videos))):
+    notes = (
+        shape_note(params, videos),
+        thinning_note(params, videos),
+        camera_note(params, reports, chosen=preset is None and before is None),
+        doubt_note(reports),
+    )
+    for note in filter(None, notes):
         say(note)
     if before is None:
         say(f"preset {chosen}: {load_preset(chosen).about}")
@@ -93,6 +94,16 @@ def init_videos(
     ignored = preset is not None and (fitted is None or fitted.preset != preset)
     kept = "kept as changed by hand" + (f", without --preset {preset}" if ignored else "")
     say(f"{kept} (--reset-params overwrites it): {PARAMS_FILE}; next: dvc repro")
+
+
+def _refuse_mistyped(preset: str | None, name: str | None) -> None:
+    if preset is not None:
+        load_preset(preset)
+    if name is not None and not re.match(NAME, name):
+        raise BackdropError(
+            "may hold letters, digits, '_', '.' and '-', and begins with a letter or digit",
+            where=f"--name {name!r}",
+        )
 
 
 def _examine(sources: list[Source]) -> list[VideoReport]:

@@ -22,6 +22,7 @@ from pipeline.video.sources import MASKS_FOLDER, VIDEO_SUFFIXES, Source, find_vi
 
 RAW_ROOT = Path("data/raw")
 DAVIS_RESOLUTION = "480p"
+MOST_NAMED = 5  # of videos that would be lost
 
 
 def collect(paths: Iterable[Path]) -> list[Source]:
@@ -77,6 +78,12 @@ def place(sources: list[Source], root: Path, *, force: bool) -> bool:
                 bring(original.resolve(), temporary / relative)
     remember(root, copied)
     return changes
+
+
+def refuse_loss(sources: list[Source], root: Path) -> None:
+    """Raise what `place` would raise without `force`, where `root` holds other things."""
+    with readable(root):
+        _refuse_loss(root, _stale(root, _plan(sources)))
 
 
 def linked(root: Path) -> bool:
@@ -172,7 +179,9 @@ def _refuse_loss(root: Path, stale: list[Path]) -> None:
     remedy = (
         "give these another --name, or add --force to replace them; params changed by hand stay"
     )
-    held = [f"other videos ({videos[0]})"] if videos else []
+    names = sorted({path.parts[0] for path in videos})
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    held = [f"other videos ({', '.join(names[:MOST_NAMED])}{more})"] if videos else []
     if masks:
         why = "put or changed there by hand, or gone from where `init` took them"
         held.append(f"masks that may lie nowhere else ({masks[0]}: {why})")

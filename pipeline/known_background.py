@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -41,8 +42,13 @@ WEAK_SHARE = 0.1
 Images = NDArray[np.uint8]
 
 
-def write_known_background(params: RgbInpainter, network: Network) -> None:
+def write_known_background(
+    params: RgbInpainter, network: Network, camera: Literal["auto", "static"]
+) -> None:
     """Find the backgrounds of all training videos and write `artifacts/inpainter_rgb`.
+
+    Args:
+        camera: of `stabilize`: whether the frames may say that it moves.
 
     Raises:
         BackdropError: a camera moves, or a cut leads to another view (`median`); no readable
@@ -51,7 +57,7 @@ def write_known_background(params: RgbInpainter, network: Network) -> None:
     given = None if params.background == "median" else read_pictures(params, network)
     jobs = [Job(name, count, "", network) for name, count in training_set().counts.items()]
     with Progress("background", sum(job.size for job in jobs), "frames") as progress:
-        found = run_jobs(jobs, partial(_background, given), progress)
+        found = run_jobs(jobs, partial(_background, given, camera == "static"), progress)
     known = given or {video: estimate.image for video, estimate in found.items()}
     videos = {video: _judge(video, one.coverage) for video, one in found.items()}
     config = {
@@ -86,18 +92,20 @@ def read_pictures(params: RgbInpainter, network: Network) -> dict[str, Images]:
 
 
 def _background(
-    given: Mapping[str, Images] | None, job: Job[Network], advance: Advance
+    given: Mapping[str, Images] | None, rests: bool, job: Job[Network], advance: Advance
 ) -> BackgroundEstimate:
     """One video's estimated background, or that of the given ones which it shows; in a worker."""
-    frames = _sample(job, advance, must_rest=given is None)
+    frames, shots = _sample(job, advance)
+    if given is None:
+        _require_one_view(job.video, shots, rests)
     if given is None:
         return estimate_background(frames)
     seen = [BackgroundEstimate(image, coverage(frames, image)) for image in given.values()]
     return max(seen, key=lambda one: float(one.coverage.mean()))
 
 
-def _sample(job: Job[Network], advance: Advance, must_rest: bool) -> Images:
-    """Frames (T, H, W, 3) spread over the video, at the network's size."""
+def _sample(job: Job[Network], advance: Advance) -> tuple[Images, dict[int, EdgeMotionMeter]]:
+    """Frames (T, H, W, 3) spread over the video, at the network's size, and its shots."""
     height, width = job.data.height, job.data.width
     most = min(MOST_FRAMES, max(16, MOST_MIB * 2**20 // (height * width * 3)))
     chosen = set(np.linspace(0, job.size - 1, min(most, job.size)).astype(int).tolist())
@@ -112,23 +120,22 @@ def _sample(job: Job[Network], advance: Advance, must_rest: bool) -> Images:
             if number in chosen:
                 frames.append(fit(image, height, width))
             advance(1)
-    if must_rest:
-        _require_one_view(job.video, shots)
-    return np.stack(frames)
+    return np.stack(frames), shots
 
 
-def _require_one_view(video: str, shots: Mapping[int, EdgeMotionMeter]) -> None:
-    """Of shots by their first frame."""
+def _require_one_view(video: str, shots: Mapping[int, EdgeMotionMeter], rests: bool) -> None:
+    """Of shots by their first frame; `rests`: the camera is known to stand still in each."""
     others = (start for start, shot in shots.items() if not shot.same_view(shots[0]))
     start = next(others, None)
-    if start is None and all(shot.still for shot in shots.values()):
+    if start is None and (rests or all(shot.still for shot in shots.values())):
         return
     seen = "its camera moves" if start is None else f"another view begins at frame {start}"
     raise BackdropError(
         f"{seen}, so that it has no one background",
         where=video,
         remedy="leave the video out, or set train_inpainter.rgb.background to inpainted and "
-        "train_model.objective to disentangled",
+        "train_model.objective to disentangled; if it does stand still, set stabilize.camera to "
+        "static",
     )
 
 

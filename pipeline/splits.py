@@ -11,9 +11,15 @@ from pipeline.params.data import TRAINED_ON, PrepareData, Split
 def matched(params: PrepareData, videos: Sequence[str]) -> Iterator[tuple[str, Split, list[str]]]:
     """Each name or pattern of `splits`, its split, and the videos that it fits.
 
-    Of two that fit a video the later one counts: a video's own name comes after all patterns.
+    Of two that fit a video the later one counts: patterns come in the order of how many letters
+    they give, a video's own name after all of them. So the order in the file does not matter,
+    which DVC would not see change.
     """
-    for pattern in sorted(params.splits, key=lambda pattern: pattern in videos):
+
+    def precise(pattern: str) -> tuple[bool, int, str]:
+        return pattern in videos, len(pattern) - pattern.count("*") - pattern.count("?"), pattern
+
+    for pattern in sorted(params.splits, key=precise):
         if pattern in videos:
             fits = [pattern]
         else:

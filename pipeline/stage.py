@@ -7,6 +7,7 @@ if __name__ == "__main__":
 from __future__ import annotations
 
 import errno
+import importlib
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BackdropError, cannot_be_made
+from pipeline.params.read import PARAMS_FILE
 from pipeline.store.atomic import MAKE_ROOM, write_bytes
 from pipeline.store.paths import LOCKS
 
@@ -35,6 +37,7 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with stage_lock(name):
+            _check_params()
             main()
     except BackdropError as error:
         print(f"error: {name}: {error}", file=sys.stderr)
@@ -49,6 +52,16 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again to go on", file=sys.stderr)
         sys.exit(130)
+
+
+def _check_params() -> None:
+    """Tell a mistake in any section now, and not hours later by the stage that reads it.
+
+    Not imported, so that the schemas of other stages are none of this one's dependencies: they do
+    not change what it does.
+    """
+    if PARAMS_FILE.exists():
+        importlib.import_module("pipeline.params.schema").read_params()
 
 
 def wanted(kind: type[EnumT], module: str) -> EnumT:
@@ -89,12 +102,14 @@ def stage_lock(name: str) -> FileLock:
     lock = FileLock(LOCKS / f"{name}.lock")
     try:
         lock.acquire(timeout=0)
-    except Timeout as error:
-        raise BackdropError(
-            "another process is still running this stage",
-            where=str(LOCKS / f"{name}.lock"),
-            remedy=f"wait for it, or stop it{_how_to_stop(holder)}, and run again",
-        ) from error
+    except OSError as error:
+        if isinstance(error, Timeout):
+            raise BackdropError(
+                "another process is still running this stage",
+                where=str(LOCKS / f"{name}.lock"),
+                remedy=f"wait for it, or stop it{_how_to_stop(holder)}, and run again",
+            ) from error
+        raise cannot_be_made(LOCKS / f"{name}.lock", error) from error
     write_bytes(holder, str(os.getpid()).encode())
     return lock
 

@@ -35,10 +35,9 @@ from pipeline.evaluation.controls import Controls, read_controls
 from pipeline.evaluation.final import sources
 from pipeline.evaluation.health import VideoHealth, assess
 from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_metrics
-from pipeline.evaluation.predicted import check_length
 from pipeline.evaluation.scores import score, score_controls
 from pipeline.frame_pool import in_order, processes_for
-from pipeline.frames import FrameReader, open_frames
+from pipeline.frames import FrameReader, check_length, open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.params.read import load_section
 from pipeline.params.results import Evaluate

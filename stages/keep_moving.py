@@ -20,10 +20,9 @@ import pandas as pd
 
 from models.camera_path import CameraPath
 from pipeline.errors import BackdropError
-from pipeline.evaluation.predicted import check_length
 from pipeline.fanout import fan_out
 from pipeline.frame_index import load_index
-from pipeline.frames import open_frames
+from pipeline.frames import check_length, open_frames
 from pipeline.job import Job
 from pipeline.moving_masks import Motion, moving_masks
 from pipeline.params.read import load_section

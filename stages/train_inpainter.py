@@ -23,6 +23,7 @@ from pipeline.device import decisive, place, set_up
 from pipeline.fingerprint import fingerprint
 from pipeline.known_background import write_known_background
 from pipeline.networks import save_network
+from pipeline.params.data import Stabilize
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute, Network, RgbInpainter
 from pipeline.params.training import Inpainter as InpainterParams
@@ -46,7 +47,8 @@ def main(kind: Kind) -> None:
     params = _load_params(kind)
     inputs = verified(PART[kind])
     if isinstance(params, RgbInpainter) and params.background != "inpainted":
-        write_known_background(params, network_params)
+        camera = load_section(Stabilize, "stabilize").camera
+        write_known_background(params, network_params, camera)
         verified(PART[kind])
         return
     device = set_up(compute)

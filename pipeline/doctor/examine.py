@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.camera import EdgeMotionMeter
 from pipeline.doctor.motion import Motion, measure, shrink
 from pipeline.doctor.verdict import (
+    Subject,
     VideoReport,
     follow_subject,
     judge_a1,
@@ -91,7 +92,7 @@ def examine(path: Path, advance: Advance | None = None) -> VideoReport:
         a1=judge_a1(subject),
         a2=judge_a2(subject),
         problems=tuple(_problems(info, watcher.brightest)),
-        warnings=tuple(_warnings(info, watcher.cuts, camera)),
+        warnings=tuple(_warnings(info, watcher.cuts, camera, subject)),
     )
 
 
@@ -135,7 +136,9 @@ def _problems(info: VideoInfo, brightest: int) -> list[str]:
     return found
 
 
-def _warnings(info: VideoInfo, cuts: Sequence[int], camera: str) -> list[str]:
+def _warnings(
+    info: VideoInfo, cuts: Sequence[int], camera: str, subject: Subject | None
+) -> list[str]:
     found = []
     if cuts:
         shown = ", ".join(map(str, cuts[:10])) + (", ..." if len(cuts) > 10 else "")
@@ -156,4 +159,6 @@ def _warnings(info: VideoInfo, cuts: Sequence[int], camera: str) -> list[str]:
             "near things to be taken for the subject, and rely more on the RGB objective "
             "(lower train_model.loss.flow)"
         )
+    if subject is None:
+        found.append("nothing moves against the background — there may be no subject to learn")
     return found

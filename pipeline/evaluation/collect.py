@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.motion import moving_speed
 from pipeline.evaluation.predicted import (
-    check_length,
     open_predictions,
     predicted_index,
     soft_mask,
 )
-from pipeline.frames import open_frames
+from pipeline.frames import check_length, open_frames
 from pipeline.ground_truth import open_truth
 from pipeline.instances import has_instances
 from pipeline.store import paths

@@ -13,9 +13,8 @@ import numpy as np
 
 from pipeline.evaluation.collect import VideoResult
 from pipeline.evaluation.motion import moving_speed
-from pipeline.evaluation.predicted import check_length
 from pipeline.evaluation.search import Search, spread
-from pipeline.frames import open_frames
+from pipeline.frames import check_length, open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, open_artifact

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from models.soft_mask import from_levels
 from pipeline.errors import BackdropError
 from pipeline.frame_index import load_index
-from pipeline.frames import FrameReader
+from pipeline.frames import FrameReader, check_length
 from pipeline.store import paths
 from pipeline.store.hdf5 import PREDICTIONS, open_artifact
 from pipeline.store.paths import Source
@@ -54,19 +53,3 @@ def open_predictions(source: Source, video: str, reader: FrameReader) -> Iterato
 def soft_mask(predictions: h5py.File, number: int) -> NDArray[np.float32]:
     """Soft mask `(H, W)` of a frame, 0..1."""
     return from_levels(predictions["mask"][number])
-
-
-def check_length(path: Path, dataset: h5py.Dataset, reader: FrameReader) -> None:
-    """Raise unless `dataset` `(N, H, W, ...)` has the video's number and size of frames."""
-    expected = reader.count, reader.height, reader.width
-    if dataset.shape[:3] != expected:
-        raise BackdropError(
-            f"holds {_shape(dataset.shape[:3])}, but the video's frames are {_shape(expected)}",
-            where=str(path),
-            remedy="it was made from other frames; delete it and run `dvc repro`",
-        )
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    count, height, width = shape
-    return f"{count} x {width}x{height} px"

@@ -43,6 +43,7 @@ def predict(
     moving: bool,
     overlay: bool,
     force: bool,
+    keep: bool,
     say: Callable[[str], None],
 ) -> None:
     """Predict the videos and pictures at `paths` into `to/NAME`, a folder each.
@@ -54,47 +55,66 @@ def predict(
         moving: leave out of a video's masks what never moves in it.
         overlay: also draw them.
         force: replace results that are there.
+        keep: leave them, and predict the other inputs.
         say: is given a line per input.
 
     Raises:
         BackdropError: before any work, where something is amiss with the project, an input or
             `to`; after it, for the first input that failed: the others are written.
     """
+    if force and keep:
+        raise BackdropError("either replaces results or keeps them", where="--force, --keep")
     trained = read_trained(moving=moving)
     device = choose_device(trained.compute.device, "compute.device")
     sources = find_inputs(paths, trained.frames, stride)
+    there = [one for one in sources if keep and (to / one.name / results.BOXES).exists()]
+    for one in there:
+        say(f"kept {to / one.name}")
+    sources = [one for one in sources if one not in there]
+    if not sources:
+        return
     for source in sources:
         _check_target(to / source.name, sources, force=force)
     require_writable(to / sources[0].name / results.BOXES)
     jobs = [
-        Job(
-            source.name,
-            work_in(source, moving),
-            "",
-            Task(source, trained, to / source.name, overlay),
-        )
-        for source in sources
+        Job(one.name, work_in(one, moving), "", Task(one, trained, to / one.name, overlay))
+        for one in sources
     ]
+    written = {one.name: _written(to / one.name) for one in sources}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidied up after, as Ctrl-C is
     try:
-        with Progress("predict", sum(job.size for job in jobs), "frames") as progress:
-            counts = run_jobs(jobs, work, progress, processes_on(device))
+        with Progress("predict", sum(job.size for job in jobs), "steps") as progress:
+            run_jobs(jobs, work, progress, processes_on(device))
     finally:
-        _sweep(to, {source.name for source in sources})
-    for name, (frames, empty) in counts.items():
-        say(f"wrote {to / name}: {frames} frame(s), {empty} of them with an empty mask")
+        _sweep(to, set(written))
+        for name, before in written.items():
+            if _written(to / name) != before:
+                say(f"wrote {to / name}: {_told(to / name)}")
+
+
+def _written(target: Path) -> int:
+    """When its table was written; 0 if it is not there."""
+    table = target / results.BOXES
+    return table.stat().st_mtime_ns if table.exists() else 0
+
+
+def _told(target: Path) -> str:
+    """How many frames its table has, and how many of their masks are empty."""
+    rows = (target / results.BOXES).read_text().splitlines()[1:]
+    empty = sum(row.endswith(",1") for row in rows)
+    return f"{len(rows)} frame(s), {empty} of them with an empty mask"
 
 
 def work_in(source: Input, moving: bool) -> int:
-    """Frames that are told to the progress."""
+    """Steps that are told to the progress: one a frame, with what moves some more."""
     return source.frames * (1 + MOTION_STEPS if moving and not source.is_picture else 1)
 
 
-def work(job: Job[Task], advance: Advance) -> tuple[int, int]:
+def work(job: Job[Task], advance: Advance) -> None:
     """Predict one input; in a worker process."""
     task = job.data
     with atomic_folder(task.target) as folder:
-        return results.write_results(
+        results.write_results(
             task.source, task.trained, folder, overlay=task.overlay, advance=advance
         )
 
@@ -114,7 +134,8 @@ def _check_target(target: Path, sources: Sequence[Input], *, force: bool) -> Non
         raise BackdropError(
             "is there already",
             where=str(target),
-            remedy="add --force to replace it, or give another folder with --to",
+            remedy="add --keep to leave it and predict the rest, --force to replace it, or give "
+            "another folder with --to",
         )
     read = [one.path for one in sources if one.path.resolve().is_relative_to(target.resolve())]
     if read:

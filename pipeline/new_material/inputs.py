@@ -61,7 +61,7 @@ def find_inputs(paths: Sequence[Path], params: ExtractFrames, stride: int) -> li
     """The videos and pictures at `paths`, by name, each with its first frame decoded.
 
     Raises:
-        BackdropError: one is missing or neither a video nor a picture, or two have one name.
+        BackdropError: some are missing or neither a video nor a picture, or two have one name.
     """
     pictures = [path for path in paths if is_picture(path)]
     videos = find_videos([path for path in paths if not is_picture(path)])
@@ -75,7 +75,22 @@ def find_inputs(paths: Sequence[Path], params: ExtractFrames, stride: int) -> li
                 where=str(other),
                 remedy="rename one of them, or predict them into folders of their own",
             )
-    return [_look_at(name, path, params, stride) for name, path in found.items()]
+    looked_at, unusable = [], []
+    for name, path in found.items():
+        try:
+            looked_at.append(_look_at(name, path, params, stride))
+        except BackdropError as error:
+            unusable.append(error)
+    if unusable:
+        raise _of_several(unusable)
+    return looked_at
+
+
+def _of_several(errors: Sequence[BackdropError]) -> BackdropError:
+    """The first, with the places of the others."""
+    first, others = errors[0], [error.where for error in errors[1:]]
+    more = f" (and so it is with {', '.join(others)})" if others else ""
+    return BackdropError(f"{first.what}{more}", where=first.where, remedy=first.remedy)
 
 
 def is_picture(path: Path) -> bool:

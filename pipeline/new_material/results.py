@@ -51,17 +51,13 @@ class Result:
 
 def write_results(
     source: Input, trained: Trained, folder: Path, *, overlay: bool, advance: Advance
-) -> tuple[int, int]:
+) -> None:
     """Predict `source` into `folder`, which is there and empty.
-
-    Returns:
-        How many frames, and how many of them have an empty mask.
 
     Raises:
         BackdropError: the input is damaged, or an artifact is.
     """
     (folder / MASKS).mkdir()
-    frames = empty = 0
     found = find(source, trained, folder, advance)
     if overlay:
         found = _filmed(source, found, folder)
@@ -71,9 +67,7 @@ def write_results(
             data = encode(np.where(one.mask, 255, 0).astype(np.uint8), ".png")
             (folder / MASKS / f"{one.index:06d}.png").write_bytes(data)
             table.write(one.row)
-            frames, empty = frames + 1, empty + (not one.mask.any())
             advance(source.stride)
-    return frames, empty
 
 
 def find(source: Input, trained: Trained, scratch: Path, advance: Advance) -> Iterator[Result]:

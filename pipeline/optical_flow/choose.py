@@ -169,7 +169,9 @@ def _network(
 def _require_there(weights: Path) -> None:
     """The default folder may be missing; what somebody named may not: DIS would hide the slip."""
     if not weights.exists() and weights != Path(ComputeFlow().weights):
-        raise BackdropError("is missing", where=str(weights), remedy="see docs/flow.md")
+        raise BackdropError(
+            "is missing", where=f"compute_flow.weights: {weights}", remedy="see docs/flow.md"
+        )
 
 
 def _read_all(weights: Path) -> list[Weights]:

@@ -28,7 +28,8 @@ class PrepareData(Section):
     )
     root: str = Field("data/builtin", description="folder of the videos (or of recipe.yaml)")
     splits: dict[str, Split] = Field(
-        default_factory=dict, description="split per video; names may hold * and ?"
+        default_factory=dict,
+        description="split per video; names may hold * and ?, the more letters the stronger",
     )
     default_split: Split = Field(
         "train_test", description="split of the rest; train_test: trained on and reported"
@@ -92,6 +93,9 @@ class Stabilize(Section):
     """How frame t+gap (source) is brought onto frame t (target): a homography, perhaps a mesh."""
 
     gap: int = Field(1, ge=1, le=100, description="frames between the two of a pair")
+    camera: Literal["auto", "static"] = Field(
+        "auto", description="static: it stands still, whatever the frames say; auto: they decide"
+    )
     chain: Literal["auto", "never", "always"] = Field(
         "auto", description="pairs over the frames between them; auto: where the direct way is bad"
     )

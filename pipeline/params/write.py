@@ -55,9 +55,14 @@ def write_params(params: Params, path: Path, *, force: bool = False) -> None:
     write_bytes(path, render_params(params).encode())
 
 
-def refuse_lost_work(params: Params, path: Path, *, force: bool) -> None:
-    """Raise `BackdropError` if `path` was changed by hand to other values than `params`."""
-    if force or not changed_by_hand(path) or _values(path) == params.model_dump(mode="json"):
+def refuse_lost_work(params: Params | None, path: Path, *, force: bool) -> None:
+    """Raise `BackdropError` if `path` was changed by hand to other values than `params`.
+
+    `None`: to any values at all.
+    """
+    if force or not changed_by_hand(path):
+        return
+    if params and _values(path) == params.model_dump(mode="json"):
         return
     raise BackdropError(
         "was changed by hand and would be overwritten",

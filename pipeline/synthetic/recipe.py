@@ -43,7 +43,12 @@ def read_recipe(path: Path) -> Recipe:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise BackdropError(f"cannot read the recipe: {error}", where=str(path)) from error
+        raise BackdropError(
+            f"cannot read the recipe: {error}",
+            where=str(path),
+            remedy="for videos of your own set prepare_data.source to videos; `backdrop init "
+            "--preset demo` goes back to the built-in ones",
+        ) from error
     header = _fields(content, Recipe, str(path))
     entries = header.pop("clips")
     if not isinstance(entries, list) or not entries:

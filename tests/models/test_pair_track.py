@@ -189,3 +189,20 @@ def test_memory_holds_a_few_views():
         track.add(view(frame, keypoints=100))
         assert len(track.views) <= 3
         assert len(track.links) <= 4
+
+
+def test_a_camera_that_is_known_to_stand_still_does_whatever_the_frames_say():
+    """All that has edges on a bare ground is one large subject, which walks."""
+    frames = []
+    for t in range(12):
+        frame = np.full((72, 96, 3), 235, np.uint8)
+        frame[16:56, 4 * t : 4 * t + 40] = texture(40, 40, seed=1)
+        frames.append(frame)
+    judged, found = run(frames)
+    assert judged != "static"
+    assert max(np.abs(one.pair.H - np.eye(3)).max() for one in found.values()) > 1
+    camera, found = run(frames, camera="static")
+    assert camera == "static"
+    for one in found.values():
+        assert one.pair.ok
+        np.testing.assert_array_equal(one.pair.H, np.eye(3))

@@ -1,8 +1,10 @@
-"""What `init` tells of frames that are not kept, and of videos of another shape."""
+"""What `init` tells of frames that are not kept, and of videos that the params do not suit."""
 
 from __future__ import annotations
 
-from pipeline.init_notes import shape_note, thinning_note
+from pipeline.doctor import VideoReport
+from pipeline.doctor.verdict import Assumption, Subject
+from pipeline.init_notes import camera_note, doubt_note, shape_note, thinning_note
 from pipeline.params.preset import compose
 from pipeline.sizing import Material
 
@@ -52,3 +54,36 @@ def test_a_crop_changes_the_shape() -> None:
     crop = {"crop": [0.25, 0.0, 0.5, 1.0]}
     params = compose({"network": {"width": 72, "height": 80}, "extract_frames": crop})
     assert shape_note(params, {"a": WIDE}) is None
+
+
+STILL = VideoReport("still", "still.mp4", camera="static", camera_why="it stands still")
+PANS = VideoReport("pans", "pans.mp4", camera="rotating", camera_why="it turns")
+CUT = VideoReport("cut", "cut.mp4", camera="unknown", camera_why="a cut leads elsewhere")
+MEDIAN = compose({"train_inpainter": {"rgb": {"background": "median"}}})
+
+
+def test_which_videos_have_chosen_the_preset_is_told() -> None:
+    note = camera_note(compose({}), [STILL, PANS, CUT], chosen=True)
+    assert note is not None
+    assert note.endswith(
+        "because of pans (rotating: it turns), cut (unknown: a cut leads elsewhere)"
+    )
+    assert camera_note(compose({}), [STILL, PANS], chosen=False) is None
+    assert camera_note(compose({}), [STILL], chosen=True) is None
+
+
+def test_a_camera_that_moves_where_one_background_was_asked_for_is_told() -> None:
+    note = camera_note(MEDIAN, [STILL, PANS], chosen=False)
+    assert note is not None
+    assert "pans (rotating: it turns) — leave them out, or take --preset moving-camera" in note
+    assert camera_note(MEDIAN, [STILL], chosen=False) is None
+
+
+def test_videos_in_which_nothing_moves_or_the_subject_stays_are_named() -> None:
+    subject = Subject(seen=9, pairs=9, width=0.1, travel=0.4, colour_distance=0.5)
+    walks = VideoReport("walks", "a.mp4", subject=subject)
+    stays = VideoReport("stays", "b.mp4", subject=subject, a1=Assumption("looks broken", ""))
+    note = doubt_note([walks, stays, STILL])
+    assert note is not None
+    assert note.endswith(": stays, still")
+    assert doubt_note([walks]) is None

@@ -31,6 +31,25 @@ def test_a_users_mistake_is_one_line_and_exit_1(capsys):
     assert capsys.readouterr().err == "error: toy: clip.mp4: is broken — mend it\n"
 
 
+def test_a_mistake_in_another_stages_params_is_told_before_any_work(capsys):
+    Path("params.yaml").write_text("calibrate: {student_treshold: 0.4}\n")
+    with pytest.raises(SystemExit) as stopped:
+        run_stage("toy", lambda: pytest.fail("the stage has run"))
+    assert stopped.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: toy: params.yaml: calibrate.student_treshold: is not a known")
+    assert "student_threshold" in told
+
+
+def test_a_lock_that_cannot_be_written_is_one_line(monkeypatch):
+    def refuse(self, timeout):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr("pipeline.stage.FileLock.acquire", refuse)
+    with pytest.raises(BackdropError, match=r"toy\.lock: cannot be made \(Read-only"):
+        stage_lock("toy")
+
+
 def test_a_full_disk_is_one_line_whoever_wrote(capsys):
     def fill():
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "artifacts/curves/loss.tsv")

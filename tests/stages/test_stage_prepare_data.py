@@ -124,6 +124,16 @@ def test_splits_by_name_before_pattern():
     assert dict(table["split"]) == {"a1": "train", "a2": "test", "b1": "val"}
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_patterns_the_one_of_more_letters_counts_in_any_order(order):
+    """DVC does not see the order of a mapping change."""
+    for name in ("new_1", "old"):
+        write_pictures(Path("data", name), numbered(2))
+    given = [("*", "train"), ("new_*", "test"), ("?????", "val")]
+    table = prepare(splits=dict(given[::order]))
+    assert dict(table["split"]) == {"new_1": "test", "old": "train"}
+
+
 @pytest.mark.parametrize("split", ["val", "test", "test_unseen"])
 def test_nothing_to_train_on_is_told_before_anything_is_decoded(split):
     not_a_video()

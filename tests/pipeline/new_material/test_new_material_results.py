@@ -27,8 +27,8 @@ def results_of(path: Path, folder: Path, *, stride: int = 1, overlay: bool = Tru
     (source,) = find_inputs([path], trained.frames, stride)
     folder.mkdir()
     steps: list[int] = []
-    counts = write_results(source, trained, folder, overlay=overlay, advance=steps.append)
-    return source, counts, steps
+    write_results(source, trained, folder, overlay=overlay, advance=steps.append)
+    return source, steps
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -62,10 +62,9 @@ def test_a_box_returns_too_cut_at_the_crop(cropped):
 
 def test_masks_and_table_are_at_the_sources_size(tmp_path, monkeypatch):
     project = make_trained(tmp_path, monkeypatch, student=True)
-    _, counts, steps = results_of(project.source, tmp_path / "out")
+    _, steps = results_of(project.source, tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out/masks").iterdir())
     assert names == [f"{n:06d}.png" for n in range(7)]
-    assert counts == (7, 0)
     assert steps == [1] * 7
     boxes, confidence = project.boxes()
     for n, row in enumerate(rows(tmp_path / "out")):
@@ -96,7 +95,7 @@ def test_a_stride_keeps_the_numbers_of_the_source(tmp_path, monkeypatch):
 
 def test_the_film_shows_the_frames_with_marks(tmp_path, monkeypatch):
     project = make_trained(tmp_path, monkeypatch, student=True)
-    source, _, _ = results_of(project.source, tmp_path / "out")
+    source, _ = results_of(project.source, tmp_path / "out")
     with av.open(str(tmp_path / "out/overlay.mp4")) as film:
         shown = [frame.to_ndarray(format="rgb24").astype(int) for frame in film.decode(video=0)]
     plain = [frame.image.astype(int) for frame in source.decode()]

@@ -42,13 +42,10 @@ def project(tmp_path, monkeypatch):
     return make_trained(tmp_path, monkeypatch, student=True, count=3)
 
 
-def predict(
-    *paths: Path, to: Path, overlay: bool = True, force: bool = False, moving: bool = False
-) -> list[str]:
+def predict(*paths: Path, to: Path, **asked: bool) -> list[str]:
     said: list[str] = []
-    command.predict(
-        paths, to, stride=1, moving=moving, overlay=overlay, force=force, say=said.append
-    )
+    options = {"moving": False, "overlay": True, "force": False, "keep": False} | asked
+    command.predict(paths, to, stride=1, **options, say=said.append)
     return said
 
 
@@ -86,6 +83,30 @@ def test_with_moving_a_video_is_looked_at_as_a_whole_and_a_picture_is_not(projec
     assert list(alone.values()) == list(beside.values())
 
 
+def test_with_keep_what_is_there_stays_and_the_rest_is_predicted(project, tmp_path):
+    predict(project.source, to=tmp_path / "out", overlay=False)
+    before = digests(tmp_path / "out")
+    frames = write_pictures(tmp_path / "walk", numbered(3))
+    said = predict(project.source, frames, to=tmp_path / "out", overlay=False, keep=True)
+    assert [line.split(":")[0] for line in said] == [
+        f"kept {tmp_path / 'out/clip'}",
+        f"wrote {tmp_path / 'out/walk'}",
+    ]
+    assert digests(tmp_path / "out/clip") == before
+    assert predict(frames, to=tmp_path / "out", keep=True) == [f"kept {tmp_path / 'out/walk'}"]
+    with pytest.raises(BackdropError, match="--force, --keep: either"):
+        predict(frames, to=tmp_path / "out", keep=True, force=True)
+
+
+def test_all_inputs_that_cannot_be_read_are_named_before_any_work(project, tmp_path):
+    for name in ("words.mp4", "notes.mp4"):
+        (tmp_path / name).write_text("no video")
+    given = [tmp_path / "words.mp4", project.source, tmp_path / "notes.mp4"]
+    with pytest.raises(BackdropError, match=r"notes\.mp4: .*and so it is with .*words\.mp4"):
+        predict(*given, to=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_without_overlay_there_is_none(project, tmp_path):
     predict(project.source, to=tmp_path / "out", overlay=False)
     assert {path.name for path in (tmp_path / "out/clip").iterdir()} == {"masks", "boxes.csv"}
@@ -93,7 +114,7 @@ def test_without_overlay_there_is_none(project, tmp_path):
 
 def test_results_are_replaced_only_if_asked_for_and_nothing_else_ever(project, tmp_path):
     predict(project.source, to=tmp_path / "out", overlay=False)
-    with pytest.raises(BackdropError, match="is there already — add --force"):
+    with pytest.raises(BackdropError, match=r"is there already — add --keep .* --force"):
         predict(project.source, to=tmp_path / "out")
     (tmp_path / "out/clip/notes.txt").write_text("mine")
     before = digests(tmp_path / "out")
@@ -151,11 +172,12 @@ def test_a_video_that_turns_out_damaged_costs_the_others_nothing(tmp_path, monke
     process = run_command(
         tmp_path, str(bad), str(project.source), "photo.jpg", "--to", str(tmp_path / "out")
     )
-    _, told = process.communicate(timeout=300)
+    said, told = process.communicate(timeout=300)
     assert process.returncode == 1, told
     last = told.splitlines()[-1]
     assert last.startswith(f"error: {bad}: is damaged or cut short")
     assert "1 of 3 videos failed; the work on the others is kept" in last
+    assert f"wrote {tmp_path / 'out/clip'}: 3 frame(s), 0 of them with an empty mask" in said
     assert "Traceback" not in told
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["clip", "photo"]
     assert len(list((tmp_path / "out/clip/masks").iterdir())) == 3
