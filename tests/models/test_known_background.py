@@ -29,6 +29,19 @@ def test_each_image_takes_its_own_background_whatever_is_in_the_hole_and_whateve
     assert torch.allclose(known(image, hole().expand(4, -1, -1, -1)), lit, atol=1e-6)
 
 
+def test_backgrounds_nearer_to_each_other_than_the_light_changes_are_told_apart():
+    """The image, brighter by 0.1, is nearer to the other one, brighter by 0.08 and a texture."""
+    known = module(2)
+    known.backgrounds[1] = known.backgrounds[0] + 0.08
+    known.backgrounds[1, :, ::2] += 0.01
+    image = known.backgrounds[:1] + 0.1
+    nearness = (image - known.backgrounds).abs().mean(dim=(1, 2, 3))
+    assert nearness[1] < nearness[0]
+    best, shift = known.match(image, hole())
+    assert best.tolist() == [0]
+    assert torch.allclose(shift, torch.full((1, 3), 0.1), atol=1e-6)
+
+
 def test_a_subject_outside_the_hole_is_background_too_so_that_o_pays_for_leaving_it_out():
     known = module(1)
     image = known.backgrounds.clone()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from models.boxes import rectangle_mask
 from models.detector import Detector
 from models.extent import mask_extent
 from models.inpainter import Inpainter
@@ -82,6 +83,36 @@ def test_subjects_whose_fitted_boxes_coincide_are_one(monkeypatch):
     assert torch.equal(twice.boxes[:, :2], torch.stack([first, far], dim=1))
     assert torch.equal(twice.cells, once.cells[:, [0, 2, 1]])
     assert twice.masks.amax(dim=(2, 3)).gt(0).tolist() == twice.found.tolist()
+
+
+class GreyByCall:
+    """An inpainter that paints all in another grey each time and keeps the holes."""
+
+    def __init__(self) -> None:
+        self.holes: list[torch.Tensor] = []
+
+    def __call__(self, image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+        self.holes.append(hole)
+        return torch.full_like(image, 0.4 * len(self.holes))
+
+
+def test_each_look_inpaints_all_subjects_and_is_taken_before_what_was_inpainted_then():
+    network, inpainter = model(), GreyByCall()
+    limits = Limits(subjects=3, share=1e-6)
+    image = torch.rand(2, 3, 32, 48)
+    once = network.predict(image, GreyByCall(), limits)
+    twice = network.predict(image, inpainter, limits, looks=2)
+    assert once.found.all()
+    for hole, seen in zip(inpainter.holes, (once, twice), strict=True):
+        each = [rectangle_mask(box, 32, 48) for box in seen.boxes.unbind(dim=1)]
+        assert torch.equal(hole, torch.stack(each).amax(dim=0))
+        assert all(hole.sum() > one.sum() for one in each)
+    for seen, grey in ((once, 0.4), (twice, 0.8)):
+        assert torch.equal(seen.background, torch.full_like(image, grey))
+        for place, box in enumerate(seen.boxes.unbind(dim=1)):
+            _, mask = network.synthesise(image, box, seen.background)
+            found = seen.found[:, place, None, None]
+            assert torch.allclose(seen.masks[:, place], mask[:, 0] * found, atol=1e-6)
 
 
 def test_without_the_focal_bump_the_mask_reaches_the_border():

@@ -7,7 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, record_training_set, truth_folder, write_masks
+from helpers_artifacts import (
+    CALIBRATION,
+    make_project,
+    record_training_set,
+    truth_folder,
+    write_masks,
+    write_predictions,
+)
 from safetensors.torch import load_file
 
 from models.mask_box import mask_to_box
@@ -16,6 +23,7 @@ from pipeline.errors import BackdropError
 from pipeline.networks import load_student, save_network
 from pipeline.self_training import NOTE, is_off
 from pipeline.store import paths
+from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import PREDICTIONS, open_artifact
 from pipeline.store.paths import STUDENT_NETWORK, Source
 from pipeline.student_predictions import soft_masks
@@ -64,6 +72,26 @@ def test_on_it_removes_the_notes_and_repeats_byte_for_byte(project):
     self_train.main()
     predict_student.main()
     assert files() == first
+
+
+def test_trust_goes_by_the_threshold_that_was_calibrated(tmp_path, monkeypatch):
+    """0.3 where 0.2 is even: odds of 12/7, a probability of 12/19; where 0.5 is, 0.3."""
+    made = make_project(tmp_path, monkeypatch, ["train"], frames=2, moving=False, refined=True)
+    (scene,) = made.scenes.values()
+    write_predictions(scene, soft=np.where(scene.truth, 76, 25).astype(np.uint8))
+    record_training_set()
+    write_json(Source.MODEL.calibration_file, {**CALIBRATION, "threshold": 0.2})
+    made.set_params(self_train=TINY, compute={"threads": 1})
+    stacks, loss = [], self_train.student_loss
+
+    def record(student, stack, *rest):
+        stacks.append(stack.cpu())
+        return loss(student, stack, *rest)
+
+    monkeypatch.setattr(self_train, "student_loss", record)
+    self_train.main()
+    mask, trust = torch.cat(stacks)[:, 3:].unbind(dim=1)
+    assert trust[mask > 0.5].numpy() == pytest.approx(12 / 19, abs=0.01)
 
 
 def test_ground_truth_changes_nothing(project):

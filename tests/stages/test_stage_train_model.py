@@ -6,22 +6,25 @@ import re
 import subprocess
 from pathlib import Path
 
+import cv2
+import h5py
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project
+from helpers_artifacts import make_project, record_training_set
 from helpers_training import TINY
 
 from models.inpainter import Inpainter
 from pipeline.drawing.marks import draw_box, draw_detection
 from pipeline.errors import BackdropError
+from pipeline.flow_image import encode_flow
 from pipeline.job import Job
 from pipeline.networks import load_model, save_network
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute
 from pipeline.store.hdf5 import PREDICTIONS as SCHEMA
 from pipeline.store.hdf5 import open_artifact
-from pipeline.store.paths import MODEL, inpainter
+from pipeline.store.paths import FLOW, MODEL, inpainter, video_file
 from stages import predict, train_model
 
 NETWORK = {"height": 32, "width": 48}
@@ -91,3 +94,62 @@ def test_perceptual_features_and_encoders_of_published_networks_train(project):
     assert any(name.startswith("detector.trunk.stages.") for name in names)
     assert any(name.startswith("synthesis.encoder.stages.") for name in names)
     assert not any("distance" in name for name in names)  # the features are no part of the model
+
+
+def recorded(monkeypatch, name):
+    """What `train_model` gives a function of its own, and what it gets, call by call."""
+    calls, original = [], getattr(train_model, name)
+
+    def record(*args):
+        calls.append((args, original(*args)))
+        return calls[-1][1]
+
+    monkeypatch.setattr(train_model, name, record)
+    return calls
+
+
+def at_the_networks_size(images):
+    size = NETWORK["width"], NETWORK["height"]
+    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images]
+    return torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2) / 255
+
+
+def upright(images, flipped):
+    return (images.flip(3) if flipped else images).cpu()
+
+
+def numbers_of(images, flipped, frames):
+    """Of each image of a batch, the number of the frame that it shows."""
+    same = (upright(images, flipped)[:, None] - frames).abs().amax(dim=(2, 3, 4)) < 1e-6
+    assert same.any(dim=1).all(), "an image that shows no frame"
+    return same.int().argmax(dim=1)
+
+
+def test_a_step_sees_what_belongs_to_its_frames_mirrored_or_not(project, monkeypatch):
+    (scene,) = project.scenes.values()
+    ok = torch.tensor([1.0, 0.0, 1.0, 1.0, 1.0])
+    with h5py.File(video_file(FLOW, scene.video), "r+") as file:
+        file["ok"][:] = ok.numpy() > 0
+    record_training_set()
+    frames = at_the_networks_size(scene.frames)
+    encoded = [np.round(255 * encode_flow(flow, 1.0)).astype(np.uint8) for flow in scene.flow]
+    flow_images = at_the_networks_size(encoded)
+    names = ("build_table", "warm_up_loss", "model_loss")
+    tables, warm_ups, losses = (recorded(monkeypatch, name) for name in names)
+    run(project, iterations=6, warmup_iterations=6)
+
+    ((_, table),) = tables
+    row_of = {int(number): row for row, number in enumerate(table.frames)}
+    assert len(row_of) == 4
+    for (_, image, density, flipped, *_), _ in warm_ups:
+        rows = [row_of[int(number)] for number in numbers_of(image, flipped, frames)]
+        assert torch.equal(density, table.density[rows])
+    for (_, frozen, batch, *_), _ in losses:
+        numbers = numbers_of(batch.image, batch.flipped, frames)
+        moving = upright(batch.flow_image, batch.flipped)
+        assert torch.allclose(moving, flow_images[numbers], atol=1e-6)
+        assert torch.equal(batch.flow_ok.cpu(), ok[numbers])
+        assert frozen.rgb_spread == table.rgb.spread
+        assert frozen.flow_spread == table.flow.spread != table.rgb.spread
+    assert {args[3] for args, _ in warm_ups} == {True, False}
+    assert {args[2].flipped for args, _ in losses} == {True, False}

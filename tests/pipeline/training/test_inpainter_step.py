@@ -5,6 +5,7 @@ import torch
 
 from models.inpainter import Inpainter
 from pipeline.params.training import Inpainter as InpainterParams
+from pipeline.training import inpainter_step as step
 from pipeline.training.inpainter_step import inpainter_step, move_camera, random_holes
 
 
@@ -25,6 +26,20 @@ def test_camera_moves_are_small_and_keep_the_colours():
     ramp = ((torch.arange(32) + 0.5) / 32).expand(6, 3, 24, 32)
     centre = move_camera(ramp, np.random.default_rng(1))[:, 0, 11:13, 15:17].mean(dim=(1, 2))
     assert (centre - 0.5).abs().max() < 0.12  # the middle moves by a tenth of the image at most
+
+
+def test_a_camera_shifts_no_further_than_its_zoom_has_left_out_of_view(monkeypatch):
+    """Unless it turns, it shows nothing mirrored: what rises along an axis still does."""
+    monkeypatch.setattr(step, "MAX_ROTATION", 0.0)
+    for dim, size in ((2, 24), (3, 32)):
+        shape = [1, 1, 1, 1]
+        shape[dim] = size
+        ramp = ((torch.arange(size) + 0.5) / size).view(shape).expand(64, 3, 24, 32)
+        moved = move_camera(ramp, np.random.default_rng(0))
+        assert moved.diff(dim=dim).min() > -1e-6
+        middle = moved.mean(dim=(1, 2, 3)) - 0.5
+        assert middle.min() < -0.06  # of 0.1
+        assert middle.max() > 0.06
 
 
 def test_a_network_learns_a_constant_scene_in_a_few_steps():

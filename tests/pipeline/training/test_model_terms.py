@@ -9,8 +9,11 @@ import torch
 from helpers_training import tiny_batch, tiny_frozen, tiny_model, tiny_params
 from torch import Tensor, nn
 
+from models.boxes import rectangle_mask
+from models.layers import IMAGENET_STD
 from models.sampling import draw
 from pipeline.training import model_step
+from pipeline.training.augment import jitter
 from pipeline.training.model_step import error_density, model_loss, model_terms
 from pipeline.training.warm_up import warm_up_loss
 
@@ -197,3 +200,75 @@ def test_however_cells_are_drawn_the_mask_prior_is_weighted_by_p(monkeypatch, st
     assert probability.max() > 0.5
     tolerance = 1e-5 if method == "exact" else 0.15
     assert float(found) == pytest.approx(float(expected), rel=tolerance)
+
+
+def test_a_box_is_drawn_to_what_moves_in_its_hole_as_far_as_the_flow_is_sure(monkeypatch, still):
+    """Rectangles move, and their first column far less: to E_f, at most 1, all of it is the same.
+
+    The extent of what is left of one in a hole is counted in px.
+    """
+    params = tiny_params(recolour=False)
+    model, spread = peaked(tiny_model(params)), 5.0
+    moving = torch.zeros(4, 3, 32, 48)
+    for number, (top, left) in enumerate([(2, 3), (8, 20), (14, 30), (18, 12)]):
+        moving[number, :, top : top + 12, left : left + 14] = 1.0
+        moving[number, :, top : top + 12, left] = 0.3
+    batch = dataclasses.replace(tiny_batch(), flow_image=moving)
+    at_rest = Place(torch.zeros(1, 3, 32, 48))
+    frozen = dataclasses.replace(tiny_frozen(params), flow=at_rest, flow_spread=spread)
+    cells = torch.tensor([[0, 5, 2], [6, 1, 10], [15, 11, 3], [13, 9, 4]])
+    weights = torch.rand(4, 3, generator=torch.Generator().manual_seed(1)) + 0.1
+    monkeypatch.setattr(model_step, "draw", lambda *_: (cells, weights))
+    terms, _ = model_terms(model, frozen, batch, params, torch.Generator())
+
+    expected, trusts = 0.0, set()
+    error = (moving / torch.tensor(IMAGENET_STD)[:, None, None]).square().mean(dim=1)
+    for image, own in enumerate(cells.tolist()):
+        for number, cell in enumerate(own):
+            box = model.detector(batch.image).boxes[image, cell].detach()
+            hole = rectangle_mask(box[None], 32, 48)[0, 0] > 0
+            trust = min(float(error[image][hole].mean()) / (2 * spread), 1.0)
+            trusts.add(trust)
+            if trust > 0:
+                rows, columns = torch.nonzero(error[image] * hole, as_tuple=True)
+                low = torch.stack([columns.min() / 48, rows.min() / 32])
+                high = torch.stack([(columns.max() + 1) / 48, (rows.max() + 1) / 32])
+                extent = torch.cat([(low + high) / 2, 1.15 * (high - low)])
+                expected += float(weights[image, number] * trust * (box - extent).abs().mean())
+    assert trusts > {0.0, 1.0}  # and some between
+    assert terms["box_fit"].item() == pytest.approx(expected / 12, rel=1e-4)
+
+
+def test_what_is_filled_in_is_no_darker_than_black_and_no_brighter_than_white(still):
+    params = tiny_params()
+    model, frozen, batch = peaked(tiny_model(params)), tiny_frozen(params), tiny_batch()
+    picture = 3 * torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(1)) - 1
+    beyond, within = (
+        model_loss(
+            model,
+            dataclasses.replace(frozen, rgb=Place(filled)),
+            batch,
+            params,
+            torch.Generator().manual_seed(0),
+        )[1]
+        for filled in (picture, picture.clamp(0, 1))
+    )
+    for name, value in beyond.items():
+        assert torch.equal(value, within[name]), name
+
+
+@pytest.mark.parametrize("warm_up", [False, True])
+def test_d_sees_another_light_and_the_inpainter_does_not(warm_up):
+    params = tiny_params(recolour=False)
+    model, frozen, batch = tiny_model(params), tiny_frozen(params), tiny_batch()
+    seen, shown = [], []
+    model.detector.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    frozen.rgb.register_forward_pre_hook(lambda _, given: shown.append(given[0]))
+    generator = torch.Generator().manual_seed(5)
+    if warm_up:
+        warm_up_loss(model, batch.image, torch.rand(4, 16), False, 0.1, generator)
+    else:
+        model_terms(model, frozen, batch, params, generator)
+    assert not torch.allclose(seen[0], batch.image, atol=0.01)
+    assert torch.equal(seen[0], jitter(batch.image, torch.Generator().manual_seed(5)))
+    assert all(torch.equal(image, batch.image) for image in shown)

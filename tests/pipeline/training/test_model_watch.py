@@ -9,6 +9,8 @@ import torch
 from helpers_artifacts import make_project
 from helpers_training import tiny_frozen, tiny_model, tiny_params
 
+from models.boxes import rectangle_mask
+from models.layers import IMAGENET_STD
 from pipeline.params.training import Compute, Network
 from pipeline.store.paths import FLOW, video_file
 from pipeline.training.collapse_watch import symptoms
@@ -122,6 +124,39 @@ def test_a_look_agrees_with_the_model_frame_by_frame(project):
     assert 0 <= seen["mask_fill"] <= 1
     assert seen["score"] == seen["agreement"] > 0
     assert all(math.isfinite(value) for value in seen.values())
+
+
+def test_agreement_and_density_are_each_frames_own(project):
+    """Against its own motion; with its own flow error, but where the pair failed."""
+    with h5py.File(video_file(FLOW, "clip_0"), "r+") as file:
+        file["ok"][3] = False
+    params = tiny_params(loss={"flow": 2.0})
+    model, watch = tiny_model(params).eval(), watch_of(params)
+    spread, here = watch.frozen.flow_spread, torch.device("cpu")
+    seen = watch.look(model)
+    scenes = project.scenes.values()
+    speeds = np.concatenate([np.linalg.norm(scene.flow, axis=-1) for scene in scenes])
+
+    def error(filled, shown, hole):
+        square = ((filled - shown) / torch.tensor(IMAGENET_STD)[:, None, None]).square()
+        return float(square.mean(dim=1)[hole[:, 0] > 0].mean()) / spread
+
+    agreements, densities = [], []
+    for number, speed in enumerate(speeds):
+        image, flow_image = (x.batch([number], here) for x in (watch.frames, watch.flow))
+        one = model.predict(image, watch.frozen.rgb)
+        hole = rectangle_mask(one.box, 48, 64)
+        densities.append(error(one.background, image, hole))
+        if number == 3:
+            continue
+        with torch.no_grad():
+            filled = watch.frozen.flow(flow_image, hole)
+        densities[-1] += 2 * error(filled, flow_image, hole)
+        mask, moving = one.mask[0, 0].numpy(), speed > 0.25
+        agreements.append((mask * moving).sum() / np.maximum(mask, moving).sum())
+    assert watch.chosen == list(range(32))
+    assert seen["density"] == pytest.approx(np.mean(densities), rel=1e-5)
+    assert seen["agreement"] == pytest.approx(np.mean(agreements), rel=1e-5)
 
 
 def test_without_flow_the_density_is_the_score(project):
