@@ -15,6 +15,7 @@ the same code. How far the two flows differ is told.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from models.alignment import align, look
 from models.flow.network import NetworkFlow
 from models.keypoints import KeypointDetector
 from models.stabilization import HomographySettings
+from pipeline.errors import BackdropError
 from pipeline.flow_image import MagnitudeHistogram
 from pipeline.frames import FrameReader, FrameWriter
 from pipeline.optical_flow.choose import Choice, choose_estimator
@@ -247,4 +249,7 @@ def tell_difference(loops: Path, ours: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BackdropError as error:
+        sys.exit(f"error: {error}")

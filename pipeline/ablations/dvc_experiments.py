@@ -153,7 +153,7 @@ def submit(root: Path, experiment: Experiment, copies: list[str], *, queue: bool
                 queue=queue,
                 tmp_dir=not queue,
             )
-    except (DvcException, SCMError) as error:
+    except (DvcException, SCMError, OSError) as error:  # OSError: a project that is read-only
         raise BackdropError(str(error), where=experiment.name) from error
 
 

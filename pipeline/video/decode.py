@@ -229,7 +229,8 @@ def _folder_frames(folder: Path) -> Iterator[DecodedFrame]:
             raise BackdropError(
                 f"is {width}x{height}, but {files[0].name} is {first[1]}x{first[0]}",
                 where=str(files[index]),
-                remedy="all frames of a folder must have one size",
+                remedy="all frames of a folder must have one size; `predict` takes pictures of "
+                "several sizes one by one",
             )
         yield DecodedFrame(index, index / FOLDER_FPS, (height, width), partial(_as_is, image))
 
