@@ -77,7 +77,12 @@ def camera_note(params: Params, reports: Sequence[VideoReport], *, chosen: bool)
             "params.yaml asks for the background of a camera that stands still, and not all do, "
             f"as it seems: {_shown(others)} — leave them out, or take --preset moving-camera"
         )
-    return f"for moving cameras, because of {_shown(others)}" if chosen else None
+    if not chosen:
+        return None
+    return (
+        f"the preset is one for moving cameras because of {_shown(others)} — if all stand still, "
+        "give --preset static-camera"
+    )
 
 
 def doubt_note(reports: Sequence[VideoReport]) -> str | None:

@@ -129,14 +129,16 @@ def _require_one_view(video: str, shots: Mapping[int, EdgeMotionMeter], rests: b
     start = next(others, None)
     if start is None and (rests or all(shot.still for shot in shots.values())):
         return
-    seen = "its camera moves" if start is None else f"another view begins at frame {start}"
-    raise BackdropError(
-        f"{seen}, so that it has no one background",
-        where=video,
-        remedy="leave the video out, or set train_inpainter.rgb.background to inpainted and "
-        "train_model.objective to disentangled; if it does stand still, set stabilize.camera to "
-        "static",
+    remedy = (
+        "leave the video out, or set train_inpainter.rgb.background to inpainted and "
+        "train_model.objective to disentangled"
     )
+    if start is None:
+        seen = "its camera moves"
+        remedy += "; if it does stand still, set stabilize.camera to static"
+    else:
+        seen = f"another view begins at frame {start}"
+    raise BackdropError(f"{seen}, so that it has no one background", where=video, remedy=remedy)
 
 
 def _judge(video: str, seen: NDArray[np.float32]) -> dict[str, float]:

@@ -38,10 +38,11 @@ class Motion:
         """From which a px moves."""
         return moving_speed(self.flow)
 
-    def at(self, number: int) -> Mask:
-        """What moves in a frame, (H, W)."""
+    def at(self, number: int) -> tuple[Mask, Mask]:
+        """What moves in a frame, and where that is known, (H, W) each."""
         flow = self.flow["flow"][number].astype(np.float32)
-        return np.asarray(np.linalg.norm(flow, axis=-1) > self.speed_px)
+        moving = np.linalg.norm(flow, axis=-1) > self.speed_px
+        return np.asarray(moving), np.asarray(self.flow["valid"][number] > 0)
 
 
 def moving_masks(read: Callable[[int], Mask], motion: Motion, least: float) -> Iterator[Mask]:
@@ -55,8 +56,7 @@ def moving_masks(read: Callable[[int], Mask], motion: Motion, least: float) -> I
     read, count = lru_cache(KEPT)(read), len(motion.flow["flow"])
     parts = MovingParts()
     for number in range(count):
-        known = motion.flow["valid"][number] > 0
-        parts.add(read(number), motion.at(number), known, cut=number in motion.cuts)
+        parts.add(read(number), *motion.at(number), cut=number in motion.cuts)
     places = RestingParts(motion.camera, lambda t, way: parts.part(t, read(t), way))
     for number in range(count):
         for way, part in parts.resting(number, read(number), least).items():
@@ -65,4 +65,5 @@ def moving_masks(read: Callable[[int], Mask], motion: Motion, least: float) -> I
         kept = read(number).copy()
         for part in parts.resting(number, read(number), least).values():
             kept &= ~part
-        yield places.select(number, kept, motion.at(number))
+        moving, known = motion.at(number)
+        yield places.select(number, kept, moving | ~known)

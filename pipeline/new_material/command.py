@@ -13,7 +13,7 @@ from pipeline.errors import BackdropError
 from pipeline.job import Job
 from pipeline.new_material import results
 from pipeline.new_material.inputs import Input, find_inputs
-from pipeline.new_material.moving import MOTION_STEPS
+from pipeline.new_material.moving import MOTION_STEPS, flow_choice
 from pipeline.new_material.trained import Trained, read_trained
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
@@ -76,8 +76,11 @@ def predict(
     for source in sources:
         _check_target(to / source.name, sources, force=force)
     require_writable(to / sources[0].name / results.BOXES)
+    for source in sources:
+        if trained.motion and not source.is_picture:
+            flow_choice(source, trained.motion)
     jobs = [
-        Job(one.name, work_in(one, moving), "", Task(one, trained, to / one.name, overlay))
+        Job(one.name, _steps(one, moving), "", Task(one, trained, to / one.name, overlay))
         for one in sources
     ]
     written = {one.name: _written(to / one.name) for one in sources}
@@ -105,7 +108,7 @@ def _told(target: Path) -> str:
     return f"{len(rows)} frame(s), {empty} of them with an empty mask"
 
 
-def work_in(source: Input, moving: bool) -> int:
+def _steps(source: Input, moving: bool) -> int:
     """Steps that are told to the progress: one a frame, with what moves some more."""
     return source.frames * (1 + MOTION_STEPS if moving and not source.is_picture else 1)
 
@@ -130,13 +133,6 @@ def _check_target(target: Path, sources: Sequence[Input], *, force: bool) -> Non
             )
     if not target.exists():
         return
-    if not force:
-        raise BackdropError(
-            "is there already",
-            where=str(target),
-            remedy="add --keep to leave it and predict the rest, --force to replace it, or give "
-            "another folder with --to",
-        )
     read = [one.path for one in sources if one.path.resolve().is_relative_to(target.resolve())]
     if read:
         raise BackdropError(
@@ -150,6 +146,13 @@ def _check_target(target: Path, sources: Sequence[Input], *, force: bool) -> Non
             f"holds other things than earlier results ({min(names - OURS or names)})",
             where=str(target),
             remedy="move it away, or give another folder with --to",
+        )
+    if not force:
+        raise BackdropError(
+            "is there already",
+            where=str(target),
+            remedy="add --keep to leave it and predict the rest, --force to replace it, or give "
+            "another folder with --to",
         )
 
 

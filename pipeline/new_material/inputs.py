@@ -87,10 +87,11 @@ def find_inputs(paths: Sequence[Path], params: ExtractFrames, stride: int) -> li
 
 
 def _of_several(errors: Sequence[BackdropError]) -> BackdropError:
-    """The first, with the places of the others."""
-    first, others = errors[0], [error.where for error in errors[1:]]
-    more = f" (and so it is with {', '.join(others)})" if others else ""
-    return BackdropError(f"{first.what}{more}", where=first.where, remedy=first.remedy)
+    """The first, with what is wrong with the others."""
+    first = errors[0]
+    others = "; ".join(f"{error.where} {error.what}" for error in errors[1:])
+    what = f"{first.what} (and {others})" if others else first.what
+    return BackdropError(what, where=first.where, remedy=first.remedy)
 
 
 def is_picture(path: Path) -> bool:

@@ -17,7 +17,6 @@ from pipeline.align_video import align_video
 from pipeline.frames import FrameReader, FrameWriter
 from pipeline.moving_masks import Motion, moving_masks
 from pipeline.new_material.inputs import Input
-from pipeline.new_material.segment import small_frames
 from pipeline.new_material.trained import MotionParams
 from pipeline.optical_flow.choose import Choice, choose_estimator
 from pipeline.optical_flow.video_flow import Pairs, write_flow
@@ -89,6 +88,11 @@ def only_moving(
             yield replace(head, mask=kept)
 
 
+def flow_choice(source: Input, settings: MotionParams) -> Choice:
+    """The estimator of a video's flow; raises where what the params ask for cannot be had."""
+    return choose_estimator(settings.compute_flow, min(source.framing.height, source.framing.width))
+
+
 def _motion(
     source: Input,
     count: int,
@@ -102,21 +106,22 @@ def _motion(
     _write_frames(source, count, frames, folder / "frames.h5")
     reader = stack.enter_context(FrameReader(folder / "frames.h5"))
     _, pairs = align_video(reader, settings.stabilize, source.name, tell)
-    choice = choose_estimator(settings.compute_flow, min(reader.height, reader.width))
+    choice = flow_choice(source, settings)
     write_flow(reader, _pairs(pairs, choice), folder / "flow.h5", tell)
     flow = stack.enter_context(open_artifact(folder / "flow.h5", FLOW))
     return Motion(flow, _camera(pairs), reader.cuts)
 
 
 def _write_frames(source: Input, count: int, params: ExtractFrames, path: Path) -> None:
-    """As `extract_frames` does; the source is decoded anew."""
+    """As `extract_frames` does, from the source, decoded anew."""
     height, width, cuts = source.framing.height, source.framing.width, CutDetector()
     with create(path, FRAMES) as file:
         writer = FrameWriter(file, count, height, width, params.store, params.jpeg_quality)
         shots = []
-        for number, frame in enumerate(small_frames(source, params)):
-            writer.write(number, frame.image)
-            if cuts.begins_shot(frame.image):
+        for number, frame in enumerate(source.decode()):
+            image = source.framing.apply(frame.image)
+            writer.write(number, image)
+            if cuts.begins_shot(image):
                 shots.append(number)
         file.attrs.update({"store": params.store, "frames": count, "height": height})
         file.attrs.update({"width": width, "cuts": np.array(shots, np.int64)})

@@ -65,7 +65,7 @@ def segment(source: Input, trained: Trained) -> Iterator[Segmented]:
     make = partial(_in_pool, trained)
     if processes == 1:
         make = partial(_segment_batch, trained.finder(), trained.choice)
-    batches = _batches(small_frames(source, trained.frames), trained.predict.batch_size)
+    batches = _batches(_small(source, trained.frames), trained.predict.batch_size)
     for found in in_order(make, batches, processes, source.name):
         yield from found
 
@@ -92,8 +92,7 @@ def _segment_batch(finder: Finder, choice: Calibration, some: list[Small]) -> li
     return found
 
 
-def small_frames(source: Input, params: ExtractFrames) -> Iterator[Small]:
-    """The frames taken of `source` as `extract_frames` would keep them, in order."""
+def _small(source: Input, params: ExtractFrames) -> Iterator[Small]:
     for frame in source.decode():
         image = source.framing.apply(frame.image)
         if params.store == "jpeg":  # what the networks have seen has been through it, too

@@ -94,7 +94,9 @@ class Stabilize(Section):
 
     gap: int = Field(1, ge=1, le=100, description="frames between the two of a pair")
     camera: Literal["auto", "static"] = Field(
-        "auto", description="static: it stands still, whatever the frames say; auto: they decide"
+        "auto",
+        description="static: it stands still, whatever the frames say; auto: they decide; "
+        "another value trains anew",
     )
     chain: Literal["auto", "never", "always"] = Field(
         "auto", description="pairs over the frames between them; auto: where the direct way is bad"

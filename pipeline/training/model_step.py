@@ -60,7 +60,7 @@ class Frozen:
 
     Attributes:
         rgb, flow: the inpainters; `rgb` may be a known background, `flow` is None without flow.
-        rgb_spread, flow_spread: scales that bring both G to unit spread over cells.
+        rgb_spread, flow_spread: scales that bring both G to unit spread over cells, but not noise.
         distance: L.
     """
 

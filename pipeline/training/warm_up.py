@@ -34,7 +34,7 @@ class ErrorTable:
 
     Attributes:
         frames: (F,) indices of the training frames.
-        density: (F, C) error densities of Eq. (4), frames plus flow, each at unit spread.
+        density: (F, C) error densities of Eq. (4), frames plus flow, each over its scale.
         rgb, flow: scale of each; `flow` is None without optical flow.
     """
 

@@ -62,6 +62,27 @@ def test_pairs_without_flow_tell_nothing(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read(paths.MOVING), with_bystander(scene))
 
 
+def test_where_a_pair_failed_nobody_loses_what_stands_before_a_known_place(tmp_path, monkeypatch):
+    """The subject walks past a post that was seen alone; one frame on the way has no flow."""
+    project = make_project(tmp_path, monkeypatch, ["test"], frames=12)
+    scene = project.scenes["clip_0"]
+    post = np.zeros(scene.truth.shape, bool)
+    post[:, 16:40, 30:34] = True
+    write_masks(scene, (scene.truth | post).astype(np.uint8) * 255)
+    alone = [t for t in range(12) if not (scene.truth[t, :, 28:36]).any()]
+    before = [t for t in range(12) if (scene.truth[t] & post[t]).any()]
+    assert alone
+    assert before
+    failed = before[len(before) // 2]
+    with h5py.File(paths.video_file(paths.FLOW, "clip_0"), "r+") as file:
+        file["flow"][failed], file["valid"][failed], file["ok"][failed] = 0, 0, False
+    keep_moving.main(Source.MODEL)
+    kept = read(paths.MOVING) > 0
+    assert not (kept[alone] & post[alone]).any()
+    np.testing.assert_array_equal(kept[failed], scene.truth[failed] | post[failed])
+    np.testing.assert_array_equal(kept & scene.truth, scene.truth)
+
+
 def test_a_cut_parts_who_walked_from_who_stands_there_after_it(tmp_path, monkeypatch):
     """The subject rests after the cut, where it was: alone it stays, beside a walker it goes."""
     project = make_project(tmp_path, monkeypatch, ["test"], moving=False)

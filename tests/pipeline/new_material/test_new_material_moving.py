@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 import yaml
 from helpers_trained import VIDEO, make_trained
+from helpers_video import walker, write_video
 
 from pipeline.errors import BackdropError
+from pipeline.frames import FrameReader
+from pipeline.job import Job
+from pipeline.new_material import command
 from pipeline.new_material.inputs import find_inputs
-from pipeline.new_material.moving import MOTION_STEPS, Located, only_moving
+from pipeline.new_material.moving import MOTION_STEPS, Located, _write_frames, only_moving
 from pipeline.new_material.trained import read_trained
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PACKED, create, open_artifact
 from pipeline.store.paths import Source
-from stages import compute_flow, keep_moving, stabilize
+from stages import compute_flow, extract_frames, keep_moving, stabilize
 
 COUNT = 7
 
@@ -26,9 +30,9 @@ def set_params(**sections):
     Path("params.yaml").write_text(yaml.safe_dump(params | sections))
 
 
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    made = make_trained(tmp_path, monkeypatch, student=True, count=COUNT)
+@pytest.fixture(params=["raw", "jpeg"])
+def project(tmp_path, monkeypatch, request):
+    made = make_trained(tmp_path, monkeypatch, student=True, count=COUNT, store=request.param)
     set_params(compute_flow={"backend": "dis"})
     return made
 
@@ -101,3 +105,27 @@ def test_params_that_were_changed_since_are_refused(project):
     assert read_trained().motion is None
     with pytest.raises(BackdropError, match=r"stabilize\.gap: was 2 .* and is now 1"):
         read_trained(moving=True)
+
+
+def test_frames_and_cuts_are_those_of_the_stages(project, tmp_path):
+    """The scene turns into another one at frame 4."""
+    images = [*walker(4), *(255 - image[:, ::-1] // 2 for image in walker(3))]
+    path = write_video(tmp_path / "two.mp4", images)
+    trained = read_trained(moving=True)
+    (source,) = find_inputs([path], trained.frames, stride=1)
+    _write_frames(source, 7, trained.frames, tmp_path / "mine.h5")
+    row = {"path": str(path), "frames": 7, "fps": 25.0, "width": 192, "height": 144, "sha256": ""}
+    job = Job("two", 7, "", (row, trained.frames))
+    extract_frames.extract(job, tmp_path / "theirs.h5", lambda count: None)
+    with FrameReader(tmp_path / "mine.h5") as mine, FrameReader(tmp_path / "theirs.h5") as theirs:
+        assert mine.cuts == theirs.cuts == {4}
+        for number in range(7):
+            np.testing.assert_array_equal(mine.read(number), theirs.read(number))
+
+
+def test_flow_that_cannot_be_had_is_told_before_any_work(project, tmp_path):
+    set_params(compute_flow={"weights": "nowhere.pth"})
+    options = {"stride": 1, "moving": True, "overlay": False, "force": False, "keep": False}
+    with pytest.raises(BackdropError, match=r"compute_flow\.weights: nowhere\.pth: is missing"):
+        command.predict([project.source], tmp_path / "out", **options, say=print)
+    assert not (tmp_path / "out").exists()
