@@ -18,44 +18,15 @@ import h5py
 import numpy as np
 import pytest
 import yaml
+from helpers_records import CALIBRATION, CONTROLS, record_training_set, still_pair
 from numpy.typing import NDArray
 
-from pipeline.frame_index import load_index, videos_in_split
-from pipeline.params.data import TRAINED_ON
 from pipeline.self_training import switch_off, switch_on
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import FLOW, FRAMES, MASKS, PREDICTIONS, create
 from pipeline.store.paths import Source
 from pipeline.store.tables import HOMOGRAPHIES, INDEX, VIDEOS, write_table
-from pipeline.training_set import Part
-from stages.training_set import main as record
-
-CRF = {
-    "smooth_weight": 3.0,
-    "smooth_px": 2.0,
-    "bilateral_weight": 5.0,
-    "bilateral_px": 20.0,
-    "bilateral_colour": 10.0,
-}
-CALIBRATION = {
-    "source": "default",
-    "threshold": 0.5,
-    "threshold_crf": 0.5,
-    "crf": CRF,
-    "iterations": 5,
-    "frames": 0,
-}
-BLOB = {
-    "scale": 0.8,
-    "threshold": 0.5,
-    "scale_crf": 0.8,
-    "threshold_crf": 0.5,
-    "crf": CRF,
-    "iterations": 5,
-}
-CONTROLS = {"blob": BLOB, "flow_threshold_px": 0.5}
-
 
 STUDENT_FOLDERS = (
     Source.STUDENT.predictions_folder,
@@ -351,40 +322,11 @@ def write_tables(project: Project, truth: bool = True) -> None:
                     "split": scene.split,
                 }
             )
-            homographies.append(_still(scene.video, number, count))
+            homographies.append(still_pair(scene.video, number, count))
     write_table(paths.VIDEOS_TABLE, videos, VIDEOS)
     write_table(paths.INDEX_TABLE, index, INDEX)
     write_table(paths.HOMOGRAPHIES_TABLE, homographies, HOMOGRAPHIES)
     record_training_set()
-
-
-def record_training_set() -> None:
-    """`artifacts/training_set`, of what there is; again after a training video's file changed."""
-    trained_on = videos_in_split(load_index(), TRAINED_ON)
-    for part in Part:
-        files = [paths.video_file(part.folder, video) for video in trained_on]
-        if files and all(file.exists() for file in files):
-            record(part)
-
-
-def _still(video: str, frame: int, count: int) -> dict[str, object]:
-    return {
-        "video": video,
-        "source": frame + 1 if frame + 1 < count else frame - 1,
-        "target": frame,
-        **{f"h{row}{col}": float(row == col) for row in range(3) for col in range(3)},
-        "keypoints": 100,
-        "matches": 80,
-        "inliers": 70,
-        "inlier_ratio": 0.875,
-        "error_px": 0.1,
-        "ok": True,
-        "reason": "",
-        "method": "static",
-        "parallax_px": 0.0,
-        "mesh": [],
-        "camera": "static",
-    }
 
 
 def _sha256(scene: Scene) -> str:

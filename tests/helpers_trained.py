@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from helpers_artifacts import CALIBRATION
+from helpers_records import CALIBRATION
 from helpers_training import tiny_model, tiny_params
 from helpers_video import walker, write_video
 

@@ -25,12 +25,11 @@ stages:
 
 
 def _video(path: Path, width: int, height: int, frames: int = 12, seed: int = 0) -> Path:
-    """A textured picture with a bright square that moves over it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    picture = np.random.default_rng(seed).integers(0, 200, (height, width, 3)).astype(np.uint8)
-    images = [picture.copy() for _ in range(frames)]
-    for number, image in enumerate(images):
-        image[20:60, 4 * number : 4 * number + 30] = 255
+    picture = np.random.default_rng(seed).integers(0, 200, (height, width, 3))
+    images = np.stack([picture] * frames).astype(np.uint8)
+    for number in range(frames):
+        images[number, 20:60, 4 * number : 4 * number + 30] = 255
     return write_video(path, images, fps=10)
 
 
@@ -44,14 +43,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    make_project(tmp_path / "clone", STAGES)
-    (tmp_path / "clone/params.yaml").unlink()
-    monkeypatch.chdir(tmp_path / "clone")
-    return tmp_path / "clone"
+    monkeypatch.chdir(make_project(tmp_path / "clone", STAGES))
+    Path("params.yaml").unlink()
+    return Path.cwd()
 
 
 def _init(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> None:
-    """Exits with 0."""
     monkeypatch.setattr("sys.argv", ["backdrop", "init", *map(str, arguments)])
     with pytest.raises(SystemExit) as ended:
         main()
@@ -342,7 +339,7 @@ def test_davis_comes_with_its_ground_truth(
     project: Path, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     davis, part = test_data / "davis2016_train", tmp_path / "DAVIS"
-    sequence = sorted((davis / "Annotations/480p").iterdir())[0].name
+    sequence = min((davis / "Annotations/480p").iterdir()).name
     for kind in ("JPEGImages", "Annotations"):
         (part / kind / "480p" / sequence).mkdir(parents=True)
         for file in sorted((davis / kind / "480p" / sequence).iterdir())[:6]:

@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, record_training_set, write_frames
+from helpers_artifacts import make_project, write_frames
+from helpers_records import record_training_set
 
 from models.known_background import KnownBackground
 from pipeline.errors import BackdropError

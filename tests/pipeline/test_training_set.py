@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from helpers_artifacts import make_project, record_training_set, write_frames, write_tables
+from helpers_artifacts import make_project, write_frames, write_tables
+from helpers_records import record_training_set
 
 from pipeline.closure import REPOSITORY
 from pipeline.errors import BackdropError

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, record_training_set, write_flow, write_frames
+from helpers_artifacts import make_project, write_flow, write_frames
+from helpers_records import record_training_set
 
 from pipeline.networks import load_inpainter, load_model
 from pipeline.store import paths

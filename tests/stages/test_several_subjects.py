@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import CALIBRATION, make_project, write_frames
+from helpers_artifacts import make_project, write_frames
+from helpers_records import CALIBRATION
 from torch import nn
 
 from models.detector import Proposals

@@ -5,7 +5,8 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from helpers_artifacts import CALIBRATION, add_student, make_project, write_predictions
+from helpers_artifacts import add_student, make_project, write_predictions
+from helpers_records import CALIBRATION
 
 from models.crf import CrfSetting, refine
 from pipeline.errors import BackdropError

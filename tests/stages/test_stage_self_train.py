@@ -7,14 +7,8 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import (
-    CALIBRATION,
-    make_project,
-    record_training_set,
-    truth_folder,
-    write_masks,
-    write_predictions,
-)
+from helpers_artifacts import make_project, truth_folder, write_masks, write_predictions
+from helpers_records import CALIBRATION, record_training_set
 from safetensors.torch import load_file
 
 from models.mask_box import mask_to_box

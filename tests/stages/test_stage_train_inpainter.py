@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, record_training_set
+from helpers_artifacts import make_project
+from helpers_records import record_training_set
 
 from pipeline.flow_image import encode_flow
 from pipeline.networks import load_inpainter

@@ -10,7 +10,8 @@ import h5py
 import pytest
 import torch
 import yaml
-from helpers_artifacts import make_project, record_training_set
+from helpers_artifacts import make_project
+from helpers_records import record_training_set
 from helpers_training import TINY
 
 from models.inpainter import Inpainter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from helpers_artifacts import BLOB, CONTROLS
+from helpers_records import BLOB, CONTROLS
 
 from models.crf import CrfSetting, refine
 from pipeline.evaluation.collect import FrameResult
