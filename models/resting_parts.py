@@ -45,7 +45,7 @@ class RestingParts:
 
         Args:
             mask: (H, W), of frame `number`, without the parts that were left out.
-            moving: (H, W), what moves, or may.
+            moving: (H, W), what moves.
 
         Returns:
             (H, W), a subset of `mask`; all of it where less would be left than speaks against a

@@ -66,4 +66,5 @@ def moving_masks(read: Callable[[int], Mask], motion: Motion, least: float) -> I
         for part in parts.resting(number, read(number), least).values():
             kept &= ~part
         moving, known = motion.at(number)
-        yield places.select(number, kept, moving | ~known)
+        # Of a pair that failed nothing is known; else only of a strip along the border.
+        yield places.select(number, kept, moving) if known.any() else kept
