@@ -170,7 +170,9 @@ def _require_there(weights: Path) -> None:
     """The default folder may be missing; what somebody named may not: DIS would hide the slip."""
     if not weights.exists() and weights != Path(ComputeFlow().weights):
         raise BackdropError(
-            "is missing", where=f"compute_flow.weights: {weights}", remedy="see docs/flow.md"
+            "is missing",
+            where=str(weights),
+            remedy="correct the path (compute_flow.weights, or --weights); see docs/flow.md",
         )
 
 
