@@ -98,7 +98,6 @@ def _background(
     frames, shots = _sample(job, advance)
     if given is None:
         _require_one_view(job.video, shots, rests)
-    if given is None:
         return estimate_background(frames)
     seen = [BackgroundEstimate(image, coverage(frames, image)) for image in given.values()]
     return max(seen, key=lambda one: float(one.coverage.mean()))

@@ -6,31 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
+from helpers_intake import make_davis, touch, tree
 
 from pipeline.errors import BackdropError
 from pipeline.intake import collect, data_name, linked, place
 from pipeline.mask_intake import ground_truth_folder, warn_of_unused_masks
 
 
-def _touch(path: Path, content: str = "x") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content)
-    return path
-
-
 @pytest.fixture
 def davis(tmp_path: Path) -> Path:
-    root = tmp_path / "DAVIS"
-    for sequence in ("bear", "swan"):
-        for number in range(3):
-            _touch(root / "JPEGImages/480p" / sequence / f"{number:05d}.jpg", f"{sequence}{number}")
-    for number in range(3):
-        _touch(root / "Annotations/480p/bear" / f"{number:05d}.png")
-    return root
-
-
-def _tree(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
+    return make_davis(tmp_path / "DAVIS")
 
 
 @pytest.mark.parametrize("below", ["", "JPEGImages", "JPEGImages/480p"])
@@ -47,7 +32,7 @@ def test_davis_is_placed_with_its_masks(davis: Path, tmp_path: Path) -> None:
     root = tmp_path / "data/raw/davis"
     assert place(collect([davis]), root, force=False)
     frames = [f"{video}/{n:05d}.jpg" for video in ("bear", "swan") for n in range(3)]
-    assert _tree(root) == [*frames[:3], *(f"masks/bear/{n:05d}.png" for n in range(3)), *frames[3:]]
+    assert tree(root) == [*frames[:3], *(f"masks/bear/{n:05d}.png" for n in range(3)), *frames[3:]]
     # What was placed is found again as it is.
     again = collect([root])
     assert [source.video for source in again] == ["bear", "swan"]
@@ -55,11 +40,11 @@ def test_davis_is_placed_with_its_masks(davis: Path, tmp_path: Path) -> None:
 
 
 def test_files_are_linked_with_masks_beside_them(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "mine/A clip.MP4")
-    mask = _touch(tmp_path / "mine/masks/A_clip/00001.png", "source")
+    clip = touch(tmp_path / "mine/A clip.MP4")
+    mask = touch(tmp_path / "mine/masks/A_clip/00001.png", "source")
     root = tmp_path / "raw"
     place(collect([clip]), root, force=False)
-    assert _tree(root) == ["A_clip.MP4", "masks/A_clip/00001.png"]
+    assert tree(root) == ["A_clip.MP4", "masks/A_clip/00001.png"]
     assert clip.samefile(root / "A_clip.MP4")
     assert linked(root)
     (root / "masks/A_clip/00001.png").write_text("edited in place")
@@ -67,8 +52,8 @@ def test_files_are_linked_with_masks_beside_them(tmp_path: Path) -> None:
 
 
 def test_masks_that_an_earlier_version_linked_become_copies(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "a.mp4")
-    mask = _touch(tmp_path / "masks/a/0.png", "source")
+    clip = touch(tmp_path / "a.mp4")
+    mask = touch(tmp_path / "masks/a/0.png", "source")
     copy = tmp_path / "raw/masks/a/0.png"
     place(collect([clip]), tmp_path / "raw", force=False)
     copy.unlink()
@@ -80,12 +65,12 @@ def test_masks_that_an_earlier_version_linked_become_copies(tmp_path: Path) -> N
 
 
 def test_masks_follow_their_source_without_force(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "a.mp4")
-    mask = _touch(tmp_path / "masks/a/0.png", "first")
+    clip = touch(tmp_path / "a.mp4")
+    mask = touch(tmp_path / "masks/a/0.png", "first")
     root = tmp_path / "raw"
     place(collect([clip]), root, force=False)
     mask.write_text("corrected")
-    _touch(tmp_path / "masks/a/1.png", "added")
+    touch(tmp_path / "masks/a/1.png", "added")
     assert place(collect([clip]), root, force=False)
     assert (root / "masks/a/0.png").read_text() == "corrected"
     assert (root / "masks/a/1.png").read_text() == "added"
@@ -95,22 +80,22 @@ def test_masks_follow_their_source_without_force(tmp_path: Path) -> None:
 
 
 def test_masks_whose_originals_are_gone_are_not_lost_unasked(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "a.mp4")
-    _touch(tmp_path / "masks/a/0.png", "first")
+    clip = touch(tmp_path / "a.mp4")
+    touch(tmp_path / "masks/a/0.png", "first")
     root = tmp_path / "raw"
     place(collect([clip]), root, force=False)
     shutil.rmtree(tmp_path / "masks")
-    _touch(root / "masks/a/.DS_Store")
+    touch(root / "masks/a/.DS_Store")
     with pytest.raises(BackdropError, match=r"may lie nowhere else \(masks/a/0.png"):
         place(collect([clip]), root, force=False)
     assert (root / "masks/a/0.png").read_text() == "first"
     assert place(collect([clip]), root, force=True)
-    assert _tree(root) == ["a.mp4"]
+    assert tree(root) == ["a.mp4"]
 
 
 def test_a_damaged_record_of_masks_is_named(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "a.mp4")
-    _touch(tmp_path / "masks/a/0.png")
+    clip = touch(tmp_path / "a.mp4")
+    touch(tmp_path / "masks/a/0.png")
     place(collect([clip]), tmp_path / "raw", force=False)
     (tmp_path / ".raw.masks.json").write_text("{")
     with pytest.raises(BackdropError, match=r"\.raw\.masks\.json: is damaged.* --force"):
@@ -118,26 +103,26 @@ def test_a_damaged_record_of_masks_is_named(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_frames_named_as_that_for_ground_truth_is_refused(tmp_path: Path) -> None:
-    _touch(tmp_path / "masks/0.png")
+    touch(tmp_path / "masks/0.png")
     with pytest.raises(BackdropError, match="'masks' is the name of the folder for ground truth"):
         place(collect([tmp_path / "masks"]), tmp_path / "raw", force=False)
 
 
 @pytest.mark.parametrize("how", ["changed", "added"])
 def test_masks_made_by_hand_in_the_project_are_not_lost(tmp_path: Path, how: str) -> None:
-    clip = _touch(tmp_path / "a.mp4")
-    mask = _touch(tmp_path / "masks/a/0.png", "first")
+    clip = touch(tmp_path / "a.mp4")
+    mask = touch(tmp_path / "masks/a/0.png", "first")
     root = tmp_path / "raw"
     place(collect([clip]), root, force=False)
     name = {"changed": "masks/a/0.png", "added": "masks/a/1.png"}[how]
-    _touch(root / name, "an hour of work")
+    touch(root / name, "an hour of work")
     mask.write_text("second")
     with pytest.raises(
         BackdropError, match=rf"holds masks .* \({name}: put or changed there .* — save those"
     ):
         place(collect([clip]), root, force=False)
     assert (root / name).read_text() == "an hour of work"
-    _touch(tmp_path / name, "an hour of work")  # as the line says
+    touch(tmp_path / name, "an hour of work")  # as the line says
     place(collect([clip]), root, force=False)
     assert (root / name).read_text() == "an hour of work"
 
@@ -145,16 +130,16 @@ def test_masks_made_by_hand_in_the_project_are_not_lost(tmp_path: Path, how: str
 def test_a_folder_of_masks_may_carry_the_videos_suffix(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clips = [_touch(tmp_path / f"{name}.mp4") for name in ("a", "b")]
+    clips = [touch(tmp_path / f"{name}.mp4") for name in ("a", "b")]
     for name in ("a.mp4/0.png", "b/0.png", "b.mp4/0.png"):
-        _touch(tmp_path / "masks" / name)
+        touch(tmp_path / "masks" / name)
     warn_of_unused_masks(collect(clips))
     masks = tmp_path / "masks"
     assert caplog.messages == [
         f"{masks}/b.mp4: left out, because masks are taken from {masks}/b — remove one"
     ]
     place(collect(clips), tmp_path / "raw", force=False)
-    assert _tree(tmp_path / "raw") == ["a.mp4", "b.mp4", "masks/a/0.png", "masks/b/0.png"]
+    assert tree(tmp_path / "raw") == ["a.mp4", "b.mp4", "masks/a/0.png", "masks/b/0.png"]
 
 
 def test_where_links_cannot_be_made_files_are_copied(
@@ -164,7 +149,7 @@ def test_where_links_cannot_be_made_files_are_copied(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr("os.link", refuse)
-    clip = _touch(tmp_path / "clip.mp4", "content")
+    clip = touch(tmp_path / "clip.mp4", "content")
     place(collect([clip]), tmp_path / "raw", force=False)
     copy = tmp_path / "raw/clip.mp4"
     assert copy.read_text() == "content"
@@ -172,24 +157,24 @@ def test_where_links_cannot_be_made_files_are_copied(
 
 
 def test_the_same_again_is_nothing_and_others_clash(tmp_path: Path) -> None:
-    one, two = _touch(tmp_path / "one.mp4", "1"), _touch(tmp_path / "two.mp4", "2")
+    one, two = touch(tmp_path / "one.mp4", "1"), touch(tmp_path / "two.mp4", "2")
     root = tmp_path / "raw"
     assert place(collect([one]), root, force=False)
     assert not place(collect([one]), root, force=False)
     with pytest.raises(BackdropError, match=r"raw: already holds other videos.*--name"):
         place(collect([two]), root, force=False)
-    assert _tree(root) == ["one.mp4"]
+    assert tree(root) == ["one.mp4"]
     assert place(collect([two]), root, force=True)
-    assert _tree(root) == ["two.mp4"]
+    assert tree(root) == ["two.mp4"]
     assert one.read_text() == "1"
 
 
 def test_a_changed_original_is_another_video(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "clip.mp4", "first")
+    clip = touch(tmp_path / "clip.mp4", "first")
     root = tmp_path / "raw"
     place(collect([clip]), root, force=False)
     clip.unlink()
-    _touch(clip, "other")
+    touch(clip, "other")
     with pytest.raises(BackdropError, match="already holds other videos"):
         place(collect([clip]), root, force=False)
 
@@ -198,10 +183,10 @@ def test_what_lies_beside_the_same_videos_is_named_and_hidden_files_do_not_count
     tmp_path: Path,
 ) -> None:
     root = tmp_path / "data/raw/mine"
-    clips = [_touch(root / f"{name}.mp4", name) for name in "ab"]
-    _touch(root / ".DS_Store")
+    clips = [touch(root / f"{name}.mp4", name) for name in "ab"]
+    touch(root / ".DS_Store")
     assert not place(collect(clips), root, force=False)
-    _touch(root / "notes.txt")
+    touch(root / "notes.txt")
     with pytest.raises(BackdropError, match=r"already holds other videos \(notes.txt\)"):
         place(collect(clips), root, force=False)
 
@@ -209,66 +194,66 @@ def test_what_lies_beside_the_same_videos_is_named_and_hidden_files_do_not_count
 def test_only_copies_are_not_lost_by_force(tmp_path: Path) -> None:
     root = tmp_path / "data/raw/mine"
     for name in "abc":
-        _touch(root / f"{name}.mp4", name)
+        touch(root / f"{name}.mp4", name)
     with pytest.raises(BackdropError, match=r"lose 2 file.*b\.mp4 the first.*move them elsewhere"):
         place(collect([root / "a.mp4"]), root, force=True)
-    assert _tree(root) == ["a.mp4", "b.mp4", "c.mp4"]
+    assert tree(root) == ["a.mp4", "b.mp4", "c.mp4"]
 
 
 def test_a_suffix_that_no_stage_would_find_is_refused(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "clip.rec")
+    clip = touch(tmp_path / "clip.rec")
     with pytest.raises(BackdropError, match=r"clip\.rec: '\.rec' is not known.*rename it"):
         place(collect([clip]), tmp_path / "raw", force=False)
     assert not (tmp_path / "raw").exists()
 
 
 def test_masks_are_found_by_the_videos_own_name(tmp_path: Path) -> None:
-    clip = _touch(tmp_path / "my clip.mp4")
-    _touch(tmp_path / "masks/my clip/00000.png")
+    clip = touch(tmp_path / "my clip.mp4")
+    touch(tmp_path / "masks/my clip/00000.png")
     place(collect([clip]), tmp_path / "raw", force=False)
-    assert _tree(tmp_path / "raw") == ["masks/my_clip/00000.png", "my_clip.mp4"]
+    assert tree(tmp_path / "raw") == ["masks/my_clip/00000.png", "my_clip.mp4"]
 
 
 def test_placing_a_part_of_what_is_placed(tmp_path: Path) -> None:
     root = tmp_path / "raw"
-    clips = [_touch(tmp_path / f"{name}.mp4", name) for name in "ab"]
+    clips = [touch(tmp_path / f"{name}.mp4", name) for name in "ab"]
     place(collect(clips), root, force=False)
     place(collect([root / "a.mp4"]), root, force=True)
-    assert _tree(root) == ["a.mp4"]
+    assert tree(root) == ["a.mp4"]
     assert (root / "a.mp4").read_text() == "a"
 
 
 def test_more_videos_are_added_without_force_and_hidden_files_stay(tmp_path: Path) -> None:
-    one = _touch(tmp_path / "grow/one.mp4", "1")
+    one = touch(tmp_path / "grow/one.mp4", "1")
     root = tmp_path / "raw"
     place(collect([one.parent]), root, force=False)
-    _touch(root / ".note")
-    _touch(tmp_path / "grow/two.mp4", "2")
-    _touch(tmp_path / "grow/masks/one/0.png")
+    touch(root / ".note")
+    touch(tmp_path / "grow/two.mp4", "2")
+    touch(tmp_path / "grow/masks/one/0.png")
     assert place(collect([one.parent]), root, force=False)
-    assert _tree(root) == [".note", "masks/one/0.png", "one.mp4", "two.mp4"]
+    assert tree(root) == [".note", "masks/one/0.png", "one.mp4", "two.mp4"]
     assert one.samefile(root / "one.mp4")
 
 
 def test_where_more_than_videos_to_add_differs_nothing_is_added(tmp_path: Path) -> None:
-    one = _touch(tmp_path / "grow/one.mp4", "1")
+    one = touch(tmp_path / "grow/one.mp4", "1")
     root = tmp_path / "raw"
     place(collect([one.parent]), root, force=False)
-    _touch(tmp_path / "grow/two.mp4", "2")
+    touch(tmp_path / "grow/two.mp4", "2")
     one.unlink()
     for content in (None, "other"):  # removed, changed
         if content:
-            _touch(one, content)
+            touch(one, content)
         with pytest.raises(BackdropError, match="already holds other videos"):
             place(collect([one.parent]), root, force=False)
-    assert _tree(root) == ["one.mp4"]
+    assert tree(root) == ["one.mp4"]
     assert (root / "one.mp4").read_text() == "1"
 
 
 def test_a_file_that_cannot_be_read_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip = _touch(tmp_path / "clip.mp4")
+    clip = touch(tmp_path / "clip.mp4")
 
     def refuse(path: Path, *_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
@@ -296,7 +281,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
 def test_names_of_data(tmp_path: Path, paths: list[str], name: str) -> None:
     for path in paths:
         if Path(path).suffix == ".mp4":
-            _touch(tmp_path / path)
+            touch(tmp_path / path)
         else:
             (tmp_path / path).mkdir(parents=True)
     assert data_name([tmp_path / path for path in paths]) == name

@@ -15,14 +15,11 @@ from helpers_artifacts import (
     write_masks,
     write_predictions,
 )
+from helpers_evaluate import evaluate_one
 from helpers_records import CONTROLS
 
 from pipeline.errors import BackdropError
-from pipeline.evaluation.calibration import read_calibration
-from pipeline.evaluation.collect import predicted_videos
-from pipeline.evaluation.controls import read_controls
 from pipeline.evaluation.health import raise_if_collapsed
-from pipeline.params.results import Evaluate
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.paths import Source
@@ -30,14 +27,6 @@ from pipeline.store.tables import PER_FRAME, read_table
 from stages import evaluate
 
 AMONG_SIX = "(of the 6 frames in which something of a subject's size moves)"
-
-
-def evaluate_one(name="clip_0"):
-    """One video's scores, in this process."""
-    (video,) = [video for video in predicted_videos() if video.video == name]
-    threshold = read_calibration(Source.MODEL).threshold
-    scoring = evaluate.Scoring(threshold, read_controls(Source.MODEL), Evaluate())
-    return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 
 @pytest.fixture

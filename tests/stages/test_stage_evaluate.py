@@ -14,16 +14,13 @@ from helpers_artifacts import (
     write_masks,
     write_predictions,
 )
+from helpers_evaluate import evaluate_one
 from helpers_records import BLOB, CONTROLS
 
 from models.segmentation_metrics import boundary_measure, region_similarity
 from pipeline.errors import BackdropError
-from pipeline.evaluation.calibration import read_calibration
-from pipeline.evaluation.collect import predicted_videos
-from pipeline.evaluation.controls import read_controls
 from pipeline.evaluation.scores import hard_at_size_of
 from pipeline.frame_pool import FEWEST
-from pipeline.params.results import Evaluate
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
 from pipeline.store.paths import Source
@@ -49,14 +46,6 @@ TEST_KEYS = {
     "scored_frames",
     "empty_frames",
 }
-
-
-def evaluate_one(name="clip_0"):
-    """One video's scores, in this process."""
-    (video,) = [video for video in predicted_videos() if video.video == name]
-    threshold = read_calibration(Source.MODEL).threshold
-    scoring = evaluate.Scoring(threshold, read_controls(Source.MODEL), Evaluate())
-    return evaluate.evaluate_video(scoring, video, lambda count: None)
 
 
 @pytest.fixture
