@@ -91,12 +91,12 @@ def doctor(
 ) -> None:
     """Check raw videos: damage, size, rate, cuts, camera motion, and the method's assumptions."""
     from pipeline.doctor import examine_paths, print_reports
-    from pipeline.params.schema import read_params
+    from pipeline.params.check import check_params
     from pipeline.store.paths import RAW
 
     if not paths:
         _require_project()
-        data = read_params().prepare_data
+        data = check_params().prepare_data
         paths = [RAW if data.source == "recipe" else Path(data.root)]
         if paths == [RAW] and not RAW.exists():
             remedy = "run `dvc repro prepare_data`, or name videos of your own"
@@ -108,12 +108,12 @@ def doctor(
 @app.command()
 def run() -> None:
     """Bring everything up to date like `dvc repro`, as a Prefect flow that can be watched."""
-    from pipeline.params.schema import read_params
+    from pipeline.params.check import check_params
     from pipeline.prefect_setup import prepare_environment
 
     _require_project()
     # Mistakes are best told before a server starts; of a missing root DVC tells only the errno.
-    read_params().prepare_data.require_root()
+    check_params().prepare_data.require_root()
     prepare_environment()
     from pipeline.flow_run import run_flow
     from pipeline.summary import headline

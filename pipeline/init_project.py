@@ -84,10 +84,15 @@ def init_videos(
     )
     for note in filter(None, notes):
         say(note)
-    if before is None:
-        say(f"preset {chosen}: {load_preset(chosen).about}")
-        say(f"wrote {PARAMS_FILE}; next: dvc repro")
+    if before is not None:
+        _tell_kept(before, text, preset, say)
         return
+    say(f"preset {chosen}: {load_preset(chosen).about}")
+    say(f"wrote {PARAMS_FILE}; next: dvc repro")
+
+
+def _tell_kept(before: str, text: str, preset: str | None, say: Say) -> None:
+    """What became of params that were changed by hand."""
     if text != before:
         say(f"fitted anew to these videos: {_differences(before, text)}")
     fitted = read_fitted(text)

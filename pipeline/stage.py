@@ -61,7 +61,7 @@ def _check_params() -> None:
     not change what it does.
     """
     if PARAMS_FILE.exists():
-        importlib.import_module("pipeline.params.schema").read_params()
+        importlib.import_module("pipeline.params.check").check_params()
 
 
 def wanted(kind: type[EnumT], module: str) -> EnumT:

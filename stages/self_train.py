@@ -16,7 +16,8 @@ from torch import Tensor
 
 from models.student import Student
 from pipeline.device import decisive, place, set_up
-from pipeline.encoder_weights import AUTO, pretrained
+from pipeline.encoder_files import AUTO
+from pipeline.encoder_weights import pretrained
 from pipeline.evaluation.calibration import read_calibration
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import save_network

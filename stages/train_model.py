@@ -21,7 +21,8 @@ from models.model import SegmentationModel
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
 from pipeline.device import decisive, place, set_up
-from pipeline.encoder_weights import given_files, pretrained, require_file, start_encoders
+from pipeline.encoder_files import given_files, require_file
+from pipeline.encoder_weights import pretrained, start_encoders
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
 from pipeline.params.read import load_section

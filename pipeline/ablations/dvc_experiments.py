@@ -18,7 +18,7 @@ from dvc.scm import SCMError
 from pydantic import ValidationError
 
 from pipeline.ablations.experiments import Experiment
-from pipeline.encoder_weights import given_files
+from pipeline.encoder_files import given_files
 from pipeline.errors import BackdropError
 from pipeline.params.read import PARAMS_FILE
 from pipeline.params.schema import Params

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from models.camera import EdgeMotionMeter
 from pipeline.doctor.motion import Motion, measure, shrink
+from pipeline.doctor.numbering import number_jumps
 from pipeline.doctor.verdict import (
     Subject,
     VideoReport,
@@ -25,6 +26,7 @@ from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.video.cuts import CutDetector
 from pipeline.video.decode import DecodedFrame, damaged
+from pipeline.video.folder import folder_images
 from pipeline.video.probe import VideoInfo, probe_video, read_header
 from pipeline.video.sources import find_videos, video_name
 
@@ -143,6 +145,13 @@ def _warnings(
     if cuts:
         shown = ", ".join(map(str, cuts[:10])) + (", ..." if len(cuts) > 10 else "")
         found.append(f"scene cuts at frames {shown} — better split it into one video per shot")
+    jumps = number_jumps(folder_images(info.path)) if info.path.is_dir() else []
+    if jumps:
+        found.append(
+            f"the numbers of its pictures jump in {len(jumps)} place(s), first from {jumps[0][0]} "
+            f"to {jumps[0][1]} — if pictures are missing, export them again; if not, better make "
+            "it one folder per piece"
+        )
     if info.announced_frames not in (None, info.frames) and not info.damage.found:
         found.append(
             f"announces {info.announced_frames} frames, {info.frames} can be decoded — "

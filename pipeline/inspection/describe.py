@@ -108,25 +108,34 @@ def _column(column: pd.Series[Any]) -> str:
 
 
 def _describe_model(folder: Path) -> list[str]:
-    weights = folder / "model.safetensors"
     config = read_json(folder / "config.json")
+    name = f"{config.get('schema', 'no schema')} v{config.get('schema_version', 0)}"
+    if name not in MODEL_SCHEMAS:
+        raise unknown(folder / "config.json", name, MODEL_SCHEMAS)
+    title, *tensors = _describe_weights(folder / "model.safetensors")
+    return [
+        f"{name}, {title}",
+        "config.json",
+        *_indented(json.dumps(config, indent=2, sort_keys=True)),
+        *tensors,
+    ]
+
+
+def _describe_weights(path: Path) -> list[str]:
     try:
-        with safe_open(weights, "np") as file:
+        with safe_open(path, "np") as file:
+            notes = file.metadata() or {}
             shapes = {name: file.get_slice(name).get_shape() for name in sorted(file.keys())}
     except SafetensorError as error:
         raise BackdropError(
             f"is damaged or cut short ({error})",
-            where=str(weights),
-            remedy="delete the folder and run `dvc repro`",
+            where=str(path),
+            remedy="delete it and run `dvc repro`; get it again if it is not one of ours",
         ) from error
-    name = f"{config.get('schema', 'no schema')} v{config.get('schema_version', 0)}"
-    if name not in MODEL_SCHEMAS:
-        raise unknown(folder / "config.json", name, MODEL_SCHEMAS)
     parameters = sum(int(np.prod(shape)) for shape in shapes.values())
     return [
-        f"{name}, {_size(weights)}, {len(shapes)} tensors, {parameters:,} values",
-        "config.json",
-        *_indented(json.dumps(config, indent=2, sort_keys=True)),
+        f"safetensors, {_size(path)}, {len(shapes)} tensors, {parameters:,} values",
+        *_block("metadata", dict(sorted(notes.items()))),
         *_block("tensors", {name: tuple(shape) for name, shape in shapes.items()}),
     ]
 
@@ -165,6 +174,7 @@ DESCRIBERS: dict[Kind, Callable[[Path], list[str]]] = {
     Kind.HDF5: _describe_hdf5,
     Kind.TABLE: _describe_table,
     Kind.MODEL: _describe_model,
+    Kind.WEIGHTS: _describe_weights,
     Kind.JSON: _describe_json,
     Kind.TEXT: _describe_text,
     Kind.VIDEO: _describe_video,

@@ -33,6 +33,7 @@ class Kind(Enum):
     HDF5 = "HDF5"
     TABLE = "Parquet table"
     MODEL = "model folder"
+    WEIGHTS = "file of weights"
     JSON = "JSON"
     TEXT = "text"
     VIDEO = "video"
@@ -69,8 +70,7 @@ def _kind_of(path: Path) -> Kind:
         remedy = "check the path, or run `dvc repro` to make it"
         raise BackdropError("is missing", where=str(path), remedy=remedy)
     if path.is_file() and (path.suffix == ".safetensors" or is_safetensors(path)):
-        remedy = f"name the folder, {path.parent}, if it is one of ours"
-        raise BackdropError("is a file of weights", where=str(path), remedy=remedy)
+        return Kind.WEIGHTS
     if not path.is_dir():
         return SUFFIXES.get(path.suffix.lower()) or _video(path)
     if all((path / name).exists() for name in MODEL_FILES):
@@ -93,8 +93,8 @@ def _video(path: Path) -> Kind:
             raise BackdropError(
                 "is neither an artifact nor a video",
                 where=str(path),
-                remedy=f"inspect takes {' '.join(SUFFIXES)}, folders of a model or of frames, and "
-                "videos",
+                remedy=f"inspect takes {' '.join(SUFFIXES)} .safetensors, folders of a model or of "
+                "frames, and videos",
             ) from error
     return Kind.VIDEO
 

@@ -13,7 +13,7 @@ from pipeline.errors import BackdropError
 from pipeline.job import Job
 from pipeline.new_material import results
 from pipeline.new_material.inputs import Input, find_inputs
-from pipeline.new_material.moving import MOTION_STEPS, flow_choice
+from pipeline.new_material.moving import MOTION_STEPS, flow_choice, motion_params
 from pipeline.new_material.trained import Trained, read_trained
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
@@ -77,10 +77,11 @@ def predict(
         _check_target(to / source.name, sources, force=force)
     require_writable(to / sources[0].name / results.BOXES)
     for source in sources:
-        if trained.motion and not source.is_picture:
-            flow_choice(source, trained.motion)
+        motion = motion_params(source, trained)
+        if motion:
+            flow_choice(source, motion)
     jobs = [
-        Job(one.name, _steps(one, moving), "", Task(one, trained, to / one.name, overlay))
+        Job(one.name, _steps(one, trained), "", Task(one, trained, to / one.name, overlay))
         for one in sources
     ]
     written = {one.name: _written(to / one.name) for one in sources}
@@ -108,9 +109,9 @@ def _told(target: Path) -> str:
     return f"{len(rows)} frame(s), {empty} of them with an empty mask"
 
 
-def _steps(source: Input, moving: bool) -> int:
+def _steps(source: Input, trained: Trained) -> int:
     """Steps that are told to the progress: one a frame, with what moves some more."""
-    return source.frames * (1 + MOTION_STEPS if moving and not source.is_picture else 1)
+    return source.frames * (1 + MOTION_STEPS if motion_params(source, trained) else 1)
 
 
 def work(job: Job[Task], advance: Advance) -> None:

@@ -17,7 +17,7 @@ from pipeline.align_video import align_video
 from pipeline.frames import FrameReader, FrameWriter
 from pipeline.moving_masks import Motion, moving_masks
 from pipeline.new_material.inputs import Input
-from pipeline.new_material.trained import MotionParams
+from pipeline.new_material.trained import MotionParams, Trained
 from pipeline.optical_flow.choose import Choice, choose_estimator
 from pipeline.optical_flow.video_flow import Pairs, write_flow
 from pipeline.params.data import ExtractFrames
@@ -86,6 +86,11 @@ def only_moving(
         moving = moving_masks(mask, motion, params[1].keep_moving.least_moving)
         for head, kept in zip(heads, moving, strict=True):
             yield replace(head, mask=kept)
+
+
+def motion_params(source: Input, trained: Trained) -> MotionParams | None:
+    """By which to tell what moves; None where all is to be kept, as of a picture."""
+    return None if source.is_picture else trained.motion
 
 
 def flow_choice(source: Input, settings: MotionParams) -> Choice:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.evaluation.scores import hard_at_size_of, inside
 from pipeline.new_material.films import open_film
 from pipeline.new_material.inputs import Input
-from pipeline.new_material.moving import Located, only_moving
+from pipeline.new_material.moving import Located, motion_params, only_moving
 from pipeline.new_material.segment import segment
 from pipeline.new_material.trained import Trained
 from pipeline.pool import Advance
@@ -81,8 +81,9 @@ def find(source: Input, trained: Trained, scratch: Path, advance: Advance) -> It
         Located(one.index, one.time_s, one.finding.box, one.finding.confidence, one.mask)
         for one in segment(source, trained)
     )
-    if trained.motion and not source.is_picture:
-        found = only_moving(source, found, (trained.frames, trained.motion), scratch, advance)
+    motion = motion_params(source, trained)
+    if motion:
+        found = only_moving(source, found, (trained.frames, motion), scratch, advance)
     for one in found:
         mask, box = at_source(one.mask, source), box_at_source(one.box, source)
         yield Result(one.index, one.time_s, mask, box, one.confidence)

@@ -24,7 +24,8 @@ class Predict(Section):
         0.1, gt=0.0, le=1.0, description="a further subject's probability over the first one's"
     )
     max_overlap: Probability = Field(
-        0.1, description="IoU of two subjects' boxes; above it they are taken for one"
+        0.1,
+        description="IoU of two boxes; above it, or with a centre inside the other, they are one",
     )
 
 

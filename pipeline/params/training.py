@@ -26,7 +26,9 @@ class Compute(Section):
         "auto", description="continue an interrupted training of the same fingerprint"
     )
     checkpoint_every: PositiveInt = Field(200, description="iterations")
-    cache_mib: int = Field(1024, ge=0, description="frames kept in memory while training, MiB")
+    cache_mib: int = Field(
+        1024, ge=0, description="MiB of frames kept in memory while training, and as many of flow"
+    )
 
 
 class Network(Section):
@@ -84,7 +86,7 @@ class DetectorParams(Section):
     scale_min: Probability = Field(0.2, description="smallest box side, share of the image")
     scale_max: Probability = Field(0.8, description="largest box side, share of the image")
     scale_initial: Probability = Field(0.3, description="box side at the start of training")
-    offset_limit: float = Field(1.5, gt=0.0, le=10.0, description="box widths from cell to centre")
+    offset_limit: float = Field(1.5, gt=0.0, le=10.0, description="box sides from cell to centre")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -19,6 +19,7 @@ from helpers_video import (
 )
 
 from pipeline.doctor import examine, examine_paths, format_report, print_reports
+from pipeline.doctor.numbering import number_jumps
 
 
 def two_planes(count: int) -> list[np.ndarray]:
@@ -121,6 +122,30 @@ def test_a_mirrored_video_is_told(tmp_path):
     rotate_header(path, (-1, 0, 0, 1))
     told = format_report([examine(path)])
     assert "192x144, mirrored top to bottom, rotated by 180 degrees, 12 frames" in told
+
+
+def test_missing_pictures_are_told(tmp_path):
+    folder = write_pictures(tmp_path / "walk", walker(14))
+    assert not any("jump" in warning for warning in examine(folder).warnings)
+    for number in (5, 6, 11):
+        (folder / f"{number}.png").unlink()
+    (warning,) = (one for one in examine(folder).warnings if "jump" in one)
+    assert "jump in 2 place(s), first from 4.png to 7.png" in warning
+
+
+@pytest.mark.parametrize(
+    ("names", "jumps"),
+    [
+        (["f_000", "f_005", "f_010", "f_025"], [("f_010.png", "f_025.png")]),  # every fifth
+        (["shot2_1", "shot2_2", "shot2_4"], [("shot2_2.png", "shot2_4.png")]),
+        (["a", "b", "d"], []),
+        (["run1_1", "run1_2", "run2_1"], []),
+        (["0"], []),
+        ([], []),
+    ],
+)
+def test_numbers_that_jump(names, jumps):
+    assert number_jumps([Path(f"{name}.png") for name in names]) == jumps
 
 
 def test_paths_are_examined_together_and_one_bad_video_spoils_the_verdict(tmp_path, capsys):

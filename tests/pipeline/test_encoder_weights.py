@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from models import resnet
 from models.backbones import make_stages
 from pipeline import encoder_weights
-from pipeline.encoder_weights import given_files, pretrained, start_encoders
+from pipeline.encoder_files import given_files
+from pipeline.encoder_weights import pretrained, start_encoders
 from pipeline.errors import BackdropError
 from pipeline.networks import build_model, load_model, save_network
 

@@ -41,6 +41,46 @@ def test_a_mistake_in_another_stages_params_is_told_before_any_work(capsys):
     assert "student_threshold" in told
 
 
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        (
+            "compute_flow: {weights: weights/raft.pth}",
+            "compute_flow.weights: 'weights/raft.pth' is missing — put it there",
+        ),
+        (
+            "train_inpainter: {rgb: {background_images: empty.png}}",
+            "train_inpainter.rgb.background_images: 'empty.png' is missing — put it there",
+        ),
+        (
+            "train_model: {encoder: resnet50, encoder_weights: dino.pth}",
+            "train_model.encoder_weights: there is no file 'dino.pth'",
+        ),
+        (
+            "train_model: {loss: {perceptual_encoder_weights: mine.pth}}",
+            "train_model.loss.perceptual_encoder_weights: there is no file 'mine.pth'",
+        ),
+    ],
+)
+def test_what_the_params_name_is_looked_for_before_any_work(params, told, capsys):
+    Path("params.yaml").write_text(params)
+    with pytest.raises(SystemExit):
+        run_stage("toy", lambda: pytest.fail("the stage has run"))
+    assert capsys.readouterr().err.startswith(f"error: toy: params.yaml: {told}")
+
+
+def test_what_the_params_name_may_be_there(capsys):
+    for name in ("raft.pth", "empty.png", "dino.pth", "mine.pth"):
+        Path(name).touch()
+    Path("params.yaml").write_text(
+        "compute_flow: {weights: raft.pth}\n"
+        "train_inpainter: {rgb: {background_images: empty.png}}\n"
+        "train_model: {encoder: resnet50, encoder_weights: dino.pth,"
+        " loss: {perceptual_encoder_weights: mine.pth}}\n"
+    )
+    run_stage("toy", lambda: None)
+
+
 def test_a_lock_that_cannot_be_written_is_one_line(monkeypatch):
     def refuse(self, timeout):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ import pytest
 from helpers_artifacts import Project, add_student, make_project
 from helpers_files import refuse_to_enter, refuse_to_list
 from helpers_report import make_evaluated_project
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from models.warping import MESH_SIZE
 from pipeline.drawing.colours import ORANGE, RED
@@ -222,21 +223,31 @@ def test_what_has_no_frames_says_what_has(project: Project, model: Path) -> None
             draw_frame(path, 0)
 
 
-def test_a_file_of_weights_sends_to_its_folder(model: Path) -> None:
-    with pytest.raises(BackdropError, match=rf"is a file of weights — name the folder, {model}"):
-        describe(model / "model.safetensors")
-
-
-@pytest.mark.parametrize("name", ["weights.pth", "weights", "clip.mp4"])
+@pytest.mark.parametrize("name", ["model.safetensors", "weights.pth", "weights", "clip.mp4"])
 def test_a_file_of_weights_is_known_under_any_name(model: Path, name: str) -> None:
+    tensors = load_file(model / "model.safetensors")
     renamed = (model / "model.safetensors").rename(model / name)
-    with pytest.raises(BackdropError, match=rf"{name}: is a file of weights"):
-        describe(renamed)
+    text = describe(renamed)
+    assert f"{len(tensors)} tensors, {sum(one.size for one in tensors.values()):,} values" in text
+    for tensor, values in tensors.items():
+        assert re.search(rf"{re.escape(tensor)} +{re.escape(str(values.shape))}", text)
+
+
+def test_a_file_of_weights_tells_the_notes_in_it(tmp_path: Path) -> None:
+    notes = {"trained_on": "rendered clips", "author": "us"}
+    save_file({"w": np.zeros((2, 3), np.float32)}, tmp_path / "w.safetensors", notes)
+    assert describe(tmp_path / "w.safetensors").splitlines()[2:] == [
+        "metadata",
+        "  author      us",
+        "  trained_on  rendered clips",
+        "tensors",
+        "  w  (2, 3)",
+    ]
 
 
 def test_a_damaged_file_of_weights_is_still_one_by_its_name(model: Path) -> None:
     (model / "model.safetensors").write_bytes(b"404: not found")
-    with pytest.raises(BackdropError, match="is a file of weights"):
+    with pytest.raises(BackdropError, match=r"model\.safetensors: is damaged or cut short"):
         describe(model / "model.safetensors")
 
 
