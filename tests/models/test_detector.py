@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from models.boxes import cell_centres, initial_boxes
 from models.detector import Detector, Proposals
@@ -58,3 +59,20 @@ def test_box_at_picks_each_images_own_cell():
     proposals = Proposals(torch.zeros(2, 3), boxes)
     expected = torch.stack([boxes[0, 2], boxes[1, 0]])
     assert torch.equal(proposals.box_at(torch.tensor([2, 0])), expected)
+
+
+def test_a_tenth_of_the_boxes_gradient_reaches_the_trunk():
+    network = detector().eval()
+    nn.init.normal_(network.box_head[-1].weight)
+    image = torch.rand(2, 3, 32, 48)
+    boxes = network(image).boxes
+    whole = network.decode(network.box_head(network.trunk(image)).flatten(2).transpose(1, 2))
+    assert torch.allclose(boxes, whole, atol=1e-6)
+    for part, share in ((network.trunk, 0.1), (network.box_head, 1.0)):
+        weight = next(part.parameters())
+        ours, full = (
+            torch.autograd.grad(found.square().sum(), weight, retain_graph=True)[0]
+            for found in (boxes, whole)
+        )
+        assert full.abs().max() > 0
+        assert torch.allclose(ours, share * full, rtol=1e-3, atol=1e-6)

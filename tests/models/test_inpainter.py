@@ -39,3 +39,13 @@ def test_hole_loss_is_the_mean_absolute_error_inside():
     filled = torch.full_like(image, 9.0)
     filled[..., :2, :2] = torch.tensor([0.1, 0.2, 0.6])[:, None, None]
     assert torch.isclose(hole_loss(filled, image, hole), torch.tensor(0.3))
+
+
+def test_which_view_it_is_can_be_seen_from_any_distance():
+    """Further away than all convolutions together reach, 18 cells of 8 px and a few px more."""
+    image, hole = torch.rand(1, 3, 16, 640), torch.zeros(1, 1, 16, 640)
+    hole[..., 4:12, 4:12] = 1
+    other = image.clone()
+    other[..., 400:] = 0
+    far, near = (network().fill(one, hole)[..., 4:12, 4:12] for one in (other, image))
+    assert not torch.allclose(far, near, atol=1e-6)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from models.layers import IMAGENET_MEAN, IMAGENET_STD
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
 from pipeline.encoder_weights import pretrained
@@ -51,3 +53,28 @@ def test_perceptual_loss_sees_structure_that_pixels_weigh_alike(features):
     both = ReconstructionLoss(1.0, 2.0, features)
     assert torch.allclose(pixel(image + shift, image), pixel(image + checks, image), rtol=1e-4)
     assert both(image + checks, image) > 1.5 * both(image + shift, image)
+
+
+class Maps(nn.Module):
+    """Two maps of features, of several channels with means and contrasts of their own."""
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        return [
+            x[:, :2] * torch.tensor([1.0, 4.0])[:, None, None] + 7,
+            x[:, 2:, ::2] - x[:, :1, ::2],
+        ]
+
+
+def test_it_is_the_papers_sum_in_standard_deviations_of_the_wanted_maps():
+    torch.manual_seed(0)
+    ours, theirs = torch.rand(2, 2, 3, 8, 10)
+    mean, std = (torch.tensor(values)[:, None, None] for values in (IMAGENET_MEAN, IMAGENET_STD))
+    found = ReconstructionLoss(1.5, 2.5, Maps())(ours, theirs)
+    for number in range(2):
+        mine, wanted = (((one[number] - mean) / std).numpy() for one in (ours, theirs))
+        expected = 1.5 * np.mean((mine - wanted) ** 2)
+        maps = (Maps()(torch.tensor(one)[None]) for one in (mine, wanted))
+        for a, b in zip(*maps, strict=True):
+            variance = np.mean([np.var(channel) for channel in b[0].numpy()])
+            expected += 2.5 * np.mean((a - b).numpy() ** 2) / variance
+        assert found[number].item() == pytest.approx(expected, rel=1e-4)

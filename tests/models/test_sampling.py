@@ -222,3 +222,17 @@ def test_objectives_route_gradients_as_the_table_says():
 def test_probabilities_that_are_no_numbers_are_told():
     with pytest.raises(FloatingPointError, match="became nan"):
         draw(torch.full((2, CELLS), torch.nan), "importance", 1, 0.01, 1.0)
+
+
+def test_the_colder_gumbel_softmax_the_harder_its_choice():
+    """The gradient is that of a softmax of (logits + noise) / temperature, by the logits."""
+    logits = torch.linspace(-1, 1, CELLS).expand(2000, -1)
+    lengths = []
+    for temperature in (0.05, 1.0):
+        leaf = logits.clone().requires_grad_()
+        generator = torch.Generator().manual_seed(0)
+        weights = draw(leaf, "gumbel_softmax", 1, 0.0, temperature, generator)[1]
+        lengths.append(torch.autograd.grad(weights.sum(), leaf)[0].abs().sum(dim=1))
+    cold, warm = lengths
+    assert cold.median() < 1e-3  # half of the time no two cells come near each other
+    assert warm.median() > 0.1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,3 +63,10 @@ def test_bump_is_one_in_the_middle_small_at_the_border_and_symmetric():
     assert bump[0].max() < 0.2
     assert torch.allclose(bump, bump.flip(0))
     assert torch.allclose(bump, bump.flip(1))
+
+
+def test_the_bump_falls_with_the_eighth_power():
+    bump = focal_bump(48, 32)[0, 0]
+    for row, column in ((0, 16), (3, 4), (10, 2), (24, 31)):
+        y, x = (2 * row + 1) / 48 - 1, (2 * column + 1) / 32 - 1
+        assert float(bump[row, column]) == pytest.approx((1 - y**8) * (1 - x**8), abs=1e-6)

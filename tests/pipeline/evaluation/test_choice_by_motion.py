@@ -25,3 +25,20 @@ def test_masks_centred_higher_than_by_default_may_be_cut_lower_under_the_crf(tmp
     calibrate.main(Source.MODEL)
     found = read_calibration(Source.MODEL)
     assert (found.source, found.threshold, found.threshold_crf) == ("motion", 0.6, 0.5)
+
+
+def test_motion_chooses_no_crf_setting_though_another_would_overlap_more(tmp_path, monkeypatch):
+    """A tenth of the pixels is wrong; the second setting smooths them away, and the first holds."""
+    project = make_project(tmp_path, monkeypatch, ["train"], truth=False, frames=2)
+    rng = np.random.default_rng(0)
+    for scene in project.scenes.values():
+        wrong = rng.random(scene.truth.shape) < 0.1
+        write_predictions(scene, soft=np.where(scene.truth ^ wrong, 200, 50).astype(np.uint8))
+    idle = {**CRF, "bilateral_weight": 0.0, "smooth_weight": 0.0}
+    found = []
+    for crf in ([idle, CRF], [CRF, idle]):
+        project.set_params(calibrate={"crf": crf})
+        calibrate.main(Source.MODEL)
+        found.append(read_calibration(Source.MODEL))
+    assert [one.source for one in found] == ["motion", "motion"]
+    assert [one.crf.bilateral_weight for one in found] == [0.0, CRF["bilateral_weight"]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from models.inpainter import Inpainter
@@ -55,3 +56,25 @@ def test_a_network_learns_a_constant_scene_in_a_few_steps():
         optimizer.step()
         losses.append(float(loss.detach()))
     assert np.mean(losses[-5:]) < 0.25 * losses[0]
+
+
+def test_several_holes_are_united():
+    """A pixel stays visible if both rectangles miss it; a side is hit if its centre is near."""
+    params = InpainterParams(holes=2, hole_min=0.3, hole_max=0.3)
+    holes = random_holes(torch.zeros(800, 3, 40, 40), params, np.random.default_rng(0))
+    place = (np.arange(40) + 0.5) / 40
+    hit = np.minimum(place + 0.15, 1) - np.maximum(place - 0.15, 0)
+    expected = np.mean(1 - (1 - np.outer(hit, hit)) ** 2)
+    assert float(holes.mean()) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_the_camera_moves_if_asked(augment):
+    scene, shown = torch.rand(4, 3, 24, 32), []
+
+    def network(images, hole):
+        shown.append(images)
+        return images
+
+    inpainter_step(network, scene, InpainterParams(augment=augment), np.random.default_rng(0))
+    assert torch.equal(shown[0], scene) != augment

@@ -297,3 +297,21 @@ def test_a_repository_without_a_commit_is_named():
 def test_looks_begin_after_the_warm_up():
     asked = Watch(3, dict, lambda trail: None, after=7)
     assert [done for done in range(1, 13) if asked.due(done)] == [9, 12]
+
+
+def test_a_look_sees_the_weights_that_would_be_kept():
+    """The average, not where the last step went; the training then goes on from there."""
+    run, seen = training(), []
+    run.optimisation = Optimisation(ema=0.9, schedule="constant")
+
+    def look() -> dict[str, float]:
+        seen.append(run.module[0].weight.detach().clone())
+        return {"score": 0.0}
+
+    run.watch = Watch(20, look, lambda trail: None)
+    train(run, COMPUTE, checkpoint())
+    assert torch.equal(seen[-1], run.module[0].weight)  # the average, after 20 of 20 iterations
+    last = training()
+    last.optimisation = Optimisation(schedule="constant")
+    train(last, COMPUTE, checkpoint(fingerprint="b"))
+    assert not torch.allclose(seen[-1], last.module[0].weight, atol=1e-3)

@@ -188,3 +188,19 @@ def test_without_training_videos_it_says_so(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["val", "test"], refined=True)
     with pytest.raises(BackdropError, match="no video is in split 'train'"):
         record(Part.MASKS)
+
+
+def test_a_mask_that_does_not_move_is_doubted_unless_nothing_is_known_of_its_motion(project):
+    """A wide mask of the same place in all frames: neighbours and area agree, the flow does not."""
+    scene = project.scenes["clip_1"]
+    masks = np.zeros(scene.truth.shape, np.uint8)
+    masks[:, :4, :16] = 255
+    assert not (scene.truth & (masks > 0)).any()
+    write_masks(scene, masks)
+    flow = paths.video_file(paths.FLOW, "clip_1")
+    with h5py.File(flow, "r+") as file:
+        file["ok"][:] = [1, 1, 0, 1, 0, 1]
+    known = np.array([True, True, False, True, False, True])
+    weights = frame_weights("clip_1")
+    assert (weights[known] == 0).all()
+    np.testing.assert_allclose(weights[~known], CONFIDENCE[~known], rtol=1e-6)

@@ -113,3 +113,12 @@ def test_it_learns_a_toy_subject_through_wrong_labels():
         for mask, truth in zip(found, clean, strict=True)
     ]
     assert np.mean(scores) > 0.8
+
+
+def test_the_student_sees_each_image_in_another_light():
+    """All is of one grey: moving it changes nothing."""
+    student, stack = Seen(), discs()
+    stack[:, :3] = 0.5
+    student_loss(student, stack, SelfTrain(recolour=0, paste=0), np.random.default_rng(0))
+    levels = student.image.mean(dim=(2, 3))
+    assert (levels.amax(dim=0) - levels.amin(dim=0)).min() > 0.02
