@@ -7,7 +7,12 @@ from helpers_motion import around_centre, corner_error, pan, texture
 
 from models.alignment import Alignment, align, better, chain, look
 from models.keypoints import KeypointDetector
-from models.stabilization import HomographySettings, estimate_homography, unknown_homography
+from models.stabilization import (
+    HomographySettings,
+    PairHomography,
+    estimate_homography,
+    unknown_homography,
+)
 from models.warping import MESH_SIZE, mesh_displacement
 from pipeline.synthetic.recipe import ClipSpec, Recipe
 from pipeline.synthetic.render import camera_homographies, render_clip
@@ -153,3 +158,17 @@ def test_the_better_of_two_ways_is_taken():
     assert better(chained, wrong, *ends) is chained
     assert better(chained, failed, *ends) is chained
     assert better(failed, failed, *ends) is failed
+
+
+def test_a_chain_is_the_product_in_order_and_errors_add_up():
+    """Bare frames, so that nothing refines it. To turn and then shift is not to shift and turn."""
+    bare = view(np.full((*SIZE, 3), 90, np.uint8))
+    turn, shift = around_centre(SIZE, degrees=8.0), around_centre(SIZE, shift=(10.0, 0.0))
+    links = [
+        Alignment(PairHomography(H, 100, 80, inliers, error_px, motion_px, ""), "keypoints")
+        for H, inliers, error_px, motion_px in ((turn, 70, 0.25, 3.0), (shift, 60, 0.5, 10.0))
+    ]
+    found = chain(links, bare, bare, LIMITS, mesh=False)
+    np.testing.assert_allclose(found.pair.H, shift @ turn, atol=1e-9)
+    assert np.abs(shift @ turn - turn @ shift).max() > 1
+    assert (found.pair.inliers, found.pair.error_px, found.pair.motion_px) == (60, 0.75, 13.0)

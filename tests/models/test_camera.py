@@ -106,3 +106,12 @@ def test_a_strip_that_moves_along_is_not_static(size):
     along = [127 + 120 * np.sin((x - 40 * t) / 150) for t in range(20)]
     wide = np.stack(along)[:, None].repeat(8, 1).astype(np.uint8)
     assert not still(wide if size[1] > size[0] else wide.swapaxes(1, 2))
+
+
+def test_an_animal_that_has_all_the_edges_is_no_camera():
+    """They move by 2 px a frame, and with them one pixel in twenty changes."""
+    frames = arena(30)
+    frames[frames == 60] = 200
+    first, last = (cv2.GaussianBlur(frames[t], (0, 0), 1.0).astype(np.float32) for t in (0, 29))
+    assert edge_motion(first, last) > 1
+    assert still(noisy(frames, 2))

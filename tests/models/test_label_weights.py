@@ -83,3 +83,10 @@ def test_pixels_lose_trust_where_the_flow_contradicts_and_only_where_it_is_valid
     assert (trust[~post] == 1.0).all()
     other = pixel_agreement(MASK.astype(np.float32), MASK, np.full_like(speed, 3), ALL, 0.1)
     assert other[0, 0] == pytest.approx(1 - FLOW_DOUBT)  # moves like the mask, and outside
+
+
+def test_a_pixel_counts_as_moving_from_half_of_the_masks_mean_speed():
+    speed = speeds(4, 0)
+    speed[0, :3] = 1, 2, 3  # outside of the mask: a half of that, all, and more
+    trust = pixel_agreement(MASK.astype(np.float32), MASK, speed, ALL, 0.1)
+    np.testing.assert_allclose(trust[0, :4], 1 - FLOW_DOUBT * np.array([0.5, 1, 1, 0]))

@@ -163,3 +163,14 @@ def components(mask):
                     queue.append(near)
         found.append(frozenset(part))
     return found
+
+
+def test_motion_counts_only_where_it_is_known():
+    """Beyond the known region the bystander seems to move: all but one of its columns."""
+    known = KNOWN.copy()
+    known[:, 31:] = False
+    walker = [square(2 + t) for t in range(4)]
+    masks = [one | square(30) for one in walker]
+    moving = [one | square(31, side=5) for one in walker]
+    for kept, expected in zip(select(masks, moving, known=[known] * 4), walker, strict=True):
+        np.testing.assert_array_equal(kept, expected)

@@ -12,6 +12,7 @@ from pipeline.self_training import NOTE
 from pipeline.store import paths
 from pipeline.store.hdf5 import MASKS, open_artifact
 from pipeline.store.paths import Source
+from pipeline.store.tables import HOMOGRAPHIES, read_table, write_table
 from stages import keep_moving
 
 
@@ -156,3 +157,14 @@ def test_without_a_student_a_note_is_all_that_is_left(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, 1)
     keep_moving.main(Source.STUDENT)
     assert [path.name for path in Source.STUDENT.moving_folder.iterdir()] == [NOTE]
+
+
+def test_a_pair_that_failed_is_no_step_of_the_camera(tmp_path, monkeypatch):
+    make_project(tmp_path, monkeypatch, ["test"])
+    table = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
+    table.loc[table["target"] == 2, "ok"] = False
+    write_table(paths.HOMOGRAPHIES_TABLE, table.to_dict("records"), HOMOGRAPHIES)
+    (camera,) = keep_moving.read_cameras(["clip_0"]).values()
+    assert sorted(camera.steps) == [0, 1, 3, 4]  # the last frame's pair leads back
+    assert camera.between(2, 0) is not None
+    assert camera.between(3, 2) is None

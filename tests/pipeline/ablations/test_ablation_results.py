@@ -127,3 +127,11 @@ def test_csv_ends_with_mean_and_deviation_of_each_setting() -> None:
     assert summary[several, "mean"]["mAP50"] == ""
     assert (summary[alone, "mean"]["J"], summary[alone, "std"]["J"]) == ("0.5", "")
     assert {setting for setting, _ in summary} == {several, alone, "w/o flow, L_v prior"}
+
+
+def test_of_several_tries_the_one_that_came_furthest_counts() -> None:
+    done, failed = _run("one", None, _metrics(0.5)), _run("one", "failed", None)
+    for runs in ([done, failed], [failed, done]):
+        known = parse_known([{"rev": "abc", "name": "main", "experiments": runs}])
+        assert known["one"].state == "done"
+        assert known["one"].metrics == _metrics(0.5)
