@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,8 +63,11 @@ def main() -> None:
     framing = framing_of(arguments.clip, arguments.side)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder) / "frames.h5"
-        decode = timed(lambda: fill_cache(cache, arguments.clip, arguments.frames, framing))
-        pairs = aligned_pairs(cache, arguments.frames)
+        frames = sum(1 for _ in islice(iter_frames(arguments.clip), arguments.frames))
+        decode = timed(lambda: fill_cache(cache, arguments.clip, frames, framing))
+        pairs = aligned_pairs(cache, frames)
+        if not pairs:
+            raise BackdropError("no two neighbouring frames align", where=str(arguments.clip))
         print(f"{framing.width}x{framing.height} px, {len(pairs)} pairs")
         clip = Clip(arguments.clip, cache, framing, pairs)
         for backend in arguments.backend:

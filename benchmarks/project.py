@@ -33,7 +33,8 @@ from pipeline.store.hdf5 import MASKS, open_artifact
 
 ROOT = Path(__file__).resolve().parents[1]
 LOG = "log.txt"
-SECONDS = "seconds.json"  # by stage, of its last run
+SECONDS = "seconds.json"  # by stage
+UNFINISHED = " (unfinished)"  # after the name of a stage that was interrupted or failed
 TRAINING = ("train_", "self_train")  # what the names of stages that train begin with
 SCORED_EVEN_COLLAPSED = (
     "train_model.watch.collapse=warn",
@@ -86,15 +87,13 @@ def reproduce(folder: Path) -> dict[str, float]:
     """Run `dvc repro` in the project, with what it prints appended to its `log.txt`.
 
     Returns:
-        Seconds by stage, those of earlier calls where DVC had nothing to do; also in the project's
-        `seconds.json`.
+        Seconds by stage, those of earlier calls where DVC had nothing to do, and with those of
+        earlier calls that were interrupted in it; also in the project's `seconds.json`.
 
     Raises:
         BackdropError: a stage failed; the line names the log.
     """
-    path = folder / SECONDS
-    seconds: dict[str, float] = read_json(path) if path.exists() else {}
-    stage, begun = "", time.monotonic()
+    clock = _Clock(folder / SECONDS)
     process = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro"],
         cwd=folder,
@@ -103,20 +102,42 @@ def reproduce(folder: Path) -> dict[str, float]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    with process, (folder / LOG).open("a") as log:
-        for line in process.stdout or ():
-            log.write(line)
-            log.flush()
-            started = RUNNING.match(line)
-            if started:
-                now = time.monotonic()
-                seconds |= {stage: round(now - begun, 1)} if stage else {}
-                stage, begun = started[1], now
+    try:
+        with process, (folder / LOG).open("a") as log:
+            for line in process.stdout or ():
+                log.write(line)
+                log.flush()
+                started = RUNNING.match(line)
+                if started:
+                    clock.begin(started[1])
+    finally:
+        clock.end(whole=process.returncode == 0)
     if process.returncode:
         raise BackdropError("dvc repro failed", where=str(folder / LOG), remedy="see its end")
-    seconds |= {stage: round(time.monotonic() - begun, 1)} if stage else {}
-    write_json(path, seconds)
-    return seconds
+    return {stage: took for stage, took in clock.seconds.items() if not stage.endswith(UNFINISHED)}
+
+
+class _Clock:
+    """Seconds by stage, of its last run and of what was interrupted before it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.stage, self.begun = path, "", 0.0
+        self.seconds: dict[str, float] = read_json(path) if path.exists() else {}
+
+    def begin(self, stage: str) -> None:
+        """One stage runs after the other."""
+        self.end(whole=True)
+        self.stage, self.begun = stage, time.monotonic()
+
+    def end(self, *, whole: bool) -> None:
+        """The stage that runs has ended, or was interrupted."""
+        if not self.stage:
+            return
+        before = self.seconds.pop(self.stage + UNFINISHED, 0.0)
+        name = self.stage if whole else self.stage + UNFINISHED
+        self.seconds[name] = round(before + time.monotonic() - self.begun, 1)
+        self.stage = ""
+        write_json(self.path, self.seconds)
 
 
 def final_masks(video: str) -> NDArray[np.bool_]:

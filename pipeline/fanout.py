@@ -3,8 +3,8 @@
     results = fan_out("compute_flow", jobs, work, out=FLOW, schema=schema, fingerprint={...})
 
 DVC deletes a stage's outs before the stage starts. Finished videos therefore wait outside of them,
-in `.backdrop/unfinished/STAGE/FINGERPRINT/`, and are moved to `out` when all are there. Where some
-videos are new or changed and the others are not, those others come from DVC's cache.
+in `.backdrop/unfinished/STAGE[@PART]/FINGERPRINT/`, and are moved to `out` when all are there.
+Where some videos are new or changed and the others are not, those others come from DVC's cache.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ class Unfinished:
     """The folder where a stage's finished videos wait for the others.
 
     `fingerprint` is everything that all videos share: the stage's params above all. The stage's
-    own code and the libraries' versions are added here.
+    own code and the libraries' versions are added here. Stages that are one module have a `part`
+    each: they may run side by side.
     """
 
     stage: str
     fingerprint: Mapping[str, object]
+    part: str = ""
     folder: Path = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +77,8 @@ class Unfinished:
             "libraries": [cv2.__version__, *(_version(name) for name in LIBRARIES)],
         }
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-        object.__setattr__(self, "folder", UNFINISHED / self.stage / digest[:32])
+        name = f"{self.stage}@{self.part}" if self.part else self.stage
+        object.__setattr__(self, "folder", UNFINISHED / name / digest[:32])
 
     def open(self) -> None:
         """Make the folder; remove those of other params or code, and what a killed run left."""
@@ -160,6 +163,7 @@ def fan_out(
     schema: Schema,
     fingerprint: Mapping[str, object],
     occasion: str,
+    part: str = "",
     workers: int | None = None,
     unit: str = "frames",
 ) -> dict[str, Any]:
@@ -169,6 +173,7 @@ def fan_out(
     `pipeline.store.hdf5.create`), calls `advance(n)` after n more frames, and returns a JSON value.
     It is a module's function; it runs in a process of its own, where libraries have one thread.
     `occasion` is the sha256 of the table that lists the videos, see `Unfinished.bring_back`.
+    `part` names the stage where several are one module.
     `workers` is the number of processes; by default one per core. `unit` is what is counted.
 
     Returns:
@@ -177,7 +182,7 @@ def fan_out(
     Raises:
         BackdropError: a video failed, or a worker died. The others' finished work is kept.
     """
-    unfinished = Unfinished(stage, fingerprint)
+    unfinished = Unfinished(stage, fingerprint, part)
     unfinished.open()
     unfinished.bring_back(jobs, out, occasion)
     finished = {

@@ -71,6 +71,7 @@ def main(source: Source) -> None:
         schema=hdf5.MASKS,
         fingerprint={"whose": source, **params.model_dump()},
         occasion=file_sha256(paths.INDEX_TABLE),
+        part=source,
     )
 
 

@@ -70,6 +70,7 @@ def main(source: Source) -> None:
             **params.model_dump(),
         },
         occasion=file_sha256(paths.INDEX_TABLE),
+        part=source,
     )
 
 

@@ -76,11 +76,12 @@ def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say:
     todo = pending(experiments, read_known(root))
     if len(todo) < len(experiments):
         say(f"{len(experiments) - len(todo)} of {len(experiments)} are there already")
+    copies = {one.name: untracked(root, one.params) for one in todo}
     failed: list[str] = []
     with Progress("queue" if queue else "ablate", len(todo), "experiments") as progress:
         for one in todo:
             try:
-                submit(root, one, untracked(root, one.params), queue=queue)
+                submit(root, one, copies[one.name], queue=queue)
             except BackdropError as error:
                 if queue:
                     raise

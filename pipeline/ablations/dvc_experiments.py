@@ -6,6 +6,7 @@ which here is a result.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -162,7 +163,11 @@ def untracked(root: Path, params: Params) -> list[str]:
 
     Returns:
         Paths below `root`, for `dvc exp run --copy-paths`. A folder as a whole where git holds
-        nothing of it, else its files: DVC copies no folder onto one that is there.
+        nothing of it, else what in it git does not hold: DVC copies no folder onto one that is
+        there, nor a file into one that is not.
+
+    Raises:
+        BackdropError: a relative path leads out of the project: all copies would share that place.
     """
     paths: list[str] = []
     read = [params.prepare_data.root, params.compute_flow.weights]
@@ -172,9 +177,15 @@ def untracked(root: Path, params: Params) -> list[str]:
     for given in read:
         if Path(given).is_absolute() or not (root / given).exists():
             continue  # an absolute path is the same one from everywhere
+        if os.path.normpath(given).startswith(os.pardir):
+            raise BackdropError(
+                "lies outside of the project, and experiments run in copies of it",
+                where=f"{PARAMS_FILE}: {given}",
+                remedy="give the absolute path",
+            )
         if _git(root, "ls-files", "--", given):
-            others = _git(root, "ls-files", "-z", "--others", "--", given) or ""
-            paths += filter(None, others.split("\0"))
+            others = _git(root, "ls-files", "-z", "--others", "--directory", "--", given) or ""
+            paths += (other.rstrip("/") for other in others.split("\0") if other)
         else:
             paths.append(Path(given).as_posix())
     return paths

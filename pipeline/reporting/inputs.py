@@ -83,11 +83,7 @@ def read_inputs() -> Inputs:
     """
     per_frame = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
     videos = read_table(paths.VIDEOS_TABLE, VIDEOS)
-    videos = videos[videos["video"].isin(per_frame["video"])]
-    order = {split: position for position, split in enumerate(SPLIT_ORDER)}
-    videos = videos.sort_values(
-        ["split", "video"], key=lambda column: column.map(lambda value: order.get(value, value))
-    )
+    videos = in_order(videos[videos["video"].isin(per_frame["video"])])
     homographies = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
     first = str(videos["video"].iloc[0])
     with open_artifact(paths.video_file(paths.FLOW, first), FLOW) as file:
@@ -153,3 +149,9 @@ def _mean(column: pd.Series[float]) -> float:
     values = column.to_numpy(dtype=np.float64)
     values = values[np.isfinite(values)]
     return float(values.mean()) if len(values) else float("nan")
+
+
+def in_order(videos: pd.DataFrame) -> pd.DataFrame:
+    """Rows by split as the page shows them, then by name; columns `split`, `video` and others."""
+    place = videos["split"].map(SPLIT_ORDER.index)
+    return videos.assign(place=place).sort_values(["place", "video"]).drop(columns="place")

@@ -25,8 +25,11 @@ def clip(tmp_path):
     return write_video(tmp_path / "clip.mp4", frames)
 
 
-def test_both_ways_of_the_flow_find_the_same_flow_and_are_timed(clip, monkeypatch, capsys):
-    asked = ["flow", str(clip), "--frames", str(FRAMES), "--side", "128", "--turns", "1"]
+@pytest.mark.parametrize("asked_for", [FRAMES, FRAMES + 50])
+def test_both_ways_of_the_flow_find_the_same_flow_and_are_timed(
+    clip, monkeypatch, capsys, asked_for
+):
+    asked = ["flow", str(clip), "--frames", str(asked_for), "--side", "128", "--turns", "1"]
     monkeypatch.setattr(sys, "argv", asked)
     flow.main()
     told = capsys.readouterr().out

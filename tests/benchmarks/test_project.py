@@ -94,7 +94,12 @@ def test_repro_times_stages_and_names_the_log_of_a_failure(tmp_path: Path) -> No
     assert seconds.keys() == {"first", "second"}
     assert "words" in (tmp_path / "log.txt").read_text()
     assert reproduce(tmp_path) == seconds, "nothing to do: the times stay"
-    stages["second"]["cmd"] = "false"
+    stages["second"]["cmd"] = "sleep 2 && test -e ready && touch two"
     (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
     with pytest.raises(BackdropError, match=r"log\.txt"):
         reproduce(tmp_path)
+    (tmp_path / "ready").touch()
+    again = reproduce(tmp_path)
+    assert again.keys() == seconds.keys()
+    assert again["first"] == seconds["first"]
+    assert again["second"] >= 4.0, "both tries count"

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.closure import REPOSITORY
 from pipeline.errors import BackdropError
-from pipeline.fanout import fan_out
+from pipeline.fanout import Unfinished, fan_out
 from pipeline.job import Job
 from pipeline.pool import worker_count
 from pipeline.store.hdf5 import MASKS, create, is_complete, open_artifact
@@ -111,6 +111,18 @@ def test_other_params_start_over_and_remove_the_old_folder():
             run([*jobs("a"), *jobs("b", kind="bad")], params)
     assert calls("a") == 2
     assert len(list((UNFINISHED / STAGE).iterdir())) == 1
+
+
+def test_two_stages_of_one_module_leave_each_other_alone():
+    """As `backdrop run` has them: both have begun before the first one ends."""
+    one, other = (Unfinished(STAGE, {"part": part}, part) for part in ("one", "other"))
+    for unfinished in (one, other):
+        unfinished.open()
+        unfinished.mark(jobs("a")[0], unfinished.part)
+    one.keep(jobs("a"), Path("out_of_one"))
+    assert other.result(jobs("a")[0]) == "other"
+    other.keep(jobs("a"), OUT)
+    assert not list(UNFINISHED.iterdir())
 
 
 def test_a_file_cut_short_is_done_again():

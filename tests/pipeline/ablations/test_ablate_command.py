@@ -12,6 +12,7 @@ from helpers_dvc import dvc, make_project
 
 from pipeline.ablations.dvc_experiments import untracked
 from pipeline.cli import main
+from pipeline.errors import BackdropError
 from pipeline.params.preset import compose, load_preset
 from pipeline.params.schema import Params, read_params
 from pipeline.params.write import render_params
@@ -144,6 +145,29 @@ def test_copies_are_what_git_does_not_hold(project) -> None:
     params = read_params(project / "params.yaml")
     assert untracked(project, params) == ["data/raw/own", "weights/flow/raft.pth"]
     assert untracked(project, Params()) == ["weights/flow/raft.pth"]
+
+
+def test_a_folder_below_one_that_git_holds_goes_whole(project) -> None:
+    """DVC makes no folders on the way to a file."""
+    weights = project / "weights/flow"
+    (weights / "raft" / "models").mkdir(parents=True)
+    (weights / "README.md").write_text("held")
+    _commit(project)
+    (weights / "raft" / "models" / "raft.pth").write_bytes(b"")
+    (weights / "own.pth").write_bytes(b"")
+    assert untracked(project, Params()) == ["weights/flow/own.pth", "weights/flow/raft"]
+
+
+def test_data_outside_of_the_project_need_an_absolute_path(project) -> None:
+    outside = project.parent / "elsewhere"
+    outside.mkdir()
+    for root in ("../elsewhere", str(outside)):
+        params = Params.model_validate({"prepare_data": {"source": "videos", "root": root}})
+        if root.startswith(".."):
+            with pytest.raises(BackdropError, match=r"\.\./elsewhere: lies outside of the project"):
+                untracked(project, params)
+        else:
+            assert untracked(project, params) == []
 
 
 def test_encoders_and_backgrounds_that_git_does_not_hold_go_with_it(project) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from helpers_report import make_metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.reporting.curves import training_charts
+from pipeline.reporting.inputs import in_order
 from pipeline.reporting.numbers import bars, table, tiles
 from pipeline.reporting.panels import choose_frames
 from pipeline.reporting.verdict import judge
@@ -208,3 +210,13 @@ def test_curves_are_read_as_dvclive_writes_them(tmp_path: Path) -> None:
     assert list(charts) == ["train_model"]
     assert [chart.title for chart in charts["train_model"]] == ["loss/total"]
     assert training_charts(tmp_path / "nowhere") == {}
+
+
+def test_videos_stand_by_split_and_then_by_name_even_if_that_is_a_splits() -> None:
+    videos = ["val", "apple", "test", "zoo"]
+    splits = ["train_test", "train_test", "train_test", "test"]
+    ordered = in_order(pd.DataFrame({"video": videos, "split": splits}))
+    assert ordered.to_dict("list") == {
+        "video": ["zoo", "apple", "test", "val"],
+        "split": ["test", "train_test", "train_test", "train_test"],
+    }
