@@ -16,7 +16,7 @@ def number_jumps(pictures: Sequence[Path]) -> list[tuple[str, str]]:
         pictures: in their order.
 
     Returns:
-        None where a name has no number or the numbers do not rise: they count something else then.
+        Empty where a name has no number or the numbers do not rise: they count something else.
     """
     found = [re.findall(r"\d+", picture.stem) for picture in pictures]
     if not all(found):
