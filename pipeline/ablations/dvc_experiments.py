@@ -177,7 +177,7 @@ def untracked(root: Path, params: Params) -> list[str]:
     for given in read:
         if Path(given).is_absolute() or not (root / given).exists():
             continue  # an absolute path is the same one from everywhere
-        if Path(os.path.normpath(given)).parts[0] == os.pardir:
+        if Path(os.path.normpath(given)).parts[:1] == (os.pardir,):
             raise BackdropError(
                 "lies outside of the project, and experiments run in copies of it",
                 where=f"{PARAMS_FILE}: {given}",
