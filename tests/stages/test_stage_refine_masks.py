@@ -88,7 +88,7 @@ def test_one_bad_video_keeps_the_others_and_is_named(tmp_path, monkeypatch):
     with pytest.raises(BackdropError, match=r"clip_1\.h5: holds 3 x 64x40 px, but .* 3 x 64x48"):
         refine_masks.main(Source.MODEL)
     assert not paths.MASKS.exists()
-    kept = list(paths.UNFINISHED.glob("refine_masks/*/clip_0.h5"))
+    kept = list(paths.UNFINISHED.glob("refine_masks@model/*/clip_0.h5"))
     assert len(kept) == 1
     stamp = kept[0].stat().st_mtime_ns
     write_predictions(scene)
