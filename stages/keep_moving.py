@@ -69,7 +69,7 @@ def main(source: Source) -> None:
         work,
         out=source.moving_folder,
         schema=hdf5.MASKS,
-        fingerprint={"whose": source, **params.model_dump()},
+        fingerprint=params.model_dump(),
         occasion=file_sha256(paths.INDEX_TABLE),
         part=source,
     )

@@ -65,7 +65,6 @@ def main(source: Source) -> None:
         out=source.masks_folder,
         schema=hdf5.MASKS,
         fingerprint={
-            "whose": source,
             "chosen": choice.model_dump(mode="json", include=DECISIVE),
             **params.model_dump(),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 
 from pipeline.encoder_files import given_files, require_file
@@ -23,7 +24,7 @@ def check_params() -> Params:
     """
     params, usual = read_params(), Params()
     for param in DEPS:
-        name, default = _value(params, param), _value(usual, param)
+        name, default = map(attrgetter(param), (params, usual))
         if name != default and not Path(name).exists():
             raise BackdropError(
                 f"'{name}' is missing",
@@ -33,10 +34,3 @@ def check_params() -> Params:
     for path, param in given_files(params.train_model).items():
         require_file(path, f"{PARAMS_FILE}: {param}")
     return params
-
-
-def _value(params: Params, key: str) -> str:
-    found: object = params
-    for part in key.split("."):
-        found = getattr(found, part)
-    return str(found)
