@@ -109,6 +109,8 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=12, help="per place")
     parser.add_argument("--seed", type=int, help="of the places; by default the recipe's")
     options = parser.parse_args()
+    if options.to.exists() and any(options.to.iterdir()):
+        parser.error(f"{options.to} is not empty: its clips would be counted, too")
     recipe = read_recipe(RECIPE)
     if options.seed is not None:
         recipe = replace(recipe, seed=options.seed)

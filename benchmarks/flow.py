@@ -44,6 +44,7 @@ from pipeline.params.flow import ComputeFlow
 from pipeline.pool import worker_count
 from pipeline.store import hdf5
 from pipeline.video.decode import iter_frames
+from pipeline.video.folder import folder_images
 from pipeline.video.resize import Framing, plan
 from stages.compute_flow import threads_for
 
@@ -208,7 +209,7 @@ def plain_loop(
 def loop_images(clip: Path) -> Iterator[np.ndarray]:
     """BGR frames, decoded one by one."""
     if clip.is_dir():
-        yield from (cv2.imread(str(path)) for path in sorted(clip.iterdir()))
+        yield from (cv2.imread(str(path)) for path in folder_images(clip))
         return
     video = cv2.VideoCapture(str(clip))
     while (read := video.read())[0]:

@@ -11,6 +11,7 @@ AUC: of two px, one with an error of more than a px, how often that one has the 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -52,9 +53,12 @@ def main() -> None:
 
 
 def known_pairs(folder: Path) -> Iterator[tuple[str, Pair]]:
-    """Pairs with true flow, shrunk."""
+    """Pairs whose flow is known at every px, shrunk."""
     for found in find_pairs(folder):
         loaded = load_pair(found)
+        if not loaded.known.all():
+            print(f"{found.name}: left out, its flow is not known everywhere", file=sys.stderr)
+            continue
         height, width = loaded.flow.shape[:2]
         for side in SIDES:
             scale = side / max(height, width)

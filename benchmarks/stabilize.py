@@ -4,7 +4,8 @@
 
 Without clips, those of `$BACKDROP_TEST_DATA/clips`. One thread. "keypoints" stops at the homography
 that keypoints give. The peer, "per pair", finds SIFT keypoints of both frames of each pair and
-matches them by brute force, as tutorials do; it does not enlarge small frames.
+matches them by brute force, as tutorials do; it does not enlarge small frames. "left" is over
+the pairs that every way has a homography for.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from pipeline.video.decode import iter_frames
 
 Result = TypeVar("Result")
 Frames = Sequence[NDArray[np.uint8]]
+Pairs = Sequence[tuple[NDArray[np.uint8], NDArray[np.uint8]]]
+"""Target and source."""
+Homographies = Sequence[NDArray[np.float64]]
 DATA = Path(os.environ.get("BACKDROP_TEST_DATA", "../shared/data"))
 
 
@@ -75,7 +79,8 @@ def per_pair(frames: Frames, params: Stabilize) -> list[NDArray[np.float64]]:
             sift.detectAndCompute(grey(frame), None) for frame in (source, target)
         )
         matches = cv2.BFMatcher().knnMatch(a, b, k=2) if len(start) and len(end) else []
-        good = [m for m, n in matches if m.distance < params.ratio * n.distance]
+        nearest = [two for two in matches if len(two) == 2]
+        good = [m for m, n in nearest if m.distance < params.ratio * n.distance]
         H = None
         if len(good) >= params.min_inliers:
             H, _ = cv2.findHomography(
@@ -88,24 +93,22 @@ def per_pair(frames: Frames, params: Stabilize) -> list[NDArray[np.float64]]:
     return homographies
 
 
-def flow(frames: Frames, homographies: list[NDArray[np.float64]]) -> None:
-    """Residual flow of every pair that has a homography, by DIS."""
+def flow(pairs: Pairs, homographies: Homographies) -> None:
+    """Residual flow of every pair, by DIS."""
     estimator = DisFlow()
-    for (target, source), H in zip(pairwise(frames), homographies, strict=True):
-        if np.isfinite(H).all():
-            shown, _ = warp_onto(source, H, None, (target.shape[0], target.shape[1]))
-            estimator.estimate(target[None], shown[None])
+    for (target, source), H in zip(pairs, homographies, strict=True):
+        shown, _ = warp_onto(source, H, None, (target.shape[0], target.shape[1]))
+        estimator.estimate(target[None], shown[None])
 
 
-def alignment(frames: Frames, homographies: list[NDArray[np.float64]]) -> float:
+def alignment(pairs: Pairs, homographies: Homographies) -> float:
     """Median over pairs of the mean grey-level difference left after the warp; lower is better."""
     left = []
-    for (target, source), H in zip(pairwise(frames), homographies, strict=True):
-        if np.isfinite(H).all():
-            warped = cv2.warpPerspective(
-                source, H, target.shape[1::-1], dst=target.copy(), borderMode=cv2.BORDER_TRANSPARENT
-            )
-            left.append(float(cv2.absdiff(warped, target).mean()))
+    for (target, source), H in zip(pairs, homographies, strict=True):
+        warped = cv2.warpPerspective(
+            source, H, target.shape[1::-1], dst=target.copy(), borderMode=cv2.BORDER_TRANSPARENT
+        )
+        left.append(float(cv2.absdiff(warped, target).mean()))
     return float(np.median(left)) if left else float("nan")
 
 
@@ -118,12 +121,15 @@ def timed(work: Callable[[], Result], pairs: int) -> tuple[Result, float]:
 
 def measure(frames: Frames) -> str:
     """The numbers of one clip at one size."""
-    pairs = len(frames) - 1
+    pairs = list(pairwise(frames))
+    ways = (ours, keypoints_alone, per_pair)
+    found = [timed(partial(way, frames, Stabilize()), len(pairs)) for way in ways]
+    solved = [t for t in range(len(pairs)) if all(np.isfinite(way[t]).all() for way, _ in found)]
     columns = []
-    for way in (ours, keypoints_alone, per_pair):
-        homographies, ms = timed(partial(way, frames, Stabilize()), pairs)
-        columns += [f"{ms:.1f}", f"{alignment(frames, homographies):.2f}"]
-    _, ms = timed(partial(flow, frames, homographies), pairs)
+    for homographies, ms in found:
+        left = alignment([pairs[t] for t in solved], [homographies[t] for t in solved])
+        columns += [f"{ms:.1f}", f"{left:.2f}"]
+    _, ms = timed(partial(flow, pairs, found[0][0]), len(pairs))
     return " | ".join([*columns, f"{ms:.1f}"])
 
 
@@ -134,6 +140,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--side", type=int, nargs="+", default=[128, 320])
     asked = parser.parse_args()
+    if asked.frames < 2:
+        parser.error("--frames: a pair has two")
     cv2.setNumThreads(1)
     print(
         "| clip | px | ours, ms | levels left | keypoints, ms | left "

@@ -139,7 +139,8 @@ def parts(device: torch.device, clock: Clock, preset: str) -> None:
     seconds = {name: (work(), clock.least(work))[1] for name, work in alone.items()}
     total = clock.least(step_of(whole, Form(), device))
     seconds["the rest: crops, losses, masks"] = total - sum(seconds.values())
-    print(f"\n| part of a model step ({1000 * total:.0f} ms) | ms | share |\n|---|---|---|")
+    step = f"a model step with perceptual features ({1000 * total:.0f} ms)"
+    print(f"\n| part of {step} | ms | share |\n|---|---|---|")
     for name, took in seconds.items():
         print(f"| {name} | {1000 * took:.1f} | {took / total:.0%} |")
 
@@ -149,14 +150,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--form", nargs="*", choices=list(FORMS), default=list(FORMS))
-    networks = list(Bench(torch.device("cpu"), True, "demo").works())
     parser.add_argument("--preset", default="demo", choices=preset_names())
-    parser.add_argument("--network", nargs="*", choices=networks, default=networks)
+    parser.add_argument("--network", nargs="*", metavar="NAME", help="by default all")
     options = parser.parse_args()
+    networks = list(Bench(torch.device("cpu"), True, options.preset).works())
+    chosen = networks if options.network is None else options.network
+    if unknown := set(chosen) - set(networks):
+        parser.error(f"--network: {sorted(unknown)[0]!r} is none of {networks}")
     device = set_up(Compute(threads=options.threads))
     clock = Clock(device, options.threads, options.seconds)
     with keeping_freed_memory():  # as in a training
-        throughput(device, clock, options.preset, options.form, options.network)
+        throughput(device, clock, options.preset, options.form, chosen)
         parts(device, clock, options.preset)
 
 

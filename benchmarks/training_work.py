@@ -14,6 +14,7 @@ from models.backbones import make_stages
 from models.flow.loss import multi_scale_epe
 from models.flownet2.weights import VARIANTS
 from models.inpainter import Inpainter
+from models.known_background import BackgroundModel, KnownBackground
 from models.objectives import exact_background_objective
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
@@ -76,6 +77,13 @@ class Bench:
             network, [network], params.batch_size,
         )  # fmt: skip
 
+    def behind(self) -> BackgroundModel:
+        """What the preset puts behind the subject in frames."""
+        rgb, network = self.params.train_inpainter.rgb, self.params.network
+        if rgb.background == "inpainted":
+            return Inpainter(rgb.channels)
+        return KnownBackground(1, network.height, network.width)
+
     def detector(self) -> Work:
         params = self.params.train_model
         network = build_model(params).detector
@@ -109,8 +117,8 @@ class Bench:
         params = self.params.train_model
         size = params.batch_size
         model = build_model(params)
-        sections = self.params.train_inpainter
-        rgb, flow = (Inpainter(s.channels).eval() for s in (sections.rgb, sections.flow))
+        flow_channels = self.params.train_inpainter.flow.channels
+        rgb, flow = self.behind().eval(), Inpainter(flow_channels).eval()
         features = PerceptualFeatures(make_stages("imagenet")) if perceptual > 0 else None
         distance = ReconstructionLoss(1.0, perceptual, features)
         for module in (model, rgb.requires_grad_(False), flow.requires_grad_(False), distance):
@@ -156,8 +164,9 @@ class Bench:
 
     def works(self) -> dict[str, Callable[[], Work]]:
         sections = self.params.train_inpainter
+        learnt = {"inpainter, frames": lambda: self.inpainter(sections.rgb)}
         return {
-            "inpainter, frames": lambda: self.inpainter(sections.rgb),
+            **(learnt if sections.rgb.background == "inpainted" else {}),
             "inpainter, flow": lambda: self.inpainter(sections.flow),
             "D": self.detector,
             "S": self.synthesis,

@@ -54,9 +54,7 @@ def rectangle_mask(boxes: Tensor, height: int, width: int, scale: float = HOLE_S
     return (inside_y[:, None, :, None] & inside_x[:, None, None, :]).to(boxes.dtype)
 
 
-def rectangle_with_gradient(
-    boxes: Tensor, height: int, width: int, scale: float = HOLE_SCALE
-) -> Tensor:
+def rectangle_with_gradient(boxes: Tensor, height: int, width: int) -> Tensor:
     """`rectangle_mask` in value, with the gradient of one whose edges fall over `EDGE` px.
 
     For the ablations in which a hole's place is not a constant. What is inpainted in it remains
@@ -68,11 +66,11 @@ def rectangle_with_gradient(
     cx, cy, sx, sy = (value[:, None] for value in boxes.unbind(dim=1))
     x = (torch.arange(width, device=boxes.device) + 0.5) / width
     y = (torch.arange(height, device=boxes.device) + 0.5) / height
-    depth_x = (scale * sx / 2 - (x - cx).abs()) * width  # px from the edge, positive inside
-    depth_y = (scale * sy / 2 - (y - cy).abs()) * height
+    depth_x = (HOLE_SCALE * sx / 2 - (x - cx).abs()) * width  # px from the edge, positive inside
+    depth_y = (HOLE_SCALE * sy / 2 - (y - cy).abs()) * height
     soft_x, soft_y = ((depth / EDGE).clamp(0, 1) for depth in (depth_x, depth_y))
     soft = soft_y[:, None, :, None] * soft_x[:, None, None, :]
-    return rectangle_mask(boxes, height, width, scale) + (soft - soft.detach())
+    return rectangle_mask(boxes, height, width) + (soft - soft.detach())
 
 
 def boxes_to_pixels(boxes: Tensor, height: int, width: int) -> Tensor:

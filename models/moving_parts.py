@@ -86,8 +86,7 @@ class MovingParts:
         areas = _areas(labels, count, mask)
         moves = (seen > 0) & (moved / np.maximum(seen, 1) >= least)
         rests = (seen > 0) & ~moves & (areas[moves].sum() >= OUTWEIGHS * areas)
-        left_out = np.flatnonzero(rests & moves.any())
-        return {int(ways[part]): labels == part + 1 for part in left_out}
+        return {int(ways[part]): labels == part + 1 for part in np.flatnonzero(rests)}
 
     def part(self, number: int, mask: Mask, way: int) -> Mask:
         """The part (H, W) of a frame's mask that belongs to a way; arguments as of `resting`."""

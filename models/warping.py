@@ -57,11 +57,6 @@ def warp_onto(
     return np.asarray(shown, np.uint8), np.asarray(seen == 255)
 
 
-def displacement(H: NDArray[np.float64], mesh: Mesh | None, size: Size) -> NDArray[np.float32]:
-    """What the warp undoes: float32 (H, W, 2) px from each target px to its place in the source."""
-    return source_positions(H, mesh, size) - pixel_grid(size)
-
-
 def source_positions(H: NDArray[np.float64], mesh: Mesh | None, size: Size) -> NDArray[np.float32]:
     """Where in the source (x, y) each target px comes from: float32 (H, W, 2) px."""
     points = pixel_grid(size)

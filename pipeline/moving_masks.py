@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.camera_path import CameraPath
 from models.moving_parts import MovingParts
 from models.resting_parts import RestingParts
-from pipeline.evaluation.motion import moving_speed
+from pipeline.evaluation.motion import moving_speed, speed_at
 
 Mask = NDArray[np.bool_]
 KEPT = 16  # masks in memory: those near a frame are read again and again
@@ -40,9 +40,8 @@ class Motion:
 
     def at(self, number: int) -> tuple[Mask, Mask]:
         """What moves in a frame, and where that is known, (H, W) each."""
-        flow = self.flow["flow"][number].astype(np.float32)
-        moving = np.linalg.norm(flow, axis=-1) > self.speed_px
-        return np.asarray(moving), np.asarray(self.flow["valid"][number] > 0)
+        moving = speed_at(self.flow, number) > self.speed_px
+        return moving, np.asarray(self.flow["valid"][number] > 0)
 
 
 def moving_masks(read: Callable[[int], Mask], motion: Motion, least: float) -> Iterator[Mask]:

@@ -25,7 +25,6 @@ from pipeline.params.read import PARAMS_FILE
 from pipeline.store.atomic import MAKE_ROOM, write_bytes
 from pipeline.store.paths import LOCKS
 
-log = logging.getLogger("backdrop")
 EnumT = TypeVar("EnumT", bound=StrEnum)
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what libraries write meets it, too

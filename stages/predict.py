@@ -5,7 +5,6 @@ python -m stages.predict
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +28,6 @@ from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, INDEX_TABLE, MODEL, PREDICTIONS, inpainter, video_file
 from pipeline.usable_device import choose_device, processes_on
-
-log = logging.getLogger("backdrop")
 
 
 @dataclass(frozen=True)

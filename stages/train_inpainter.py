@@ -9,7 +9,6 @@ is known (3.1) and takes the inpainter's place.
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Mapping
 from typing import cast
@@ -36,7 +35,6 @@ from pipeline.training.inpainter_step import inpainter_step
 from pipeline.training.loop import Training, iteration_rng, train
 from pipeline.training_set import Part, verified
 
-log = logging.getLogger("backdrop")
 PART: Mapping[Kind, Part] = {"rgb": Part.FRAMES, "flow": Part.FLOW}
 
 

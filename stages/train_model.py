@@ -22,7 +22,7 @@ from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
 from pipeline.device import decisive, place, set_up
 from pipeline.encoder_files import given_files, require_file
-from pipeline.encoder_weights import pretrained, start_encoders
+from pipeline.encoder_weights import first_weights, pretrained, start_encoders
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
 from pipeline.params.read import load_section
@@ -123,7 +123,9 @@ def main() -> None:
     params = load_section(TrainModel, "train_model")
     inputs = _inputs(params)
     device = set_up(compute)
-    material = _prepare(params, network, compute, device)
+    # Before the hours: a file of another network, or a download that fails, is told now.
+    weights, distance = first_weights(params), _distance(params.loss).to(device)
+    material = _prepare(params, network, compute, distance, device)
     settings = {
         "network": network.model_dump(),
         "train_model": params.model_dump(exclude=AFTER_A_COLLAPSE),
@@ -138,7 +140,7 @@ def main() -> None:
         seed = attempt_seed(compute.seed, attempt)
         torch.manual_seed(seed)
         model = build_model(params)
-        start_encoders(model, params)
+        start_encoders(model, weights)
         place(model, device)
         compile_networks(compute.compile, model.detector, model.synthesis)
         return Training(
@@ -197,7 +199,11 @@ def _watch(material: Material, params: TrainModel) -> tuple[ModelWatch, Collapse
 
 
 def _prepare(
-    params: TrainModel, network: Network, compute: Compute, device: torch.device
+    params: TrainModel,
+    network: Network,
+    compute: Compute,
+    distance: ReconstructionLoss,
+    device: torch.device,
 ) -> Material:
     """Load the inpainters and frames, and inpaint all cells once."""
     frames = TrainingFrames("rgb", network, compute)
@@ -218,7 +224,6 @@ def _prepare(
         log.info("direct regression: one box and no probabilities, so no warm-up")
     rng = iteration_rng(compute.seed, 0, TABLE)
     table = build_table(rgb, frames, flow, params, rng, device)
-    distance = _distance(params.loss, device)
     # Compiled only now: the table's batches have other shapes.
     compile_networks(compute.compile, rgb, *([flow_network] if flow_network else []), distance)
     frozen = Frozen(
@@ -231,13 +236,14 @@ def _prepare(
     return Material(frozen, frames, flow_frames, flow_ok, table)
 
 
-def _distance(loss: LossParams, device: torch.device) -> ReconstructionLoss:
+def _distance(loss: LossParams) -> ReconstructionLoss:
+    """L, with the perceptual features' encoder if it has such."""
     features = None
     if loss.perceptual > 0:
         param = "train_model.loss.perceptual_encoder_weights"
         stages = pretrained(loss.perceptual_encoder, loss.perceptual_encoder_weights, param)
         features = PerceptualFeatures(stages)
-    return ReconstructionLoss(loss.pixel, loss.perceptual, features).to(device)
+    return ReconstructionLoss(loss.pixel, loss.perceptual, features)
 
 
 def _inputs(params: TrainModel) -> list[Path]:

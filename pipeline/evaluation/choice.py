@@ -62,17 +62,15 @@ def chosen(
             return "masks and what moves lie apart"
     kept = [results[search.video] for search in searches]
     J, J_blob, J_flow = (np.mean(part, axis=0) for part in zip(*kept, strict=True))
-    crfs, thresholds, crf_thresholds = params.crf, THRESHOLDS, CRF_THRESHOLDS
-    if by_motion:
-        crfs, thresholds = crfs[:1], _not_below(default[0], thresholds)
-        J = J[len(THRESHOLDS) - len(thresholds) :]
-    if not thresholds:
+    least = default[0] if by_motion else 0.0
+    thresholds = _not_below(least, THRESHOLDS)
+    J = J[len(THRESHOLDS) - len(thresholds) :]
+    threshold = thresholds[int(np.argmax(J))] if thresholds else least
+    least_crf = _least_under_crf(default, threshold) if by_motion else 0.0
+    crf_thresholds = _not_below(least_crf, CRF_THRESHOLDS)
+    if not (thresholds and crf_thresholds):
         return "they lie above all candidates"
-    threshold = thresholds[int(np.argmax(J))]
-    if by_motion:
-        crf_thresholds = _not_below(_least_under_crf(default, threshold), crf_thresholds)
-    if not crf_thresholds:
-        return "they lie above all candidates"
+    crfs = params.crf[:1] if by_motion else params.crf
     J_crf, J_blob_crf = _search_crf(searches, crfs, iterations, threshold, crf_thresholds)
     if min(J.max(), J_crf.max()) <= 0:
         return f"no candidate has any {measure}"

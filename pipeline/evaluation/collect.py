@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.motion import moving_speed
+from pipeline.evaluation.motion import moving_speed, speed_at
 from pipeline.evaluation.predicted import (
     open_predictions,
     predicted_index,
@@ -160,7 +160,7 @@ def read_frames(
                 box=boxes[number].astype(np.float64),
                 boxes=_subjects(predictions, number),
                 confidence=float(confidence[number]),
-                speed=np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1),
+                speed=speed_at(flow, number),
                 moving_px=moving_px,
                 truth=truth.load(video.source_frames[number]) if truth else None,
             )

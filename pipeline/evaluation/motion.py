@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 MOVING = 0.5
 """Speed from which a pixel moves, over the speed that the video's flow images show at 0.76."""
@@ -13,3 +15,9 @@ LEAST_OVERLAP = 0.2
 def moving_speed(flow: h5py.File) -> float:
     """Speed, px, from which a pixel of this video moves; of a slow one another than of a fast."""
     return MOVING * float(flow.attrs["scale_px"])
+
+
+def speed_at(flow: h5py.File, number: int) -> NDArray[np.float32]:
+    """Length of a frame's residual flow, (H, W) px."""
+    vectors = flow["flow"][number].astype(np.float32)
+    return np.asarray(np.linalg.norm(vectors, axis=-1), np.float32)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.evaluation.collect import VideoResult
-from pipeline.evaluation.motion import moving_speed
+from pipeline.evaluation.motion import moving_speed, speed_at
 from pipeline.evaluation.search import Search, spread
 from pipeline.frames import check_length, open_frames
 from pipeline.motion_centre import motion_centre
@@ -61,7 +61,7 @@ def _in_motion(video: VideoResult, count: int) -> tuple[tuple[int, ...], float]:
         check_length(path, file["flow"], reader)
         moving_px = moving_speed(file)
         for number in spread(video.size, EXAMINED * count):
-            speed = np.linalg.norm(file["flow"][number].astype(np.float32), axis=-1)
+            speed = speed_at(file, number)
             if not np.isnan(motion_centre(speed, moving_px)).any():
                 shares[number] = float((speed > moving_px).mean())
     if not shares:

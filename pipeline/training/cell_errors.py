@@ -24,11 +24,13 @@ HOLES_PER_PASS = 2
 def mean_in_hole(filled: Tensor, image: Tensor, hole: Tensor) -> Tensor:
     """L(I(I, b), I) / a(b) of Eq. (4), one value per image; of L its pixel part alone.
 
-    Outside the hole `filled` is the image itself, so that the image-wide mean over the hole's share
-    of the pixels is the mean inside the hole.
+    Outside the hole an inpainter leaves the image itself, so that the image-wide mean over the
+    hole's share of the pixels is the mean inside the hole; a known background is not looked at
+    there.
 
     Args:
-        filled, image: (B, 3, H, W) in [0, 1].
+        filled: (B, 3, H, W), perhaps somewhat beyond [0, 1]: an inpainter's output is not clipped.
+        image: (B, 3, H, W) in [0, 1].
         hole: (B, 1, H, W), clipped at the border: a box reaching out gains nothing by it.
 
     Returns:

@@ -23,7 +23,7 @@ from models.detector import Detector
 from models.direct_detector import DirectDetector
 from models.model import SegmentationModel
 from models.spatial_transformer import uncrop
-from pipeline.evaluation.motion import MOVING
+from pipeline.evaluation.motion import MOVING, speed_at
 from pipeline.motion_centre import SUBJECT_MOVES, motion_centre, way
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
 from pipeline.store.hdf5 import open_artifact
@@ -178,7 +178,6 @@ def _relative_speed(flow: TrainingFrames, number: int) -> NDArray[np.float32]:
     """Speed (H, W) over the video's `scale_px`, at the network's size."""
     video, frame = flow.places[number]
     with open_artifact(video_file(FLOW, video), FLOW_SCHEMA) as file:
-        vectors = file["flow"][frame].astype(np.float32)
-        speed = np.linalg.norm(vectors, axis=-1) / np.float32(file.attrs["scale_px"])
+        speed = speed_at(file, frame) / np.float32(file.attrs["scale_px"])
     size = (flow.width, flow.height)
     return np.asarray(cv2.resize(speed, size, interpolation=cv2.INTER_AREA), np.float32)

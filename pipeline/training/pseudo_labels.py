@@ -26,7 +26,8 @@ from models.label_weights import (
     neighbour_agreement,
     pixel_agreement,
 )
-from models.soft_mask import centred
+from models.soft_mask import centred, from_levels
+from pipeline.evaluation.motion import speed_at
 from pipeline.frames import FrameReader, open_frames
 from pipeline.image_batches import as_batch, fit
 from pipeline.params.training import Compute
@@ -127,7 +128,7 @@ class PseudoLabels:
 
     def _label(self, files: _Files, number: int) -> NDArray[np.uint8]:
         hard = files.masks["mask"][number]
-        soft = centred(files.predictions["mask"][number] / np.float32(255), self.threshold)
+        soft = centred(from_levels(files.predictions["mask"][number]), self.threshold)
         trust = pixel_agreement(soft, hard > 0, *_motion(files.flow, number))
         parts = (files.frames.read(number), hard, np.rint(255 * trust).astype(np.uint8))
         fitted = [fit(part, self.size.height, self.size.width) for part in parts]
@@ -189,9 +190,8 @@ def _warn_of_useless(videos: Sequence[str], weights: Sequence[NDArray[np.float32
 
 def _motion(flow: h5py.File, number: int) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
     """Speed `(H, W)` px, where it holds, and the speed below which nothing moves."""
-    speed = np.linalg.norm(flow["flow"][number].astype(np.float32), axis=-1)
     valid = flow["valid"][number].astype(bool) & bool(flow["ok"][number])
-    return speed, valid, FEWEST_MOVES * float(flow.attrs["scale_px"])
+    return speed_at(flow, number), valid, FEWEST_MOVES * float(flow.attrs["scale_px"])
 
 
 def _beside(number: int, frames: FrameReader) -> list[int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
-from benchmarks.bystanders import nobody_at_rest, scores
+from benchmarks.bystanders import main, nobody_at_rest, scores
 from pipeline.synthetic.location import LOCATIONS, panorama
 
 
@@ -35,3 +37,11 @@ def test_scores_are_means_over_frames(tmp_path):
         cv2.imwrite(str(tmp_path / "masks" / f"{number:06d}.png"), mask)
     found = scores(tmp_path / "truth", tmp_path / "masks")
     assert found == pytest.approx(((0.2 + 1) / 2, (0.5 + 1) / 2, (0.25 + 1) / 2))
+
+
+def test_clips_of_another_run_are_not_counted(tmp_path, monkeypatch, capsys):
+    (tmp_path / "slope_alone").mkdir()
+    monkeypatch.setattr(sys, "argv", ["bystanders", "--to", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "is not empty" in capsys.readouterr().err

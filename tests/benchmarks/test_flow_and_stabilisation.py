@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,10 +46,30 @@ def test_both_ways_of_the_flow_find_the_same_flow_and_are_timed(
 
 def test_every_way_of_stabilising_aligns_a_pan(clip):
     frames = stabilize.read(clip, FRAMES, 128)
-    before = [np.eye(3)] * (FRAMES - 1)
+    pairs, before = list(pairwise(frames)), [np.eye(3)] * (FRAMES - 1)
     for way in (stabilize.ours, stabilize.keypoints_alone, stabilize.per_pair):
         found = way(frames, Stabilize())
         shifts = np.array([H[:2, 2] for H in found])
         assert np.abs(np.median(shifts, axis=0) - [2.0, 0.0]).max() < 0.2
-        assert stabilize.alignment(frames, found) < 0.5 * stabilize.alignment(frames, before)
+        assert stabilize.alignment(pairs, found) < 0.5 * stabilize.alignment(pairs, before)
     assert stabilize.measure(frames).count("|") == 6
+
+
+def test_what_is_left_is_of_the_pairs_that_every_way_solves(clip, monkeypatch):
+    """The peer fails at the one pair that the others align badly."""
+    frames = stabilize.read(clip, FRAMES, 128)
+    good, bad = np.eye(3), np.full((3, 3), np.nan)
+    good[0, 2] = 2.0
+    ours = [np.eye(3), *[good] * (FRAMES - 2)]
+    monkeypatch.setattr(stabilize, "ours", lambda *_: ours)
+    monkeypatch.setattr(stabilize, "keypoints_alone", lambda *_: [good] * (FRAMES - 1))
+    monkeypatch.setattr(stabilize, "per_pair", lambda *_: [bad, *[good] * (FRAMES - 2)])
+    columns = stabilize.measure(frames).split(" | ")
+    assert columns[1] == columns[3] == columns[5]
+
+
+def test_frames_with_hardly_a_keypoint_have_no_homography():
+    flat = np.full((64, 96, 3), 100, np.uint8)
+    flat[30:34, 40:44] = 255
+    (H,) = stabilize.per_pair([flat, flat], Stabilize())
+    assert np.isnan(H).all()

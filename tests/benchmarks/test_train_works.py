@@ -7,8 +7,19 @@ import torch
 
 from benchmarks.train import FORMS, step_of
 from benchmarks.training_work import Bench
+from models.known_background import KnownBackground
 
 BENCH = Bench(torch.device("cpu"), channels_last=True, preset="demo")
+
+
+def test_a_known_background_is_neither_learnt_nor_inpainted() -> None:
+    bench = Bench(BENCH.device, channels_last=True, preset="static-camera")
+    works = bench.works()
+    assert "inpainter, frames" not in works
+    behind = works["model step"]().networks[2]
+    assert isinstance(behind, KnownBackground)
+    torch.manual_seed(0)
+    assert torch.isfinite(works["model step"]().loss())
 
 
 @pytest.mark.parametrize("name", list(BENCH.works()))

@@ -73,9 +73,8 @@ def test_killed_training_goes_on_and_ends_with_the_same_bytes(project, stage):
 def test_a_stage_already_running_is_named_not_written_beside(project):
     expected = artifact_hashes(project)
     first = start_stage(project, "train_inpainter rgb")
-    lock = project / ".backdrop/locks/train_inpainter_rgb.lock"
-    time.sleep(0.5)
-    while not lock.exists():
+    holder = project / ".backdrop/locks/train_inpainter_rgb.pid"
+    while holder.read_text() != str(first.pid) and first.poll() is None:
         time.sleep(0.02)
     second = start_stage(project, "train_inpainter rgb")
     output, _ = second.communicate(timeout=120)

@@ -44,7 +44,8 @@ def test_ours_runs_from_data_to_report() -> None:
     assert stages["predict_student"] == ("extract_frames", "self_train")
     assert "predict_student" in stages["calibrate@student"]
     assert "calibrate@model" in stages["refine_masks@model"]
-    assert {"refine_masks@model", "refine_masks@student"} <= set(stages["evaluate"])
+    for what in ("refine_masks", "keep_moving"):
+        assert {f"{what}@model", f"{what}@student"} <= set(stages["evaluate"])
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,13 @@ DOCUMENT = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())
 STAGES = definitions(DOCUMENT)
 OF_A_SOURCE = {
     name: frozenset(getattr(source, name) for source in paths.Source)
-    for name in ("predictions_folder", "calibration_file", "controls_file", "masks_folder")
+    for name in (
+        "predictions_folder",
+        "calibration_file",
+        "controls_file",
+        "masks_folder",
+        "moving_folder",
+    )
 }
 TRAINING = ("train_inpainter", "train_model", "self_train")
 TEMPLATE = re.compile(r"\$\{[^}]*\}")

@@ -14,7 +14,7 @@ from models import resnet
 from models.backbones import make_stages
 from pipeline import encoder_weights
 from pipeline.encoder_files import given_files
-from pipeline.encoder_weights import pretrained, start_encoders
+from pipeline.encoder_weights import first_weights, pretrained, start_encoders
 from pipeline.errors import BackdropError
 from pipeline.networks import build_model, load_model, save_network
 
@@ -77,7 +77,7 @@ def test_a_file_elsewhere_is_taken_with_a_warning(file, tmp_path, caplog):
 def test_detector_and_synthesis_start_alike_and_train_apart(file):
     params = tiny_params(encoder="resnet18", encoder_weights=str(file))
     model = build_model(params)
-    start_encoders(model, params)
+    start_encoders(model, first_weights(params))
     ours, theirs = model.detector.trunk.stages, model.synthesis.encoder.stages
     assert same(ours.state_dict(), torch.load(file, weights_only=True))
     assert same(ours.state_dict(), theirs.state_dict())
@@ -91,7 +91,7 @@ def test_random_weights_stay_as_they_are():
     expected = build_model(params).state_dict()
     torch.manual_seed(0)
     model = build_model(params)
-    start_encoders(model, params)
+    start_encoders(model, first_weights(params))
     assert same(model.state_dict(), expected)
     assert given_files(params) == {}
 
@@ -99,7 +99,7 @@ def test_random_weights_stay_as_they_are():
 def test_a_trained_model_is_loaded_without_the_file_it_started_from(file, tmp_path, monkeypatch):
     params = tiny_params(encoder="resnet18", encoder_weights=str(file))
     model = build_model(params)
-    start_encoders(model, params)
+    start_encoders(model, first_weights(params))
     network = {"height": 32, "width": 48}
     config = {"schema": "backdrop.model", "network": network, "train_model": params.model_dump()}
     save_network(tmp_path / "model", model.eval(), config)

@@ -10,7 +10,7 @@ import pytest
 from helpers_dvc import dvc, make_project
 from test_fanout import OUT, calls, jobs, made, run
 
-from pipeline import fanout
+from pipeline import fanout, library_versions
 from pipeline.store.paths import MADE
 
 STAGES = "stages:\n  toy: {cmd: python -c '', outs: [out]}\n"
@@ -95,7 +95,7 @@ def test_other_params_code_or_libraries_make_all_again(monkeypatch):
     run(jobs("a", "b", "c"), params=2)
     assert calls("a") == 3
     as_dvc_does()
-    monkeypatch.setattr(fanout, "version", lambda name: "0")
+    monkeypatch.setattr(library_versions, "version", lambda name: "0")
     run(jobs("a", "b", "c", "d"), params=2)
     assert calls("a") == 4
 

@@ -45,9 +45,14 @@ def test_nothing_of_ours_is_on() -> None:
     assert not params.self_train.enabled
     assert not params.calibrate.by_motion
     assert params.predict.looks == 1
+    assert params.stabilize.local == "off"
+    assert params.compute_flow.change_levels == 0
+    inpainters = params.train_inpainter.rgb, params.train_inpainter.flow
+    assert not any(inpainter.augment for inpainter in inpainters)
     model = params.train_model
     ours = (model.recolour, model.synthesis.see_background, model.warmup_iterations)
     assert (*ours, model.loss.flow_mask, model.loss.box_fit) == (False, False, 0, 0.0, 0.0)
+    assert (model.restarts, model.watch.early_stop, model.watch.collapse) == (0, 0, "warn")
 
 
 def test_a_tiny_version_learns() -> None:

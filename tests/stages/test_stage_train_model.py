@@ -14,6 +14,7 @@ import torch
 from helpers_artifacts import make_project
 from helpers_records import record_training_set
 from helpers_training import TINY
+from safetensors.torch import save_file
 
 from models.inpainter import Inpainter
 from pipeline.drawing.marks import draw_box, draw_detection
@@ -65,6 +66,20 @@ def test_weights_that_are_not_there_are_told_before_the_work(project, caplog, na
     told = re.escape(f"train_model.encoder_weights: there is no file '{name}'")
     with caplog.at_level("INFO"), pytest.raises(BackdropError, match=told):
         run(project, encoder="resnet18", encoder_weights=name)
+    assert "read rgb frames" not in caplog.text
+
+
+@pytest.mark.parametrize("perceptual", [False, True])
+def test_weights_of_another_network_are_told_before_the_work(project, caplog, perceptual):
+    file = Path("weights/encoder/net.safetensors")
+    file.parent.mkdir(parents=True)
+    save_file({"weight": torch.zeros(2)}, file)
+    other = {"perceptual": 0.5, "perceptual_encoder": "resnet18"}
+    other["perceptual_encoder_weights"] = str(file)
+    named = {"encoder": "resnet18", "encoder_weights": str(file)}
+    changes = {"loss": other} if perceptual else named
+    with caplog.at_level("INFO"), pytest.raises(BackdropError, match="does not fit resnet18"):
+        run(project, **changes)
     assert "read rgb frames" not in caplog.text
 
 

@@ -9,7 +9,7 @@ import torch
 from helpers_training import tiny_batch, tiny_frozen, tiny_model, tiny_params
 
 from models.known_background import KnownBackground
-from pipeline.encoder_weights import start_encoders
+from pipeline.encoder_weights import first_weights, start_encoders
 from pipeline.training.augment import GAIN, jitter, recolour
 from pipeline.training.cell_errors import mean_in_hole
 from pipeline.training.model_step import model_loss
@@ -52,7 +52,7 @@ def test_every_choice_trains_what_it_should_for_some_steps(way):
     changes, trained = WAYS[way]
     params = tiny_params(**changes)
     model, frozen = tiny_model(params), tiny_frozen(params)
-    start_encoders(model, params)
+    start_encoders(model, first_weights(params))
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     for iteration in range(3):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers_artifacts import make_project
+from helpers_records import record_training_set
 from helpers_training import tiny_frozen, tiny_model, tiny_params
 
 from models.boxes import rectangle_mask
@@ -68,6 +69,11 @@ def test_at_limit_needs_both_sides():
 
 
 def test_motion_is_where_the_flow_moves_and_the_pair_is_trusted(project):
+    with h5py.File(video_file(FLOW, "clip_0"), "r+") as file:
+        just_below, just_above = (share * file.attrs["scale_px"] for share in (0.45, 0.55))
+        file["flow"][5, :8] = (0, just_below)
+        file["flow"][5, 8:16] = (just_above, 0)
+    record_training_set()
     frames = TrainingFrames("rgb", NETWORK, Compute())
     flow = TrainingFrames("flow", NETWORK, Compute())
     ok = flow.flow_ok()
@@ -78,7 +84,9 @@ def test_motion_is_where_the_flow_moves_and_the_pair_is_trusted(project):
     assert not motion.moving[3].any()
     with h5py.File(video_file(FLOW, frames.videos[0])) as file:
         speed = np.linalg.norm(file["flow"][5].astype(np.float32), axis=-1)
-        assert np.array_equal(motion.moving[5].numpy() > 0, speed > 0.25 * file.attrs["scale_px"])
+        assert np.array_equal(motion.moving[5].numpy() > 0, speed > 0.5 * file.attrs["scale_px"])
+    assert not motion.moving[5, :8].any()
+    assert motion.moving[5, 8:16].all()
 
 
 def test_a_resting_subject_is_known_to_rest(tmp_path, monkeypatch):
@@ -152,7 +160,7 @@ def test_agreement_and_density_are_each_frames_own(project):
         with torch.no_grad():
             filled = watch.frozen.flow(flow_image, hole)
         densities[-1] += 2 * error(filled, flow_image, hole)
-        mask, moving = one.mask[0, 0].numpy(), speed > 0.25
+        mask, moving = one.mask[0, 0].numpy(), speed > 0.5
         agreements.append((mask * moving).sum() / np.maximum(mask, moving).sum())
     assert watch.chosen == list(range(32))
     assert seen["density"] == pytest.approx(np.mean(densities), rel=1e-5)
