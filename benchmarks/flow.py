@@ -142,7 +142,7 @@ def timed(work: Callable[[], None]) -> Took:
 def framing_of(clip: Path, side: int) -> Framing:
     """The size that the frames are brought to."""
     first = next(iter_frames(clip))
-    return plan(first.width, first.height, 1.0, side, None)
+    return plan(clip, first.width, first.height, 1.0, side, None)
 
 
 def aligned_pairs(cache: Path, frames: int) -> list[StabilisedPair]:

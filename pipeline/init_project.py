@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline.doctor import VideoReport, examine_paths, print_reports
 from pipeline.errors import BackdropError
 from pipeline.init_notes import camera_note, doubt_note, shape_note, thinning_note
@@ -22,6 +20,7 @@ from pipeline.params.preset import compose, load_preset
 from pipeline.params.read import PARAMS_FILE, validate
 from pipeline.params.schema import Params, read_params
 from pipeline.params.write import changed_by_hand, refuse_lost_work, render_params
+from pipeline.params.yaml_text import load_yaml
 from pipeline.sizing import Material, frames_kept, network_size, thinning
 from pipeline.splits import trained_on
 from pipeline.store.atomic import write_bytes
@@ -70,7 +69,7 @@ def init_videos(
         text = _fresh(chosen, target, videos)
     else:
         text = _refitted(before, videos, set() if force else _names_in(root / target))
-    params = validate(Params, yaml.safe_load(text), file, prefix=())
+    params = validate(Params, load_yaml(text), file, prefix=())
     material = list(videos.values())
     _refuse_too_short([source.path for source in sources], frames_kept(params, material), params)
     _place(sources, root / target, force, say)
@@ -172,7 +171,7 @@ def _refitted(before: str, videos: Mapping[str, Material], there: Collection[str
     fitted = read_fitted(before)
     if fitted is None:
         return before
-    params = Params.model_validate(yaml.safe_load(before))
+    params = Params.model_validate(load_yaml(before))
     names = trained_on(params.prepare_data, list(videos)) or list(videos)
     known = set(trained_on(params.prepare_data, list(there)))
     if set(names) == known and params.extract_frames.crop is None:

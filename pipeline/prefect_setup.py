@@ -12,6 +12,7 @@ import urllib.request
 from pipeline.errors import BackdropError
 
 LOCAL_API = "http://127.0.0.1:4200/api"  # where `prefect server start` listens
+LOCAL_HOSTS = ("127.0.0.1", "localhost")
 TIMEOUT_S = 5.0
 _SETTINGS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -21,9 +22,16 @@ _SETTINGS = {
 
 
 def prepare_environment() -> None:
-    """Set what the user has not: no telemetry, a patient start, and a server found running."""
+    """Set what the user has not: no telemetry, a patient start, and a server found running.
+
+    Nor does a proxy come between the parts of a run, which are all on this machine.
+    """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    if direct != "*":
+        hosts = [*filter(None, direct.split(",")), *LOCAL_HOSTS]
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(hosts))
     if "PREFECT_API_URL" not in os.environ and answers(LOCAL_API):
         os.environ["PREFECT_API_URL"] = LOCAL_API
 

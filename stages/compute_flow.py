@@ -28,7 +28,7 @@ from pipeline.params.read import load_section
 from pipeline.pool import Advance, worker_count
 from pipeline.stage import run_stage
 from pipeline.store import hdf5, paths
-from pipeline.store.digest import file_sha256
+from pipeline.store.digest import file_sha256, files_sha256
 from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table
 
 log = logging.getLogger("backdrop")
@@ -52,7 +52,7 @@ def main() -> None:
             "estimator": [choice.name, choice.reason],
             "device": choice.device,
         },
-        occasion=file_sha256(paths.INDEX_TABLE),
+        occasion=files_sha256(paths.INDEX_TABLE, paths.HOMOGRAPHIES_TABLE, Path(settings.weights)),
         workers=1 if choice.device == "cuda" else None,
     )
 

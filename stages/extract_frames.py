@@ -149,7 +149,7 @@ def _chosen(row: Row, params: ExtractFrames, advance: Advance) -> Iterator[Decod
 
 def _framing(source: Path, first: DecodedFrame, params: ExtractFrames) -> Framing:
     aspect = read_header(source).upright_aspect(first.rotation)
-    return plan(first.width, first.height, aspect, params.longest_side, params.crop)
+    return plan(source, first.width, first.height, aspect, params.longest_side, params.crop)
 
 
 def _check(row: Row, params: ExtractFrames, kept: Kept, brightest: int, cuts: list[int]) -> None:

@@ -31,7 +31,7 @@ from pipeline.pool import Advance
 from pipeline.self_training import is_off, switch_off, switch_on
 from pipeline.stage import run_stage, wanted
 from pipeline.store import hdf5, paths
-from pipeline.store.digest import file_sha256
+from pipeline.store.digest import file_sha256, files_sha256
 from pipeline.store.paths import Source
 from pipeline.store.tables import HOMOGRAPHIES, read_table
 
@@ -70,7 +70,7 @@ def main(source: Source) -> None:
         out=source.moving_folder,
         schema=hdf5.MASKS,
         fingerprint=params.model_dump(),
-        occasion=file_sha256(paths.INDEX_TABLE),
+        occasion=files_sha256(paths.INDEX_TABLE, paths.HOMOGRAPHIES_TABLE),
         part=source,
     )
 

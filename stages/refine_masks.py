@@ -29,7 +29,7 @@ from pipeline.pool import Advance
 from pipeline.self_training import is_off, switch_off, switch_on
 from pipeline.stage import run_stage, wanted
 from pipeline.store import hdf5, paths
-from pipeline.store.digest import file_sha256
+from pipeline.store.digest import file_sha256, files_sha256
 from pipeline.store.paths import Source
 
 DECISIVE = {"threshold", "threshold_crf", "crf"}  # of what was chosen
@@ -68,7 +68,7 @@ def main(source: Source) -> None:
             "chosen": choice.model_dump(mode="json", include=DECISIVE),
             **params.model_dump(),
         },
-        occasion=file_sha256(paths.INDEX_TABLE),
+        occasion=files_sha256(paths.INDEX_TABLE, source.calibration_file.parent),
         part=source,
     )
 

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, TypeAdapter
 
 from pipeline.errors import BackdropError, did_you_mean
 from pipeline.params.base import Probability, Section
+from pipeline.params.yaml_text import load_yaml
 
 FILE = Path(__file__).with_name("settings.yaml")
 ALL = "all"
@@ -42,7 +42,7 @@ class Table(Section):
 
 def read_tables() -> dict[str, Table]:
     """Every table by its name, in the paper's order."""
-    return TypeAdapter(dict[str, Table]).validate_python(yaml.safe_load(FILE.read_text()))
+    return TypeAdapter(dict[str, Table]).validate_python(load_yaml(FILE.read_text()))
 
 
 def choose(tables: Mapping[str, Table], wanted: Sequence[str]) -> dict[str, Table]:

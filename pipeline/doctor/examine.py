@@ -28,6 +28,7 @@ from pipeline.video.cuts import CutDetector
 from pipeline.video.decode import DecodedFrame, damaged
 from pipeline.video.folder import folder_images
 from pipeline.video.probe import VideoInfo, probe_video, read_header
+from pipeline.video.resize import TAKE_OUT, too_small
 from pipeline.video.sources import find_videos, video_name
 
 PAIRS = 20
@@ -131,6 +132,8 @@ def _problems(info: VideoInfo, brightest: int) -> list[str]:
     found = []
     if info.damage.found:
         found.append(str(damaged(info.path, info.damage)))
+    if told := too_small(info.width, info.height):
+        found.append(f"{told} — {TAKE_OUT}")
     if info.frames < 2:
         found.append("has one frame, and motion needs two — give a longer video")
     if brightest < BLACK:

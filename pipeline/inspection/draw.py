@@ -162,9 +162,9 @@ _HDF5_PAINTERS: dict[hdf5.Schema, Callable[[Path, h5py.File, int], Image]] = {
 def _frame_beside(path: Path, frame: int, size: tuple[int, ...]) -> Image:
     """The frame from `../frames/VIDEO.h5`, or for a student's artifact from one folder higher.
 
-    Plain grey where that is not there.
+    Plain grey where that is not there. DVC may have made links into its cache: not followed.
     """
-    for folder in path.resolve().parents[1:3]:
+    for folder in path.absolute().parents[1:3]:
         frames = folder / FRAMES_FOLDER.name / path.name
         if frames.exists():
             with FrameReader(frames) as reader:

@@ -112,7 +112,7 @@ def _look_at(name: str, path: Path, params: ExtractFrames, stride: int) -> Input
         height=first.height,
         width=first.width,
         pixel_aspect=aspect,
-        framing=plan(first.width, first.height, aspect, params.longest_side, params.crop),
+        framing=plan(path, first.width, first.height, aspect, params.longest_side, params.crop),
     )
 
 

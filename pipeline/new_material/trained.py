@@ -20,7 +20,7 @@ from pipeline.params.read import PARAMS_FILE, load_section, read_yaml, validate
 from pipeline.params.results import KeepMoving, Predict
 from pipeline.params.training import Compute
 from pipeline.store.atomic import read_json
-from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpainter
+from pipeline.store.paths import MODEL, STUDENT_NETWORK, Source, inpainter
 from pipeline.student_predictions import StudentFinder
 
 OF_FRAMES = ("longest_side", "crop", "store", "jpeg_quality")
@@ -128,15 +128,22 @@ def _refuse_known_background() -> None:
 
 
 def _require_in_step(lock: Lock, source: Source) -> None:
-    """Frames made anew since, by a run that did not come to its end, are of other networks."""
-    made = _digests(lock, "extract_frames", "outs").get(str(FRAMES))
-    used = _digests(lock, f"refine_masks@{source}", "deps").get(str(FRAMES))
-    if made != used:
-        raise BackdropError(
-            "was made anew, and what follows was not yet",
-            where=str(FRAMES),
-            remedy="run `dvc repro` first",
-        )
+    """A run that did not come to its end leaves what no longer belongs together.
+
+    Frames made anew are of other networks, and networks made anew have other thresholds.
+    """
+    made: dict[str, str] = {}
+    for stage in lock:
+        made |= _digests(lock, stage, "outs")
+    predict = "predict" if source is Source.MODEL else "predict_student"
+    for stage in (predict, f"calibrate@{source}", f"refine_masks@{source}"):
+        for path, used in _digests(lock, stage, "deps").items():
+            if made.get(path, used) != used:
+                raise BackdropError(
+                    "was made anew, and what follows was not yet",
+                    where=path,
+                    remedy="run `dvc repro` first",
+                )
 
 
 def _digests(lock: Lock, stage: str, kind: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import yaml
+from pipeline.params.yaml_text import load_yaml
 
 _TOLD = "; fitted to the videos, and anew by `init` where you leave it as it is:"
 _HEAD = re.compile(
@@ -77,7 +77,7 @@ def _of(section: str, values: Values) -> Values:
 
 def _stands(text: str, values: Values) -> bool:
     """Whether the text holds these values."""
-    params = yaml.safe_load(text)
+    params = load_yaml(text)
     for dotted, value in values.items():
         section, key = dotted.split(".")
         if section not in params or params[section].get(key) != value:
@@ -88,5 +88,6 @@ def _stands(text: str, values: Values) -> bool:
 def _with_value(text: str, key: str, value: int | None) -> str:
     """The text with a key's value replaced, if it stands in the style that `init` writes."""
     section, name = key.split(".")
-    line = re.compile(rf"^({section}:(?:\n(?:[ #].*)?)*?\n  {name}: )[^\s#]+", re.MULTILINE)
-    return line.sub(lambda found: found[1] + json.dumps(value), text, count=1)
+    # DVC writes null as nothing at all.
+    line = re.compile(rf"^({section}:(?:\n(?:[ #].*)?)*?\n  {name}:)(?: +[^\s#]+)?", re.MULTILINE)
+    return line.sub(lambda found: f"{found[1]} {json.dumps(value)}", text, count=1)

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import BackdropError
+from pipeline.params.yaml_text import load_yaml
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
                 f"'{pair}' is not SECTION.KEY=VALUE", where="--set", remedy="see params.yaml"
             )
         try:
-            overrides[key] = yaml.safe_load(value)
+            overrides[key] = load_yaml(value)
         except yaml.YAMLError as error:
             raise BackdropError(f"the value of '{pair}' is not YAML", where="--set") from error
     return overrides

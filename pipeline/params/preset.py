@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError
 
 from pipeline.errors import BackdropError, did_you_mean
 from pipeline.params.base import PositiveInt, Section
 from pipeline.params.schema import Params
+from pipeline.params.yaml_text import load_yaml
 
 PRESETS = Path(__file__).with_name("presets")
 
@@ -40,7 +40,7 @@ def load_preset(name: str) -> Preset:
         raise BackdropError(
             f"unknown preset '{name}'", where="--preset", remedy=did_you_mean(name, preset_names())
         )
-    return Preset.model_validate(yaml.safe_load((PRESETS / f"{name}.yaml").read_text()))
+    return Preset.model_validate(load_yaml((PRESETS / f"{name}.yaml").read_text()))
 
 
 def compose(*layers: dict[str, Any]) -> Params:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from pipeline.errors import BackdropError, did_you_mean, unreadable
 from pipeline.params.base import Section
+from pipeline.params.yaml_text import load_yaml
 
 PARAMS_FILE = Path("params.yaml")
 AnySection = TypeVar("AnySection", bound=Section)
@@ -63,7 +64,7 @@ def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) ->
 def read_yaml(path: Path) -> dict[str, Any]:
     """The file's mapping; missing, unreadable or malformed, it is an error that names the line."""
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        value = load_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise BackdropError(
             "is missing", where=str(path), remedy="run `backdrop init --preset demo`"

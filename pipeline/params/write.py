@@ -19,6 +19,7 @@ from pipeline.errors import BackdropError, unreadable
 from pipeline.params.base import Section
 from pipeline.params.fitted import Fitted
 from pipeline.params.schema import Params
+from pipeline.params.yaml_text import load_yaml
 from pipeline.store.atomic import write_bytes
 
 WIDTH = 100  # columns
@@ -104,7 +105,7 @@ def _with_text_keys(values: Any) -> Any:
 def _values(path: Path) -> Any:
     """The file's values, or None where it is no YAML in UTF-8: then a hand is at work in it."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):
         return None
 

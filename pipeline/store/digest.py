@@ -1,4 +1,4 @@
-"""A file's sha256: tells whether an input is still the one that work was begun on."""
+"""Files' sha256: tells whether an input is still the one that work was begun on."""
 
 from __future__ import annotations
 
@@ -21,3 +21,16 @@ def file_sha256(path: Path) -> str:
         raise BackdropError(
             "is missing", where=str(path), remedy="run `dvc repro` to make it"
         ) from error
+
+
+def files_sha256(*paths: Path) -> str:
+    """Hex digest of files' paths and bytes, those below folders included.
+
+    A path where nothing is counts as an empty folder.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        files = [path] if path.is_file() else sorted(f for f in path.rglob("*") if f.is_file())
+        for file in files:
+            digest.update(f"{file} {file_sha256(file)}\n".encode())
+    return digest.hexdigest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
 
+TAKE_OUT = "take it out, or give a larger version"
 MULTIPLE = 8  # sides suit networks that halve three times
 
 
@@ -40,7 +42,15 @@ class Framing:
         return cv2.resize(part, (self.width, self.height), interpolation=how).astype(np.uint8)
 
 
+def too_small(width: int, height: int) -> str | None:
+    """In words, where a frame has sides, px, that nothing can be found in; else None."""
+    if min(width, height) >= MULTIPLE:
+        return None
+    return f"is {width}x{height} px, and {MULTIPLE} are the least"
+
+
 def plan(
+    source: Path,
     width: int,
     height: int,
     pixel_aspect: float,
@@ -50,20 +60,24 @@ def plan(
     """Crop to shares `(left, top, width, height)` of the frame; make `longest_side` px of the rest.
 
     Args:
+        source: the video, for errors.
         width, height: px of the source, upright.
         pixel_aspect: width of its pixels over their height.
         longest_side: px; both sides become multiples of 8.
 
     Raises:
-        BackdropError: nothing is left after the crop.
+        BackdropError: the frame is too small, or what the crop leaves of it.
     """
+    if told := too_small(width, height):
+        raise BackdropError(told, where=str(source), remedy=TAKE_OUT)
     left, top, share_w, share_h = crop or (0.0, 0.0, 1.0, 1.0)
     x, y = round(left * width), round(top * height)
     crop_width = min(round(share_w * width), width - x)
     crop_height = min(round(share_h * height), height - y)
     if min(crop_width, crop_height) < MULTIPLE:
         raise BackdropError(
-            f"leaves {max(crop_width, 0)}x{max(crop_height, 0)} px of {width}x{height}",
+            f"leaves {max(crop_width, 0)}x{max(crop_height, 0)} px of the {width}x{height} px of "
+            f"{source}",
             where="params.yaml: extract_frames.crop",
             remedy="crop is left, top, width, height as shares of the frame, e.g. [0.1, 0, 0.8, 1]",
         )

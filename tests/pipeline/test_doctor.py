@@ -111,7 +111,9 @@ def test_black_single_frame_and_cut_short_are_problems_with_remedies(tmp_path):
     black = write_video(tmp_path / "black.mp4", [np.zeros((48, 64, 3), np.uint8)] * 5)
     single = write_pictures(tmp_path / "single", numbered(1))
     short = cut_file(write_video(tmp_path / "s.mkv", [texture(64, 96, n) for n in range(40)]), 0.5)
-    for path, words in ((black, "all black"), (single, "one frame"), (short, "cut short")):
+    tiny = write_pictures(tmp_path / "tiny", [frame[:6] for frame in numbered(3)])
+    told = {black: "all black", single: "one frame", short: "cut short", tiny: "8 are the least"}
+    for path, words in told.items():
         (problem,) = examine(path).problems
         assert words in problem
         assert " — " in problem, "a problem carries its remedy"

@@ -26,3 +26,10 @@ def test_no_folder_of_videos_is_ignored_for_its_name():
     assert ignored(*videos) == []
     code = ["tests/conftest.py", "docs/flow.md", "benchmarks/flow.py"]
     assert ignored(*code) == code
+
+
+def test_a_page_beside_what_a_network_is_made_from_trains_nothing_anew():
+    pages = [f"{folder}/README.md" for folder in ("weights/flow", "weights/encoder")]
+    pages.append("data/backgrounds/README.md")
+    assert all((ROOT / page).exists() for page in pages)
+    assert ignored(*pages) == pages

@@ -56,6 +56,13 @@ def test_all_is_fitted_anew_and_the_rest_stays_as_it_is() -> None:
     assert refit(text, FIRST) == edited
 
 
+def test_what_dvc_has_written_anew_is_still_fitted() -> None:
+    """It writes null as nothing at all."""
+    rewritten = _changed(TEXT, "max_frames: null", "max_frames:     ")
+    values = yaml.safe_load(refit(rewritten, SECOND))["extract_frames"]
+    assert (values["stride"], values["max_frames"]) == (3, 100)
+
+
 def test_a_section_that_was_set_by_hand_stays() -> None:
     edited = _changed(TEXT, "stride: 2", "stride: 5")
     text = refit(edited, SECOND)

@@ -121,7 +121,17 @@ def test_a_split_by_number_or_date_is_one_by_name(params):
     assert splits == {"12": "val", "clip": "test", "2026-11-26": "val"}
 
 
-@pytest.mark.parametrize("name", ["yes", "1.50", "null"])
+def test_words_that_older_yaml_takes_for_truth_are_words(params):
+    path = params(
+        "{prepare_data: {splits: {yes: val}}, stabilize: {local: off}, self_train: {enabled: no}}"
+    )
+    read = read_params(path)
+    assert read.prepare_data.splits == {"yes": "val"}
+    assert read.stabilize.local == "off"
+    assert not read.self_train.enabled
+
+
+@pytest.mark.parametrize("name", ["true", "1.50", "null"])
 def test_a_split_whose_name_is_lost_on_yaml_asks_for_quotes(params, name):
     with pytest.raises(BackdropError, match=r"prepare_data\.splits: .*put that name in quotes"):
         read_params(params(f"prepare_data: {{splits: {{{name}: val}}}}"))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 from helpers_dvc import REPOSITORY
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,18 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
         params = compose(load_preset(name).params)
         write_params(params, tmp_path / f"{name}.yaml")
         assert read_params(tmp_path / f"{name}.yaml") == params
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_a_preset_survives_that_dvc_writes_it_anew(tmp_path: Path, name: str) -> None:
+    """As `dvc exp run --set-param` does: in YAML 1.2, where `off` needs no quotes."""
+    params, file = compose(load_preset(name).params), tmp_path / "params.yaml"
+    write_params(params, file)
+    apply_overrides(file, ["stabilize.keypoints=300"])
+    read = read_params(file)
+    assert read.stabilize.keypoints == 300
+    assert read.model_copy(update={"stabilize": params.stabilize}) == params
+    assert read.stabilize.local == params.stabilize.local
 
 
 @settings(max_examples=15)  # 0.1 s each

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import os
 import threading
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +36,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in (*prefect_setup._SETTINGS, "PREFECT_API_URL"):
+    for name in (*prefect_setup._SETTINGS, "PREFECT_API_URL", "no_proxy", "NO_PROXY"):
         monkeypatch.setenv(name, "")  # so that it is restored afterwards
         monkeypatch.delenv(name)
     return monkeypatch
@@ -70,6 +71,21 @@ def test_without_a_server_the_run_has_its_own(clean: pytest.MonkeyPatch) -> None
     prepare_environment()
     assert "PREFECT_API_URL" not in os.environ
     assert "no Prefect server is running" in require_server(None)
+
+
+@pytest.mark.parametrize("given", ["no_proxy", "NO_PROXY", None])
+def test_no_proxy_comes_between(server: str, clean: pytest.MonkeyPatch, given: str | None) -> None:
+    clean.setattr(prefect_setup, "LOCAL_API", server)
+    clean.setattr(urllib.request, "_opener", None)  # which knows the proxy of the first request
+    clean.setenv("http_proxy", "http://127.0.0.1:9")
+    if given:
+        clean.setenv(given, "intranet.example")
+    assert not answers(server)
+    prepare_environment()
+    assert os.environ["PREFECT_API_URL"] == server
+    for name in ("no_proxy", "NO_PROXY"):
+        assert os.environ[name].endswith("127.0.0.1,localhost")
+        assert ("intranet.example" in os.environ[name]) == (given is not None)
 
 
 def test_the_address_to_watch(server: str) -> None:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from helpers_flow import COUNT, SIZE, one_after_the_other, read_flow, scene, write_homographies
@@ -99,6 +101,26 @@ def test_artifacts_are_the_same_bytes_on_a_rerun_whatever_the_workers(pool, monk
     monkeypatch.setattr(fanout, "run_jobs", pool)
     compute_flow.main()
     assert {path.name: path.read_bytes() for path in paths.FLOW.iterdir()} == first
+
+
+def test_another_file_beside_the_weights_is_no_reason_to_compute_again(monkeypatch):
+    """What asks for all to be done again (`--force`) is a run for which nothing has changed."""
+    write_videos({"a": scene()})
+    write_homographies(["a"])
+    seen = []
+
+    def record(*_, fingerprint, occasion, **__):
+        seen.append((fingerprint, occasion))
+
+    monkeypatch.setattr(compute_flow, "fan_out", record)
+    compute_flow.main()
+    compute_flow.main()
+    Path("weights/flow").mkdir(parents=True, exist_ok=True)
+    Path("weights/flow/notes.txt").write_text("mine")
+    compute_flow.main()
+    (made, first), (_, same), (still, other) = seen
+    assert made == still
+    assert first == same != other
 
 
 def test_confidence_is_left_out_where_not_asked_for():

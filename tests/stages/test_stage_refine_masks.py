@@ -53,6 +53,23 @@ def test_all_videos_are_refined_with_what_validation_chose(tmp_path, monkeypatch
     assert [file.read_bytes() for file in files] == before
 
 
+def test_a_calibration_that_changes_no_mask_is_no_reason_to_refine_again(tmp_path, monkeypatch):
+    """What asks for all to be done again (`--force`) is a run for which nothing has changed."""
+    make_project(tmp_path, monkeypatch, ["train"], frames=3)
+    seen = []
+
+    def record(*_, fingerprint, occasion, **__):
+        seen.append((fingerprint, occasion))
+
+    monkeypatch.setattr(refine_masks, "fan_out", record)
+    for frames in (CALIBRATION["frames"], CALIBRATION["frames"], CALIBRATION["frames"] + 1):
+        write_json(paths.CALIBRATION, {**CALIBRATION, "frames": frames})
+        refine_masks.main(Source.MODEL)
+    (made, first), (_, same), (still, other) = seen
+    assert made == still
+    assert first == same != other
+
+
 def test_a_mask_that_is_faint_everywhere_is_cut_at_its_own_threshold(tmp_path, monkeypatch):
     """0.3 inside and 0.1 outside: with a threshold of 0.2 the subject is whole, at 0.5 nothing."""
     project = make_project(tmp_path, monkeypatch, ["test"], frames=2)

@@ -44,11 +44,10 @@ def read_textures(
         for row in videos.to_dict("records"):
             count = min(frames_per_video, int(row["frames"]))
             wanted = set(np.linspace(0, row["frames"] - 1, count).round().astype(int).tolist())
-            framing = plan(int(row["width"]), int(row["height"]), 1.0, longest_side, None)
+            path = Path(row["path"])
+            framing = plan(path, int(row["width"]), int(row["height"]), 1.0, longest_side, None)
             textures += [
-                framing.apply(frame.image)
-                for frame in iter_frames(Path(row["path"]))
-                if frame.index in wanted
+                framing.apply(frame.image) for frame in iter_frames(path) if frame.index in wanted
             ]
             progress.advance(1, str(row["video"]))
     return textures

@@ -160,6 +160,14 @@ def test_predictions_are_drawn_on_the_frame_next_door(project: Project) -> None:
     assert soft[5, 5].max() < 20
 
 
+def test_a_link_into_dvcs_cache_is_drawn_as_the_file(project: Project, tmp_path: Path) -> None:
+    file = artifact(paths.PREDICTIONS)
+    expected = draw_frame(file, 3)
+    file.rename(tmp_path / "cached")
+    file.symlink_to(tmp_path / "cached")
+    assert np.array_equal(draw_frame(file, 3), expected)
+
+
 def test_a_students_predictions_are_drawn_on_the_models_frames(project: Project) -> None:
     add_student(project)
     path = artifact(Source.STUDENT.predictions_folder)

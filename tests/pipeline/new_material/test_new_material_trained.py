@@ -74,17 +74,29 @@ def test_frames_of_another_size_than_those_trained_on_are_refused(
         read_trained()
 
 
-def test_frames_made_anew_by_a_run_that_was_interrupted_are_refused(tmp_path, monkeypatch):
-    """The record of the frames is then newer than that of the masks."""
-    make_trained(tmp_path, monkeypatch, student=True, count=2)
-    for made, refused in (("old.dir", False), ("new.dir", True)):
-        lock = {
-            "extract_frames": {"outs": [{"path": "artifacts/frames", "md5": made}]},
-            "refine_masks@student": {"deps": [{"path": "artifacts/frames", "md5": "old.dir"}]},
-        }
-        Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
-        if refused:
-            with pytest.raises(BackdropError, match="artifacts/frames: was made anew"):
-                read_trained()
-        else:
-            assert read_trained().source is Source.STUDENT
+@pytest.mark.parametrize(
+    ("student", "made_by", "path", "used_by"),
+    [
+        (True, "extract_frames", "artifacts/frames", "refine_masks@student"),
+        (True, "self_train", "artifacts/student/network", "predict_student"),
+        (True, "predict_student", "artifacts/student/predictions", "calibrate@student"),
+        (False, "train_model", "artifacts/model", "predict"),
+        (False, "train_inpainter@rgb", "artifacts/inpainter_rgb", "predict"),
+        (False, "predict", "artifacts/predictions", "calibrate@model"),
+    ],
+)
+def test_what_a_run_that_was_interrupted_made_anew_is_refused(
+    tmp_path, monkeypatch, student, made_by, path, used_by
+):
+    """Its record is then newer than that of what was made from it."""
+    make_trained(tmp_path, monkeypatch, student=student, count=2)
+    lock = {
+        made_by: {"outs": [{"path": path, "md5": "new.dir"}]},
+        used_by: {"deps": [{"path": path, "md5": "new.dir"}, {"path": "code.py", "md5": "1"}]},
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
+    read_trained()
+    lock[used_by]["deps"][0]["md5"] = "old.dir"
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
+    with pytest.raises(BackdropError, match=f"^{path}: was made anew"):
+        read_trained()
