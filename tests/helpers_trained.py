@@ -77,6 +77,7 @@ def make_trained(
     student: bool,
     count: int = 7,
     known_background: bool = False,
+    subjects: int = 1,
     **frames: object,
 ) -> TrainedProject:
     """Write it into `tmp_path`, the working directory from now on, running the stages' own code.
@@ -85,13 +86,14 @@ def make_trained(
         student: whether self-training is on.
         count: frames of the video.
         known_background: instead of an inpainter.
+        subjects: looked for in every frame.
         frames: params of `extract_frames`.
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BACKDROP_WORKERS", "1")
     params = {
         "extract_frames": {"longest_side": 64, **frames},
-        "predict": {"batch_size": 3},
+        "predict": {"batch_size": 3, "max_subjects": subjects},
         "compute": {"threads": 1},
     }
     Path("params.yaml").write_text(yaml.safe_dump(params))

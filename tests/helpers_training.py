@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from types import ModuleType
+
+import pytest
 import torch
+from torch import Tensor, nn
 
 from models.inpainter import Inpainter
 from models.model import SegmentationModel
@@ -10,6 +15,7 @@ from models.reconstruction import ReconstructionLoss
 from pipeline.networks import build_model
 from pipeline.params.training import TrainModel
 from pipeline.training.model_step import Batch, Frozen
+from pipeline.training.run import Training
 
 TINY = {
     "batch_size": 4,
@@ -46,3 +52,22 @@ def tiny_batch(flipped: bool = False) -> Batch:
     generator = torch.Generator().manual_seed(3)
     image, flow_image = torch.rand(2, 4, 3, 32, 48, generator=generator).unbind(0)
     return Batch(image, flow_image, torch.ones(4), flipped)
+
+
+def recorded_starts(monkeypatch: pytest.MonkeyPatch, stage: ModuleType) -> list[Tensor]:
+    """All weights that each training of a stage starts from, (P,), training by training."""
+    starts = []
+
+    def record(name: str, module: nn.Module, *rest: object) -> Training:
+        starts.append(torch.cat([one.detach().flatten() for one in module.parameters()]))
+        return Training(name, module, *rest)
+
+    monkeypatch.setattr(stage, "Training", record)
+    return starts
+
+
+def assert_only_the_first_differs(runs: Sequence[Tensor]) -> None:
+    """Of three, the third repeating the second."""
+    other, one, again = runs
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from pipeline.device import decisive
+from pipeline.device import decisive, set_up
 from pipeline.errors import BackdropError
 from pipeline.params.training import Compute
 from pipeline.usable_device import choose_device, processes_of_job_on, processes_on, repeat_exactly
@@ -37,6 +37,20 @@ def test_a_gpu_that_is_not_there_is_told_with_the_param(monkeypatch):
     assert choose_device("auto", "compute.device") == "cpu"
     with pytest.raises(BackdropError, match=r"compute\.device.*no CUDA device"):
         choose_device("cuda", "compute.device")
+
+
+@pytest.fixture
+def threads():
+    """Those that PyTorch has, and has again afterwards."""
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
+
+
+def test_pytorch_has_the_threads_that_params_say(threads):
+    for wanted in (threads + 1, threads + 2):
+        set_up(Compute(threads=wanted, device="cpu"))
+        assert torch.get_num_threads() == wanted
 
 
 @pytest.mark.parametrize(("cores", "on_gpu"), [("2", 2), ("16", 4)])

@@ -63,14 +63,25 @@ def test_flow_that_is_set_to_zero_is_certain_whatever_the_estimator_said():
     assert (data["confidence"][resting] == 255).all()
 
 
-def test_a_still_scene_is_not_stretched_to_full_colour():
-    write_videos({"a": np.stack([texture(*SIZE)] * COUNT)})
+@pytest.mark.parametrize("percent", [92.0, 100.0])
+def test_the_scale_is_the_percentile_that_is_asked_for(percent):
+    write_videos({"a": scene()}, params={"compute_flow": {"scale_percentile": percent}})
+    write_homographies(["a"])
+    compute_flow.main()
+    data, attributes = read_flow("a")
+    magnitude = np.linalg.norm(data["flow"][data["valid"]].astype(float), axis=-1)
+    assert attributes["scale_px"] == pytest.approx(np.percentile(magnitude, percent), rel=0.02)
+
+
+@pytest.mark.parametrize(("params", "scale"), [({}, 0.5), ({"min_scale_px": 2.0}, 2.0)])
+def test_a_still_scene_is_not_stretched_to_full_colour(params, scale):
+    write_videos({"a": np.stack([texture(*SIZE)] * COUNT)}, params={"compute_flow": params})
     write_homographies(["a"], step=0)
     compute_flow.main()
     data, attributes = read_flow("a")
     assert not data["flow"].any()
     assert data["valid"].all()
-    assert attributes["scale_px"] == 0.5
+    assert attributes["scale_px"] == scale
 
 
 def test_untrusted_pairs_have_no_flow_and_no_part_in_the_scale():

@@ -92,6 +92,19 @@ def test_the_whole_stage(project):
     assert [path.read_bytes() for path in outputs] == before
 
 
+@pytest.mark.parametrize(("tolerance", "match"), [(0.03, False), (0.05, True)])
+def test_outlines_match_within_the_tolerance(tmp_path, monkeypatch, tolerance, match):
+    """They lie 6 px from the truth's; of a diagonal of 160 px that is 0.0375."""
+    project = make_project(tmp_path, monkeypatch, ["test"], frames=4, calibrated=True)
+    project.set_params(evaluate={"boundary_tolerance": tolerance})
+    (scene,) = project.scenes.values()
+    write_predictions(scene, soft=np.roll(scene.soft, 3, axis=2))
+    write_masks(scene, np.roll(scene.truth, 3, axis=2).astype(np.uint8) * 255)
+    evaluate.main()
+    test = project.metrics()["test"]
+    assert [test[name] == 1 for name in ("F", "F_no_crf", "F_moving")] == [match] * 3
+
+
 def check_tables(metrics):
     """The tables hold what the metrics file averages; training videos are never scored."""
     rows = read_table(paths.PER_FRAME_TABLE, PER_FRAME)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from helpers_artifacts import make_project, truth_folder, write_masks, write_predictions
 from helpers_records import CALIBRATION, record_training_set
+from helpers_training import assert_only_the_first_differs, recorded_starts
 from safetensors.torch import load_file
 
 from models.mask_box import mask_to_box
@@ -35,6 +36,19 @@ def project(tmp_path, monkeypatch):
     project.set_params(self_train=TINY, compute={"threads": 1})
     monkeypatch.setenv("BACKDROP_WORKERS", "1")
     return project
+
+
+@pytest.fixture
+def stacks(monkeypatch):
+    """The frames and labels of every iteration."""
+    seen, loss = [], self_train.student_loss
+
+    def record(student, stack, *rest):
+        seen.append(stack.cpu())
+        return loss(student, stack, *rest)
+
+    monkeypatch.setattr(self_train, "student_loss", record)
+    return seen
 
 
 def files() -> dict[str, bytes]:
@@ -68,7 +82,7 @@ def test_on_it_removes_the_notes_and_repeats_byte_for_byte(project):
     assert files() == first
 
 
-def test_trust_goes_by_the_threshold_that_was_calibrated(tmp_path, monkeypatch):
+def test_trust_goes_by_the_threshold_that_was_calibrated(tmp_path, monkeypatch, stacks):
     """0.3 where 0.2 is even: odds of 12/7, a probability of 12/19; where 0.5 is, 0.3."""
     made = make_project(tmp_path, monkeypatch, ["train"], frames=2, moving=False, refined=True)
     (scene,) = made.scenes.values()
@@ -76,16 +90,20 @@ def test_trust_goes_by_the_threshold_that_was_calibrated(tmp_path, monkeypatch):
     record_training_set()
     write_json(Source.MODEL.calibration_file, {**CALIBRATION, "threshold": 0.2})
     made.set_params(self_train=TINY, compute={"threads": 1})
-    stacks, loss = [], self_train.student_loss
-
-    def record(student, stack, *rest):
-        stacks.append(stack.cpu())
-        return loss(student, stack, *rest)
-
-    monkeypatch.setattr(self_train, "student_loss", record)
     self_train.main()
     mask, trust = torch.cat(stacks)[:, 3:].unbind(dim=1)
     assert trust[mask > 0.5].numpy() == pytest.approx(12 / 19, abs=0.01)
+
+
+def test_another_seed_starts_from_other_weights_and_draws_other_frames(
+    project, stacks, monkeypatch
+):
+    starts = recorded_starts(monkeypatch, self_train)
+    for seed in (1, 0, 0):
+        project.set_params(self_train=TINY, compute={"threads": 1, "seed": seed})
+        self_train.main()
+    assert_only_the_first_differs(starts)
+    assert_only_the_first_differs(torch.cat(stacks).chunk(3))
 
 
 def test_ground_truth_changes_nothing(project):

@@ -74,6 +74,25 @@ def test_a_bare_arena_needs_no_keypoints():
     assert (rows["inliers"] == 0).any()
 
 
+def test_a_camera_that_is_said_to_stand_still_does_whatever_the_frames_say():
+    write_videos({"pan": pan(6, SIZE, 2.0)}, params={"stabilize": {"camera": "static"}})
+    rows = run()
+    assert set(rows["camera"]) == {"static"}
+    assert rows["ok"].all()
+    assert all((matrix(row) == np.eye(3)).all() for row in rows.to_dict("records"))
+
+
+def test_a_shift_beyond_the_limit_is_not_trusted():
+    limits = {"max_shift": 3 / max(SIZE)}
+    videos = {"slow": pan(6, SIZE, 2.0), "fast": pan(6, SIZE, 4.0)}
+    write_videos(videos, params={"stabilize": limits})
+    rows = run()
+    assert dict(rows.groupby("video")["reason"].unique().map(list)) == {
+        "slow": [""],
+        "fast": ["shift"],
+    }
+
+
 def shots(*frames):
     """One video of them, one after the other."""
     write_videos(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers_artifacts import make_project
 from helpers_records import record_training_set
+from helpers_training import assert_only_the_first_differs, recorded_starts
 
 from pipeline.flow_image import encode_flow
 from pipeline.networks import load_inpainter
@@ -19,13 +20,13 @@ from stages import train_inpainter
 NETWORK = {"height": 48, "width": 64}  # of the frames too
 SHORT = {"iterations": 3, "batch_size": 16, "channels": 4}
 FRAMES = 5
+PARAMS = {"network": NETWORK, "train_inpainter": {"rgb": SHORT, "flow": SHORT}}
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     made = make_project(tmp_path, monkeypatch, videos=["train"], frames=FRAMES)
-    params = {"rgb": SHORT, "flow": SHORT}
-    made.set_params(compute={"threads": 1}, network=NETWORK, train_inpainter=params)
+    made.set_params(compute={"threads": 1}, **PARAMS)
     return made
 
 
@@ -89,3 +90,14 @@ def test_flow_of_pairs_that_failed_is_not_learnt_from(project, batches, kind, fa
     fail_pairs(*failed)
     train_inpainter.main(kind)
     assert drawn(batches, project, kind) == learnt_from
+
+
+def test_another_seed_starts_from_other_weights_and_draws_other_frames(
+    project, batches, monkeypatch
+):
+    starts = recorded_starts(monkeypatch, train_inpainter)
+    for seed in (1, 0, 0):
+        project.set_params(compute={"threads": 1, "seed": seed}, **PARAMS)
+        train_inpainter.main("rgb")
+    assert_only_the_first_differs(starts)
+    assert_only_the_first_differs(torch.cat(batches).chunk(3))

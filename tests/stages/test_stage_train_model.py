@@ -13,7 +13,7 @@ import pytest
 import torch
 from helpers_artifacts import make_project
 from helpers_records import record_training_set
-from helpers_training import TINY
+from helpers_training import TINY, assert_only_the_first_differs, recorded_starts
 from safetensors.torch import save_file
 
 from models.inpainter import Inpainter
@@ -27,6 +27,7 @@ from pipeline.params.training import Compute
 from pipeline.store.hdf5 import PREDICTIONS as SCHEMA
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FLOW, MODEL, inpainter, video_file
+from pipeline.training.collapse_watch import CollapseError
 from stages import predict, train_model
 
 NETWORK = {"height": 32, "width": 48}
@@ -47,8 +48,9 @@ def project(tmp_path, monkeypatch):
     return made
 
 
-def run(project, **changes):
-    project.set_params(compute={"threads": 1}, network=NETWORK, train_model={**SHORT, **changes})
+def run(project, seed=0, **changes):
+    compute = {"threads": 1, "seed": seed}
+    project.set_params(compute=compute, network=NETWORK, train_model={**SHORT, **changes})
     train_model.main()
 
 
@@ -169,3 +171,28 @@ def test_a_step_sees_what_belongs_to_its_frames_mirrored_or_not(project, monkeyp
         assert frozen.flow_spread == table.flow.spread != table.rgb.spread
     assert {args[3] for args, _ in warm_ups} == {True, False}
     assert {args[2].flipped for args, _ in losses} == {True, False}
+
+
+def test_another_seed_starts_from_other_weights_and_draws_other_frames(project, monkeypatch):
+    starts = recorded_starts(monkeypatch, train_model)
+    tables, losses = (recorded(monkeypatch, name) for name in ("build_table", "model_loss"))
+    for seed in (1, 0, 0):
+        run(project, seed=seed, warmup_frames=2)
+    assert_only_the_first_differs(starts)
+    assert_only_the_first_differs([torch.from_numpy(table.frames) for _, table in tables])
+    images = [args[2].image for args, _ in losses]
+    assert_only_the_first_differs(torch.cat(images).chunk(3))
+
+
+def test_a_restart_starts_from_the_weights_of_its_own_seed(project, monkeypatch):
+    """The user's seed + 1000, as docs/training.md says."""
+    starts = recorded_starts(monkeypatch, train_model)
+
+    def collapse_once(self, trail):
+        if len(starts) == 1:
+            raise CollapseError("COLLAPSE")
+
+    monkeypatch.setattr(train_model.CollapseWatch, "__call__", collapse_once)
+    run(project, restarts=1, watch={"every": 1})
+    run(project, seed=1000)
+    assert_only_the_first_differs(starts)

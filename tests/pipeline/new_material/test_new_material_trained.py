@@ -58,19 +58,26 @@ def test_a_known_background_is_refused_without_a_student(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("longest_side", 128), ("crop", [0, 0, 0.5, 1]), ("store", "jpeg")]
+    ("student", "stage", "section", "key", "value"),
+    [
+        (True, "extract_frames", "extract_frames", "longest_side", 128),
+        (True, "extract_frames", "extract_frames", "crop", [0, 0, 0.5, 1]),
+        (True, "extract_frames", "extract_frames", "store", "jpeg"),
+        (True, "predict_student", "predict", "batch_size", 4),
+        (False, "predict", "predict", "max_subjects", 2),
+    ],
 )
-def test_frames_of_another_size_than_those_trained_on_are_refused(
-    tmp_path, monkeypatch, key, value
+def test_other_frames_or_predictions_than_those_of_the_last_run_are_refused(
+    tmp_path, monkeypatch, student, stage, section, key, value
 ):
-    make_trained(tmp_path, monkeypatch, student=True, count=2)
+    make_trained(tmp_path, monkeypatch, student=student, count=2)
     params = yaml.safe_load(Path("params.yaml").read_text())
-    lock = {"stages": {"extract_frames": {"params": {"params.yaml": params}}}}
+    lock = {"stages": {stage: {"params": {"params.yaml": params}}}}
     Path("dvc.lock").write_text(yaml.safe_dump(lock))
     read_trained()
-    params["extract_frames"][key] = value
+    params[section][key] = value
     Path("params.yaml").write_text(yaml.safe_dump(params))
-    with pytest.raises(BackdropError, match=rf"extract_frames\.{key}: was .* when the networks"):
+    with pytest.raises(BackdropError, match=rf"{section}\.{key}: was .* when the networks"):
         read_trained()
 
 

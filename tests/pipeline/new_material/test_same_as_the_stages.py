@@ -20,19 +20,18 @@ CROP = [0.1, 0.05, 0.8, 0.9]
 
 
 @pytest.mark.parametrize(
-    ("student", "known_background", "frames"),
+    ("student", "others"),
     [
-        (False, False, {}),
-        (True, False, {"store": "jpeg", "jpeg_quality": 60, "crop": CROP}),
-        (True, True, {}),
+        (False, {}),
+        (False, {"subjects": 2}),
+        (True, {"store": "jpeg", "jpeg_quality": 60, "crop": CROP}),
+        (True, {"known_background": True}),
     ],
 )
 def test_masks_boxes_and_confidences_are_those_of_the_artifacts(
-    tmp_path, monkeypatch, student, known_background, frames
+    tmp_path, monkeypatch, student, others
 ):
-    project = make_trained(
-        tmp_path, monkeypatch, student=student, known_background=known_background, **frames
-    )
+    project = make_trained(tmp_path, monkeypatch, student=student, **others)
     trained = read_trained()
     (source,) = find_inputs([project.source], trained.frames, stride=1)
     found = list(segment(source, trained))
