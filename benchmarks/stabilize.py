@@ -4,8 +4,8 @@
 
 Without clips, those of `$BACKDROP_TEST_DATA/clips`. One thread. "keypoints" stops at the homography
 that keypoints give. The peer, "per pair", finds SIFT keypoints of both frames of each pair and
-matches them by brute force, as tutorials do; it does not enlarge small frames. "left" is over
-the pairs that every way has a homography for.
+matches them by brute force, as tutorials do; it does not enlarge small frames. "left" and
+DIS (on frames that ours stabilised) are over the pairs that every way has a homography for.
 """
 
 from __future__ import annotations
@@ -125,11 +125,13 @@ def measure(frames: Frames) -> str:
     ways = (ours, keypoints_alone, per_pair)
     found = [timed(partial(way, frames, Stabilize()), len(pairs)) for way in ways]
     solved = [t for t in range(len(pairs)) if all(np.isfinite(way[t]).all() for way, _ in found)]
+    common = [pairs[t] for t in solved]
     columns = []
     for homographies, ms in found:
-        left = alignment([pairs[t] for t in solved], [homographies[t] for t in solved])
+        left = alignment(common, [homographies[t] for t in solved])
         columns += [f"{ms:.1f}", f"{left:.2f}"]
-    _, ms = timed(partial(flow, pairs, found[0][0]), len(pairs))
+    by_ours = [found[0][0][t] for t in solved]
+    _, ms = timed(partial(flow, common, by_ours), max(1, len(common)))
     return " | ".join([*columns, f"{ms:.1f}"])
 
 

@@ -104,9 +104,8 @@ class SegmentationModel(nn.Module):
             image: (B, 3, H, W) in [0, 1].
             inpainter: fills the holes.
             limits: how many subjects.
-            looks: each after the first looks again, at the box of the mask found before, which lies
-                in the last one: D's boxes are loose. The image is the same one, and so is the
-                box of an empty mask.
+            looks: each after the first looks again, at the box of the mask found before: D's boxes
+                are loose. The image is the same one, and so is the box of an empty mask.
         """
         proposals: Proposals = self.detector(image)
         cells, found = select(proposals, limits)

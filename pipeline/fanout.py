@@ -158,7 +158,8 @@ def fan_out(
     `worker(job, path, advance)` writes an artifact of `schema` to `path` (through
     `pipeline.store.hdf5.create`), calls `advance(n)` after n more frames, and returns a JSON value.
     It is a module's function; it runs in a process of its own, where libraries have one thread.
-    `occasion` is the sha256 of the table that lists the videos, see `Unfinished.bring_back`.
+    `occasion` is a digest of what the stage reads beside the videos' own files, the table that
+    lists them first, see `Unfinished.bring_back`.
     `part` names the stage where several are one module.
     `workers` is the number of processes; by default one per core. `unit` is what is counted.
 

@@ -29,7 +29,8 @@ def prepare_environment() -> None:
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
-    if direct != "*":
+    proxies = urllib.request.getproxies_environment().keys() - {"no"}
+    if proxies and direct != "*":
         hosts = [*filter(None, direct.split(",")), *LOCAL_HOSTS]
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(hosts))
     if "PREFECT_API_URL" not in os.environ and answers(LOCAL_API):

@@ -96,7 +96,7 @@ def motion_params(source: Input, trained: Trained) -> MotionParams | None:
 def flow_choice(source: Input, settings: MotionParams) -> Choice:
     """The estimator of a video's flow; raises where what the params ask for cannot be had.
 
-    Without the flow's confidence, which nothing here reads and which costs half of DIS's time.
+    Without the flow's confidence, which nothing here reads and which costs a third of DIS's time.
     """
     flow = settings.compute_flow.model_copy(update={"confidence": False})
     return choose_estimator(flow, min(source.framing.height, source.framing.width))

@@ -20,7 +20,7 @@ from pipeline.params.read import PARAMS_FILE, load_section, read_yaml, validate
 from pipeline.params.results import KeepMoving, Predict
 from pipeline.params.training import Compute
 from pipeline.store.atomic import read_json
-from pipeline.store.paths import MODEL, STUDENT_NETWORK, Source, inpainter
+from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpainter
 from pipeline.student_predictions import StudentFinder
 
 OF_FRAMES = ("longest_side", "crop", "store", "jpeg_quality")
@@ -130,15 +130,18 @@ def _refuse_known_background() -> None:
 def _require_in_step(lock: Lock, source: Source) -> None:
     """A run that did not come to its end leaves what no longer belongs together.
 
-    Frames made anew are of other networks, and networks made anew have other thresholds.
+    Frames made anew are of other networks, and networks made anew have other thresholds. Flow is
+    nothing to them; ground truth may choose thresholds, but the old ones still fit.
     """
+    networks = (inpainter("rgb"), MODEL, STUDENT_NETWORK)
+    decisive = {str(path) for path in (FRAMES, *networks, source.predictions_folder)}
     made: dict[str, str] = {}
     for stage in lock:
         made |= _digests(lock, stage, "outs")
     predict = "predict" if source is Source.MODEL else "predict_student"
     for stage in (predict, f"calibrate@{source}", f"refine_masks@{source}"):
         for path, used in _digests(lock, stage, "deps").items():
-            if made.get(path, used) != used:
+            if path in decisive and made.get(path, used) != used:
                 raise BackdropError(
                     "was made anew, and what follows was not yet",
                     where=path,

@@ -62,7 +62,7 @@ class Checkpoint:
             if state is None:
                 problem = "the checkpoint is damaged"
             elif state["fingerprint"] != self.fingerprint:
-                problem = "the checkpoint was made with other params, data or code"
+                problem = "the checkpoint was made with other params, data, code or libraries"
             elif state.get("attempt", 0) > restarts:
                 problem = (
                     f"the checkpoint is of attempt {state['attempt'] + 1}, and these params "

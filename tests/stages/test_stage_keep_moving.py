@@ -52,6 +52,27 @@ def test_who_stands_around_is_left_out_of_every_video(tmp_path, monkeypatch, wor
     assert file.read_bytes() == bytes_before
 
 
+def test_homographies_that_change_no_camera_are_no_reason_to_do_all_again(tmp_path, monkeypatch):
+    """What asks for all to be done again (`--force`) is a run for which nothing has changed."""
+    project = make_project(tmp_path, monkeypatch, ["test"])
+    write_masks(project.scenes["clip_0"], with_bystander(project.scenes["clip_0"]))
+    seen = []
+
+    def record(_stage, jobs, *_, occasion, **__):
+        seen.append(([job.identity for job in jobs], occasion))
+
+    monkeypatch.setattr(keep_moving, "fan_out", record)
+    keep_moving.main(Source.MODEL)
+    keep_moving.main(Source.MODEL)
+    table = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
+    table["inliers"] += 1
+    write_table(paths.HOMOGRAPHIES_TABLE, table.to_dict("records"), HOMOGRAPHIES)
+    keep_moving.main(Source.MODEL)
+    (made, first), (_, same), (still, other) = seen
+    assert made == still
+    assert first == same != other
+
+
 def test_pairs_without_flow_tell_nothing(tmp_path, monkeypatch):
     """Nothing is known to move: the masks stay whole."""
     project = make_project(tmp_path, monkeypatch, ["test"])

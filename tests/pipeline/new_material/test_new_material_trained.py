@@ -107,3 +107,14 @@ def test_what_a_run_that_was_interrupted_made_anew_is_refused(
     Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
     with pytest.raises(BackdropError, match=f"^{path}: was made anew"):
         read_trained()
+
+
+def test_flow_made_anew_concerns_no_network(tmp_path, monkeypatch):
+    """While a run trains on it, the last one's networks and thresholds still belong together."""
+    make_trained(tmp_path, monkeypatch, student=True, count=2)
+    lock = {
+        "compute_flow": {"outs": [{"path": "artifacts/flow", "md5": "new.dir"}]},
+        "calibrate@student": {"deps": [{"path": "artifacts/flow", "md5": "old.dir"}]},
+    }
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
+    assert read_trained().source is Source.STUDENT

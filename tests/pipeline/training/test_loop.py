@@ -203,7 +203,7 @@ def test_it_learns():
 def test_another_fingerprint_starts_over_or_is_refused_in_words(caplog):
     with pytest.raises(PowerCutError):
         train(training(die_at=7), COMPUTE, checkpoint())
-    with pytest.raises(BackdropError, match="other params, data or code"):
+    with pytest.raises(BackdropError, match="other params, data, code or libraries"):
         checkpoint("require", fingerprint="b").load()
     with caplog.at_level("INFO", "backdrop"):
         assert checkpoint("auto", fingerprint="b").load() is None
