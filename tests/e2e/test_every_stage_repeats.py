@@ -10,6 +10,8 @@ import time
 import pytest
 from helpers_e2e import STAGES, artifact_hashes, make_tiny_project, run_stage, start_stage
 
+from pipeline.stage import stage_lock
+
 pytestmark = pytest.mark.slow
 
 
@@ -70,16 +72,16 @@ def test_killed_training_goes_on_and_ends_with_the_same_bytes(project, stage):
     assert not checkpoint.exists()
 
 
-def test_a_stage_already_running_is_named_not_written_beside(project):
+def test_a_stage_already_running_is_named_not_written_beside(project, monkeypatch):
     expected = artifact_hashes(project)
-    first = start_stage(project, "train_inpainter rgb")
-    holder = project / ".backdrop/locks/train_inpainter_rgb.pid"
-    while holder.read_text() != str(first.pid) and first.poll() is None:
-        time.sleep(0.02)
+    monkeypatch.chdir(project)
+    held = stage_lock("train_inpainter_rgb")
     second = start_stage(project, "train_inpainter rgb")
     output, _ = second.communicate(timeout=120)
-    first_output, _ = first.communicate(timeout=120)
-    codes = sorted([first.returncode, second.returncode])
-    assert codes == [0, 1], output + first_output
-    assert "another process is still running this stage" in output + first_output
+    held.release(force=True)
+    assert second.returncode == 1, output
+    assert "another process is still running this stage" in output
+    assert f"`kill {os.getpid()}`" in output
+    assert artifact_hashes(project) == expected
+    run_stage(project, "train_inpainter rgb")
     assert artifact_hashes(project) == expected
