@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -32,6 +33,8 @@ from pipeline.store.paths import METRICS
 from pipeline.summary import metrics_table
 
 FlowState = State[Any]
+PATIENCE_S = 5.0  # until an interrupt counts as lost
+_ending = threading.Event()  # the run ends, for whatever reason
 BLOCKED = "Blocked"  # the state of a stage that a failed one keeps from running
 
 
@@ -43,13 +46,17 @@ def run_flow(root: Path, say: Callable[[str], None]) -> None:
             failed: then it names each with its reason, but not those that only waited for one.
     """
     stages = read_dag(root)
+    _ending.clear()
     # SIGHUP is a terminal's that is closed. Prefect passes SIGTERM on when it has cleaned up.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+            signal.signal(number, interrupt)
     logging.getLogger("prefect.task_runs").addFilter(_tells_something)
-    _connect(say)
-    state = backdrop_flow(root, stages, return_state=True)
+    try:
+        _connect(say)
+        state = backdrop_flow(root, stages, return_state=True)
+    finally:
+        _ending.set()
     if not state.is_completed():
         raise BackdropError(state.message or f"the run ended as {state.name}")
 
@@ -87,6 +94,7 @@ def backdrop_flow(root: Path, stages: list[Stage]) -> FlowState:
             futures[stage.name] = run.submit(wait_for=needed, return_state=False)
         states = {name: _final(future) for name, future in futures.items()}
     except BaseException:  # Ctrl-C, SIGTERM, a cancel from the UI: nothing of ours may run on
+        _ending.set()
         processes.stop()
         raise
     failures = [
@@ -124,8 +132,16 @@ def _tells_something(record: logging.LogRecord) -> bool:
     return record.exc_info != (None, None, None)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def interrupt(number: int, _frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt; again, if nothing ends for it: Python drops it in a finaliser."""
+    threading.Thread(target=_insist, args=(number,), daemon=True).start()
     raise KeyboardInterrupt
+
+
+def _insist(number: int) -> None:
+    main = threading.main_thread().ident
+    if not _ending.wait(PATIENCE_S) and main is not None:
+        signal.pthread_kill(main, number)
 
 
 def _told(name: str, message: str) -> str:

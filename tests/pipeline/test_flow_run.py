@@ -181,6 +181,39 @@ def test_a_signal_to_the_group_stops_every_stage_and_the_server(
     assert not servers(tmp_path)
 
 
+LOST = """
+import os, signal, time
+from pipeline import flow_run
+flow_run.PATIENCE_S = 0.2
+signal.signal(signal.SIGHUP, flow_run.interrupt)
+
+class Dying:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGHUP)
+        time.sleep(0.1)
+
+Dying()
+print("lost", flush=True)
+time.sleep(60)
+"""
+
+
+def test_an_interrupt_that_python_drops_comes_again() -> None:
+    """What a finaliser raises is told on stderr, and the program goes on."""
+    told = subprocess.run(
+        [sys.executable, "-c", LOST],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert told.stdout == "lost\n", told.stderr
+    assert "Exception ignored in" in told.stderr
+    assert told.returncode != 0
+    assert told.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
 @pytest.mark.slow
 def test_killed_outright_it_takes_the_server_with_it(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
