@@ -21,7 +21,7 @@ from models.model import SegmentationModel
 from models.perceptual import PerceptualFeatures
 from models.reconstruction import ReconstructionLoss
 from pipeline.device import decisive, place, set_up
-from pipeline.encoder_files import given_files, require_file
+from pipeline.encoder_files import given_files
 from pipeline.encoder_weights import first_weights, pretrained, start_encoders
 from pipeline.fingerprint import fingerprint
 from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
@@ -121,10 +121,10 @@ def main() -> None:
     compute = load_section(Compute, "compute")
     network = load_section(Network, "network")
     params = load_section(TrainModel, "train_model")
-    inputs = _inputs(params)
     device = set_up(compute)
-    # Before the hours: a file of another network, or a download that fails, is told now.
+    # Before all the work: a file of another network, or a download that fails, is told now.
     weights, distance = first_weights(params), _distance(params.loss).to(device)
+    inputs = _inputs(params)
     material = _prepare(params, network, compute, distance, device)
     settings = {
         "network": network.model_dump(),
@@ -250,15 +250,11 @@ def _inputs(params: TrainModel) -> list[Path]:
     """What decides: files that params name, inpainters, and the records of frames and flow.
 
     Raises:
-        BackdropError: a named file is not there, or a frame or flow file is not the recorded one;
-            told before all the work.
+        BackdropError: a frame or flow file is not the recorded one.
     """
-    given = given_files(params)
-    for path, param in given.items():
-        require_file(path, param)
     parts = _parts(params)
     networks = [inpainter(kind) / WEIGHTS for kind in parts]
-    return [*given, *verified(*parts.values()), *networks]
+    return [*given_files(params), *verified(*parts.values()), *networks]
 
 
 def _parts(params: TrainModel) -> dict[str, Part]:

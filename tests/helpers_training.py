@@ -54,6 +54,18 @@ def tiny_batch(flipped: bool = False) -> Batch:
     return Batch(image, flow_image, torch.ones(4), flipped)
 
 
+def recorded_batches(monkeypatch: pytest.MonkeyPatch, stage: ModuleType, step: str) -> list[Tensor]:
+    """What each iteration of a stage gives its `step(network, batch, ...)` to learn from."""
+    seen, original = [], getattr(stage, step)
+
+    def record(network: nn.Module, batch: Tensor, *rest: object) -> object:
+        seen.append(batch.cpu())
+        return original(network, batch, *rest)
+
+    monkeypatch.setattr(stage, step, record)
+    return seen
+
+
 def recorded_starts(monkeypatch: pytest.MonkeyPatch, stage: ModuleType) -> list[Tensor]:
     """All weights that each training of a stage starts from, (P,), training by training."""
     starts = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -83,8 +83,8 @@ def read_trained(*, moving: bool = False) -> Trained:
             _require(folder / name)
     _require(source.calibration_file)
     lock = _read_lock()
-    _require_in_step(lock, source)
     stage = "predict" if source is Source.MODEL else "predict_student"
+    _require_in_step(lock, source, stage, folders)
     predict = _whole(lock, stage, "predict", Predict)
     if source is Source.MODEL:
         _refuse_known_background()
@@ -127,18 +127,16 @@ def _refuse_known_background() -> None:
         )
 
 
-def _require_in_step(lock: Lock, source: Source) -> None:
+def _require_in_step(lock: Lock, source: Source, predict: str, networks: Sequence[Path]) -> None:
     """A run that did not come to its end leaves what no longer belongs together.
 
     Frames made anew are of other networks, and networks made anew have other thresholds. Flow is
     nothing to them; ground truth may choose thresholds, but the old ones still fit.
     """
-    networks = (inpainter("rgb"), MODEL, STUDENT_NETWORK)
     decisive = {str(path) for path in (FRAMES, *networks, source.predictions_folder)}
     made: dict[str, str] = {}
     for stage in lock:
         made |= _digests(lock, stage, "outs")
-    predict = "predict" if source is Source.MODEL else "predict_student"
     for stage in (predict, f"calibrate@{source}", f"refine_masks@{source}"):
         for path, used in _digests(lock, stage, "deps").items():
             if path in decisive and made.get(path, used) != used:

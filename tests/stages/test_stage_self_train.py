@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers_artifacts import make_project, truth_folder, write_masks, write_predictions
 from helpers_records import CALIBRATION, record_training_set
-from helpers_training import assert_only_the_first_differs, recorded_starts
+from helpers_training import assert_only_the_first_differs, recorded_batches, recorded_starts
 from safetensors.torch import load_file
 
 from models.mask_box import mask_to_box
@@ -41,14 +41,7 @@ def project(tmp_path, monkeypatch):
 @pytest.fixture
 def stacks(monkeypatch):
     """The frames and labels of every iteration."""
-    seen, loss = [], self_train.student_loss
-
-    def record(student, stack, *rest):
-        seen.append(stack.cpu())
-        return loss(student, stack, *rest)
-
-    monkeypatch.setattr(self_train, "student_loss", record)
-    return seen
+    return recorded_batches(monkeypatch, self_train, "student_loss")
 
 
 def files() -> dict[str, bytes]:

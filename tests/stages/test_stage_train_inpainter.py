@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers_artifacts import make_project
 from helpers_records import record_training_set
-from helpers_training import assert_only_the_first_differs, recorded_starts
+from helpers_training import assert_only_the_first_differs, recorded_batches, recorded_starts
 
 from pipeline.flow_image import encode_flow
 from pipeline.networks import load_inpainter
@@ -33,14 +33,7 @@ def project(tmp_path, monkeypatch):
 @pytest.fixture
 def batches(monkeypatch):
     """The images of every iteration."""
-    seen, step = [], train_inpainter.inpainter_step
-
-    def record(network, images, *rest):
-        seen.append(images.cpu())
-        return step(network, images, *rest)
-
-    monkeypatch.setattr(train_inpainter, "inpainter_step", record)
-    return seen
+    return recorded_batches(monkeypatch, train_inpainter, "inpainter_step")
 
 
 def fail_pairs(*numbers):
