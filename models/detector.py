@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.backbones import Stages
 from models.boxes import cell_centres
-from models.layers import conv_block, standardise
+from models.layers import conv_block, in_float32_at_last, standardise
 from models.matrix_forms import pool
 
 BOX_GRADIENT = 0.1
@@ -121,18 +121,17 @@ class Detector(nn.Module):
     def forward(self, image: Tensor) -> Proposals:
         """(B, 3, H, W) in [0, 1] to proposals."""
         features = self.trunk(image)
-        logits = self.logit_head(features).float().flatten(1)  # (B, C)
+        logits = in_float32_at_last(self.logit_head, features).flatten(1)  # (B, C)
         damped = BOX_GRADIENT * features + (1 - BOX_GRADIENT) * features.detach()
-        raw = self.box_head(damped).flatten(2).transpose(1, 2)  # (B, C, 4)
-        boxes = self.decode(raw)
+        raw = in_float32_at_last(self.box_head, damped)  # (B, 4, g, g)
+        boxes = self.decode(raw.flatten(2).transpose(1, 2))
         centre = boxes[..., :2].detach()
         outside = ((centre < 0) | (centre > 1)).any(dim=2)
         outside &= ~outside.all(dim=1, keepdim=True)  # some cell must be left to draw
         return Proposals(logits.masked_fill(outside, float("-inf")), boxes)
 
     def decode(self, raw: Tensor) -> Tensor:
-        """Raw head outputs (B, C, 4) to float32 boxes (B, C, 4) within the limits."""
-        raw = raw.float()
+        """Raw head outputs (B, C, 4), float32, to boxes (B, C, 4) within the limits."""
         size = self.scale_min + (self.scale_max - self.scale_min) * raw[..., 2:].sigmoid()
         offset = self.offset_limit * size * raw[..., :2].tanh()
         return torch.cat([self.centres + offset, size], dim=2)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.backbones import Stages
 from models.detector import Proposals, Trunk, start_boxes_at
-from models.layers import conv_block
+from models.layers import conv_block, in_float32_at_last
 
 
 class DirectDetector(nn.Module):
@@ -52,7 +52,7 @@ class DirectDetector(nn.Module):
 
     def forward(self, image: Tensor) -> Proposals:
         """(B, 3, H, W) in [0, 1] to a single proposal of probability 1, its centre anywhere."""
-        raw = self.box_head(self.trunk(image)).float().sigmoid()  # (B, 4)
+        raw = in_float32_at_last(self.box_head, self.trunk(image)).sigmoid()  # (B, 4)
         size = self.scale_min + (self.scale_max - self.scale_min) * raw[:, 2:]
         boxes = torch.cat([raw[:, :2], size], dim=1)[:, None]
         return Proposals(boxes.new_zeros(len(boxes), 1), boxes)

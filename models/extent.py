@@ -31,7 +31,8 @@ def extent(evidence: Tensor, margin: float = 1.0) -> Tensor:
     Returns:
         (B, 4) `cx, cy, sx, sy` as shares of the image.
     """
-    mass = evidence + 1e-9
+    highest = evidence.amax(dim=(1, 2), keepdim=True)
+    mass = evidence + 1e-9 * torch.where(highest > 0, highest, 1.0)  # nothing fills everything
     x_low, x_high = _quantile_range(mass.sum(dim=1))
     y_low, y_high = _quantile_range(mass.sum(dim=2))
     centre = [(x_low + x_high) / 2, (y_low + y_high) / 2]

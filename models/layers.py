@@ -51,6 +51,14 @@ def concatenate(maps: Sequence[Tensor]) -> Tensor:
     return torch.cat([_Dense.apply(x) for x in maps], dim=1)  # type: ignore[no-untyped-call]
 
 
+def in_float32_at_last(head: nn.Sequential, x: Tensor) -> Tensor:
+    """A head's output, its last layer kept from autocast: bfloat16 leaves 8 bits of a position."""
+    x = head[:-1](x)
+    with torch.autocast(x.device.type, enabled=False):
+        output: Tensor = head[-1](x.float())
+    return output
+
+
 def standardise(image: Tensor) -> Tensor:
     """(B, 3, H, W) in [0, 1] to ImageNet's zero mean and unit deviation.
 

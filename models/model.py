@@ -86,11 +86,17 @@ class SegmentationModel(nn.Module):
         Returns:
             Foreground window (B, 3, h, w), and the mask in the image (B, 1, H, W) in [0, 1].
         """
-        window = crop(image, boxes, self.window, self.window)
-        behind = crop(background, boxes, self.window, self.window)
-        foreground, logits = self.synthesis(window, behind)
-        mask = uncrop(logits.sigmoid() * self.bump, boxes, *image.shape[2:])
-        return foreground, mask
+        foreground, logits = self.synthesis(*self._windows(image, boxes, background))
+        return foreground, self._in_image(logits, boxes, image)
+
+    def _windows(self, image: Tensor, boxes: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
+        """The boxes' windows of the image and of the background, (B, 3, h, w)."""
+        side = self.window
+        return crop(image, boxes, side, side), crop(background, boxes, side, side)
+
+    def _in_image(self, logits: Tensor, boxes: Tensor, image: Tensor) -> Tensor:
+        """A window's mask logits as mask (B, 1, H, W) in the image."""
+        return uncrop(logits.sigmoid() * self.bump, boxes, *image.shape[2:])
 
     @torch.no_grad()
     def predict(
@@ -136,4 +142,8 @@ class SegmentationModel(nn.Module):
         """Background (B, 3, H, W) behind all boxes (B, 4), and each one's mask (B, 1, H, W)."""
         holes = [rectangle_mask(box, *image.shape[2:]) for box in boxes]
         background = inpainter(image, torch.stack(holes).amax(dim=0)).clamp(0, 1)
-        return background, [self.synthesise(image, box, background)[1] for box in boxes]
+        logits = [
+            self.synthesis.mask_logits(*self._windows(image, box, background)) for box in boxes
+        ]
+        masks = [self._in_image(a, box, image) for a, box in zip(logits, boxes, strict=True)]
+        return background, masks

@@ -7,6 +7,7 @@ Pixels there that do not move are not the subject's.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable
 
 import cv2
@@ -34,11 +35,15 @@ class RestingParts:
     def __init__(self, camera: CameraPath, read: Callable[[int, int], Mask]) -> None:
         self.camera, self.read = camera, read
         self._alone: dict[tuple[int, int], list[int]] = {}  # frames by way and phase of the gap
+        # Which of them to ask: of a long video with many ways, those of a few frames around.
+        self._about: defaultdict[int, set[tuple[int, int]]] = defaultdict(set)
 
     def add(self, number: int, way: int, part: Mask) -> None:
         """Remember a part that was left out of a frame; frames come in order."""
         if part.mean() >= LEAST_SHARE:
-            self._alone.setdefault((way, number % self.camera.gap), []).append(number)
+            place = way, number % self.camera.gap
+            self._alone.setdefault(place, []).append(number)
+            self._about[number // REACH].add(place)
 
     def select(self, number: int, mask: Mask, moving: Mask) -> Mask:
         """What is left of a mask where those who rest stand.
@@ -62,9 +67,12 @@ class RestingParts:
     def _places(self, number: int, shape: tuple[int, ...]) -> list[Mask]:
         """Where each part that is not alone in this frame stands, by the nearest frames it was."""
         found = []
-        for (way, phase), frames in self._alone.items():
+        block = number // REACH
+        about = set().union(*(self._about.get(block + step, ()) for step in (-1, 0, 1)))
+        for way, phase in sorted(about):
             if phase != number % self.camera.gap:
                 continue
+            frames = self._alone[way, phase]
             after = bisect_left(frames, number)
             near = [t for t in frames[max(0, after - 1) : after + 1] if abs(t - number) <= REACH]
             if number in near:

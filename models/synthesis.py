@@ -100,6 +100,16 @@ class Synthesis(nn.Module):
         Returns:
             Foreground (B, 3, h, w), unclipped, and mask logits (B, 1, h, w).
         """
+        maps, prior = self._encode(window, background)
+        return self.foreground(maps[-1]) + 0.5, self._decode_mask(maps) + prior
+
+    def mask_logits(self, window: Tensor, background: Tensor) -> Tensor:
+        """The mask logits of `forward` alone, which is all that a prediction needs."""
+        maps, prior = self._encode(window, background)
+        return self._decode_mask(maps) + prior
+
+    def _encode(self, window: Tensor, background: Tensor) -> tuple[list[Tensor], Tensor | float]:
+        """Maps of what S sees, and the logits that it starts from."""
         seen = standardise(window)
         prior: Tensor | float = 0.0
         if self.see_background:
@@ -108,8 +118,11 @@ class Synthesis(nn.Module):
             distance = (difference.square().mean(dim=1, keepdim=True) + 1e-4).sqrt()
             prior = self.gain * (distance - self.offset)
             seen = torch.cat([seen, behind, difference.abs()], dim=1)
-        full, half, quarter, code = self.encoder(seen)
-        foreground = self.foreground(code) + 0.5
+        return self.encoder(seen), prior
+
+    def _decode_mask(self, maps: list[Tensor]) -> Tensor:
+        full, half, quarter, code = maps
         x = self.up2(concatenate([self.up3(code), quarter]))
         x = self.up1(concatenate([x, half]))
-        return foreground, self.mask(concatenate([x, full])) + prior
+        logits: Tensor = self.mask(concatenate([x, full]))
+        return logits

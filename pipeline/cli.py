@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, no_gpu_memory
 
 app = typer.Typer(
     help="Unlabelled videos of one moving subject in; boxes, masks and a report out.",
@@ -29,6 +29,8 @@ def main() -> None:
         _fail(BackdropError(error.format_message(), where="command line", remedy=remedy), 2)
     except BackdropError as error:
         _fail(error, 1)
+    except RuntimeError as error:
+        _fail(no_gpu_memory(error), 1)
     sys.exit(ended)
 
 
@@ -106,7 +108,11 @@ def doctor(
 
 
 @app.command()
-def run() -> None:
+def run(
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Stages at once; most use the whole machine alone.")
+    ] = 1,
+) -> None:
     """Bring everything up to date like `dvc repro`, as a Prefect flow that can be watched."""
     from pipeline.params.check import check_params
     from pipeline.prefect_setup import prepare_environment
@@ -119,7 +125,7 @@ def run() -> None:
     from pipeline.summary import headline
 
     try:
-        run_flow(Path(), say=typer.echo)
+        run_flow(Path(), say=typer.echo, jobs=jobs)
     except KeyboardInterrupt:
         typer.echo("interrupted; run it again to go on", err=True)
         raise typer.Exit(INTERRUPTED) from None

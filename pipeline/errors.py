@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from models.gpu_memory import ran_out
+
 
 class BackdropError(Exception):
     """A mistake in the user's data, params or machine; printed as one line, never as a traceback.
@@ -44,6 +46,19 @@ def cannot_be_made(folder: Path, error: OSError) -> BackdropError:
         f"cannot be made ({error.strerror})",
         where=str(folder),
         remedy="make the folder above it writable, or free disk space",
+    )
+
+
+def no_gpu_memory(error: RuntimeError, where: str = "") -> BackdropError:
+    """What ran out of a GPU's memory, if it did so; any other error is raised again."""
+    if not ran_out(error):
+        raise error
+    first_line = str(error).strip().partition("\n")[0]
+    return BackdropError(
+        f"the GPU's memory is too small ({first_line})",
+        where=where,
+        remedy="end what else runs on the GPU, run with BACKDROP_WORKERS=1, or lower the batch_size"
+        " of what ran in params.yaml",
     )
 
 

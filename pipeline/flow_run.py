@@ -22,6 +22,7 @@ from prefect.client.schemas import State
 from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 from prefect.states import Completed, Failed
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipeline.dag import Stage, read_dag
 from pipeline.errors import BackdropError
@@ -38,8 +39,14 @@ _ending = threading.Event()  # the run ends, for whatever reason
 BLOCKED = "Blocked"  # the state of a stage that a failed one keeps from running
 
 
-def run_flow(root: Path, say: Callable[[str], None]) -> None:
+def run_flow(root: Path, say: Callable[[str], None], jobs: int = 1) -> None:
     """Run the flow on the project at `root`; `say` gets the address where it can be watched.
+
+    Args:
+        root: of the project.
+        say: called with lines for the user.
+        jobs: stages at once. Most use the whole machine, and a training whose threads wait for
+            one another is slowed down several times by whatever runs beside it.
 
     Raises:
         BackdropError: the project cannot be read, Prefect's server does not come up, or stages
@@ -54,7 +61,8 @@ def run_flow(root: Path, say: Callable[[str], None]) -> None:
     logging.getLogger("prefect.task_runs").addFilter(_tells_something)
     try:
         _connect(say)
-        state = backdrop_flow(root, stages, return_state=True)
+        at_once: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=jobs)
+        state = backdrop_flow.with_options(task_runner=at_once)(root, stages, return_state=True)
     finally:
         _ending.set()
     if not state.is_completed():

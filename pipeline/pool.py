@@ -20,7 +20,7 @@ from typing import Protocol, TypeVar
 
 import cv2
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, no_gpu_memory
 from pipeline.progress import Progress
 
 FOR_CHILDREN = {
@@ -247,7 +247,10 @@ def _work(worker: Callable[[JobT, Advance], ResultT], job: JobT, index: int) -> 
     """One job inside a worker; each job has its own counter, so no lock is needed."""
     assert _counters is not None
     _counters[index] = 0
-    return worker(job, partial(_advance, _counters, index))
+    try:
+        return worker(job, partial(_advance, _counters, index))
+    except RuntimeError as error:
+        raise no_gpu_memory(error, job.video) from error
 
 
 def _advance(counters: Array[c_longlong], index: int, count: int) -> None:

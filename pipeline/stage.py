@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import BackdropError, cannot_be_made
+from pipeline.errors import BackdropError, cannot_be_made, no_gpu_memory
 from pipeline.params.read import PARAMS_FILE
 from pipeline.store.atomic import MAKE_ROOM, write_bytes
 from pipeline.store.paths import LOCKS
@@ -47,6 +47,9 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
         where = error.filename or Path.cwd()
         told = BackdropError(f"cannot write ({error.strerror})", where=str(where), remedy=MAKE_ROOM)
         print(f"error: {name}: {told}", file=sys.stderr)
+        sys.exit(1)
+    except RuntimeError as error:
+        print(f"error: {name}: {no_gpu_memory(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again to go on", file=sys.stderr)

@@ -15,17 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.flow.estimator import OutOfMemoryError, Part
+from models.gpu_memory import ran_out
 
 log = logging.getLogger("backdrop")
-
-
-# Libraries say it in their own words: cuDNN where no plan's workspace fits, cuBLAS at its start.
-OUT_OF_MEMORY = ("out of memory", "unable to find an engine to execute", "ALLOC_FAILED")
-
-
-def ran_out(error: RuntimeError) -> bool:
-    """Whether a GPU's memory was too small."""
-    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in OUT_OF_MEMORY)
 
 
 class FlowNetwork(Protocol):

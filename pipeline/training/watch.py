@@ -20,7 +20,7 @@ class Watch:
     """What to look at and what to do about it.
 
     Attributes:
-        every: iterations from one look to the next.
+        every: iterations from one look to the next; the end is looked at, too.
         look: called with the network in evaluation mode, without gradient, and with the weights
             that would be kept if the training ended here. It must draw no global randomness.
         judge: raises if the trail so far says that going on is in vain.
@@ -36,9 +36,9 @@ class Watch:
     patience: int = 0
     after: int = 0
 
-    def due(self, done: int) -> bool:
-        """Whether to look after `done` iterations."""
-        return done > self.after and done % self.every == 0
+    def due(self, done: int, total: int) -> bool:
+        """Whether to look after `done` of `total` iterations."""
+        return done > self.after and (done % self.every == 0 or done == total)
 
 
 def best(trail: Trail) -> int:

@@ -48,3 +48,12 @@ def test_an_empty_mask_leaves_the_box_and_its_neighbour_in_the_batch_does_not():
     box = mask_extent(mask, 0.1, before)
     assert torch.equal(box[:2], before[:2])
     assert torch.allclose(box[2], torch.tensor([0.7, 0.3, 0.2, 0.2]), atol=0.03)
+
+
+@pytest.mark.parametrize("peak", [1e-5, 1e-3, 1.0])
+def test_a_faint_speck_has_the_box_of_a_clear_one(peak):
+    mask = torch.zeros(1, 360, 640)
+    mask[:, 100:103, 200:203] = peak
+    nowhere = torch.full((1, 4), 0.5)
+    expected = torch.tensor([[201.5 / 640, 101.5 / 360, 0.2, 0.2]])
+    assert torch.allclose(mask_extent(mask, 0.2, nowhere), expected, atol=1e-3)

@@ -43,8 +43,11 @@ def test_the_spatial_transformers_sample_where_the_box_is(monkeypatch, operator,
     ids=["grid", "direct"],
 )
 def test_boxes_are_not_rounded(detector):
-    with mixed():
+    raw = []
+    hook = detector.box_head[-1].register_forward_hook(lambda *seen: raw.append(seen[-1]))
+    with mixed(), hook:
         proposals = detector.eval()(WIDE[..., :64])
+    assert not torch.equal(raw[0], raw[0].bfloat16().float())
     assert proposals.boxes.dtype is torch.float32
     assert not torch.equal(proposals.boxes, proposals.boxes.bfloat16().float())
 

@@ -91,6 +91,19 @@ def test_an_item_that_cannot_be_read_is_told_after_those_before_it():
             next(results)
 
 
+def fill_the_gpu(job: Sized, advance: Advance) -> int:
+    if job.video == "clip_1":
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    return job.size
+
+
+def test_a_video_that_fills_the_gpu_is_told_after_the_others_ended():
+    jobs = [Job(f"clip_{number}", 10, "", None) for number in range(3)]
+    told = r"^clip_1: the GPU's memory.*\(1 of 3 videos failed; the work on the others is kept\)"
+    with Progress("test", 30, "frames") as progress, pytest.raises(BackdropError, match=told):
+        run_jobs(jobs, fill_the_gpu, progress, workers=1)
+
+
 def share(job: Sized, advance: Advance) -> int:
     advance(job.size)
     return processes_for(1000)

@@ -102,6 +102,24 @@ def test_a_full_disk_is_one_line_whoever_wrote(capsys):
     assert told.count("\n") == 1
 
 
+def test_a_gpu_without_memory_is_one_line_and_other_errors_are_not_hidden(capsys):
+    def fill():
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nCompile with ...")
+
+    def stumble():
+        raise RuntimeError("sizes of tensors must match")
+
+    with pytest.raises(SystemExit) as stopped:
+        run_stage("toy", fill)
+    assert stopped.value.code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: toy: the GPU's memory is too small (CUDA out of memory. Tried")
+    assert "batch_size" in told
+    assert told.count("\n") == 1
+    with pytest.raises(RuntimeError, match="must match"):
+        run_stage("toy", stumble)
+
+
 def test_ctrl_c_is_exit_130_without_a_traceback(capsys):
     def interrupt():
         raise KeyboardInterrupt

@@ -25,7 +25,13 @@ from pipeline.errors import BackdropError
 from pipeline.fingerprint import fingerprint
 from pipeline.optical_flow.training.batches import PairBatches, to_tensors
 from pipeline.optical_flow.training.pairs import Pair, synthesise
-from pipeline.optical_flow.training.textures import HELD_OUT, read_textures, videos_for
+from pipeline.optical_flow.training.textures import (
+    TEST,
+    VALIDATION,
+    held_out_videos,
+    read_textures,
+    videos_for,
+)
 from pipeline.optical_flow.weights import save_own
 from pipeline.params.data import TRAINED_ON
 from pipeline.params.flow import TrainFlow
@@ -66,14 +72,14 @@ def train_flow(to: Path, force: bool) -> dict[str, float]:
     params, compute = load_section(TrainFlow, "train_flow"), load_section(Compute, "compute")
     how = params.frames_per_video, params.longest_side
     textures = read_textures(videos_for(TRAINED_ON), *how)
-    others = videos_for(HELD_OUT)
+    others = held_out_videos()
     # Before the training, too: what is damaged is told now.
     held_out = [] if others.empty else read_textures(others, *how)
     if not held_out:
         log.warning(
             "no video has the split %s: the network will be compared with nothing, and "
             "compute_flow.backend: auto will not take it (prepare_data.splits)",
-            " or ".join(HELD_OUT),
+            " or ".join(VALIDATION + TEST),
         )
     device = set_up(compute)
     network = place(VARIANTS[params.variant](params.width), device)

@@ -16,13 +16,23 @@ from pipeline.store.tables import VIDEOS, read_table
 from pipeline.video.decode import iter_frames
 from pipeline.video.resize import plan
 
-HELD_OUT = ("val", "test", "test_unseen")
+VALIDATION = ("val",)
+TEST = ("test", "test_unseen")
 
 
 def videos_for(splits: Collection[str]) -> pd.DataFrame:
     """Rows of the videos table in any of `splits`."""
     videos = read_table(VIDEOS_TABLE, VIDEOS)
     return videos[videos["split"].isin(list(splits))]
+
+
+def held_out_videos() -> pd.DataFrame:
+    """Rows of the videos to compare networks on: of validation; of the tests where there is none.
+
+    What is compared decides which flow is used, and no choice shall look at test videos.
+    """
+    videos = videos_for(VALIDATION)
+    return videos_for(TEST) if videos.empty else videos
 
 
 def read_textures(

@@ -13,7 +13,7 @@ from models.flow.loss import FINEST_WEIGHT, multi_scale_epe
 from pipeline.errors import BackdropError
 from pipeline.optical_flow.training import command
 from pipeline.optical_flow.training.pairs import synthesise
-from pipeline.optical_flow.training.textures import read_textures, videos_for
+from pipeline.optical_flow.training.textures import held_out_videos, read_textures, videos_for
 from pipeline.optical_flow.weights import read_weights
 from pipeline.params.flow import TrainFlow
 from pipeline.store.paths import CHECKPOINTS, VIDEOS_TABLE
@@ -60,6 +60,19 @@ def test_textures_are_spread_over_the_videos_of_the_split():
     shifts = [np.abs(np.roll(textures[0], s, 1).astype(int) - textures[1]).mean() for s in range(9)]
     assert int(np.argmin(shifts)) == 4  # frame 0 and frame 2, two px a frame
     assert len(read_textures(videos_for(("train", "val")), 100, 96)) == 12
+
+
+@pytest.mark.parametrize(
+    ("splits", "compared_on"),
+    [
+        (("train", "test", "val", "val"), ["clip_2", "clip_3"]),
+        (("train", "test", "test_unseen"), ["clip_1", "clip_2"]),
+        (("train", "train_test"), []),
+    ],
+)
+def test_test_videos_choose_no_flow_where_there_is_validation(splits, compared_on):
+    project(splits=splits)
+    assert list(held_out_videos()["video"]) == compared_on
 
 
 @pytest.mark.parametrize("variant", ["flownet2_sd", "dis_corrected"])
