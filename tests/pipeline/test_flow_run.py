@@ -20,6 +20,7 @@ from pipeline.flow_run import BLOCKED, stage_body
 from pipeline.stage_process import Outcome, StageProcesses
 
 RUN = """
+import os
 import sys
 from pathlib import Path
 from pipeline.errors import BackdropError
@@ -27,7 +28,7 @@ from pipeline.prefect_setup import prepare_environment
 prepare_environment()
 from pipeline.flow_run import run_flow
 try:
-    run_flow(Path(), print)
+    run_flow(Path(), print, int(os.environ.get("JOBS", "1")))
 except BackdropError as error:
     sys.exit(f"error: {error}")
 except KeyboardInterrupt:
@@ -147,6 +148,21 @@ def test_whole_runs_without_a_server(
     assert output.count("Cached(") == 2
     assert not servers(tmp_path)
     assert sorted(runs(fan)) == ["first", "last", "left", "right"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("jobs", "meanwhile"), [("1", []), ("2", ["right"])])
+def test_as_many_stages_run_at_once_as_were_asked_for(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]], jobs: str, meanwhile: list[str]
+) -> None:
+    slow = "echo begins >> count; sleep 8; echo ends >> count; cp out/a out/left"
+    fan = make_fan(tmp_path / "fan", left=slow)
+    process = start(fan, JOBS=jobs)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+    ran = runs(fan)
+    assert sorted(ran) == ["begins", "ends", "first", "last", "right"]
+    assert ran[ran.index("begins") + 1 : ran.index("ends")] == meanwhile
 
 
 def wait_for_left(fan: Path, process: subprocess.Popen[str]) -> Path:
