@@ -13,6 +13,7 @@ from pipeline.params.schema import Params
 MULTIPLE = 8  # sides of the network's input
 LEAST_SIDE = 32
 LEAST_FRAMES = 12  # of one video: fewer show hardly any motion
+ENOUGH_FPS = 60.0  # in slow motion, next to nothing moves from a frame to the next but one
 LEAST_FPS = 5.0  # thinned out further, a subject would jump between two frames
 
 
@@ -45,11 +46,15 @@ def network_size(params: Params, videos: Sequence[Material]) -> dict[str, int]:
 def thinning(budget: int, videos: Sequence[Material]) -> dict[str, Any]:
     """`stride` and `max_frames` that keep at most about `budget` frames over all videos.
 
-    Every n-th frame is kept as long as that leaves LEAST_FPS; beyond that, videos are cut off.
+    Every n-th frame is kept as long as that leaves LEAST_FPS; beyond that, videos are cut off. Of
+    slow motion about ENOUGH_FPS are kept, if that leaves LEAST_FRAMES of each video.
     """
     total = sum(video.frames for video in videos)
-    bearable = max(1, int(min(video.fps for video in videos) / LEAST_FPS))
-    stride = min(math.ceil(total / budget), bearable)
+    slowest = min(video.fps for video in videos)
+    bearable = max(1, int(slowest / LEAST_FPS))
+    shortest = min(video.frames for video in videos)
+    needed = max(1, min(round(slowest / ENOUGH_FPS), shortest // LEAST_FRAMES))
+    stride = max(needed, min(math.ceil(total / budget), bearable))
     kept = [math.ceil(video.frames / stride) for video in videos]
     return {
         "stride": stride,

@@ -21,7 +21,7 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BackdropError, cannot_be_made, no_gpu_memory
-from pipeline.params.read import PARAMS_FILE
+from pipeline.params.read import PARAMS_FILE, same_params
 from pipeline.store.atomic import MAKE_ROOM, write_bytes
 from pipeline.store.paths import LOCKS
 
@@ -37,7 +37,8 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
     try:
         with stage_lock(name):
             _check_params()
-            main()
+            with same_params():
+                main()
     except BackdropError as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         sys.exit(1)
@@ -109,7 +110,8 @@ def stage_lock(name: str) -> FileLock:
             raise BackdropError(
                 "another process is still running this stage",
                 where=str(LOCKS / f"{name}.lock"),
-                remedy=f"wait for it, or stop it{_how_to_stop(holder)}, and run again",
+                # DVC never records it, and a run after its end would begin anew.
+                remedy=f"stop it{_how_to_stop(holder)} and run again, which goes on from there",
             ) from error
         raise cannot_be_made(LOCKS / f"{name}.lock", error) from error
     write_bytes(holder, str(os.getpid()).encode())

@@ -34,6 +34,7 @@ from pipeline.video.cuts import CutDetector
 from pipeline.video.decode import DecodedFrame, iter_frames
 from pipeline.video.probe import read_header
 from pipeline.video.resize import Framing, plan
+from pipeline.video.source_digest import source_sha256
 
 log = logging.getLogger("backdrop")
 BLACK = 8  # levels; a video whose brightest value stays below shows nothing
@@ -156,6 +157,8 @@ def _check(row: Row, params: ExtractFrames, kept: Kept, brightest: int, cuts: li
     """Refuse what no later stage can use."""
     if len(kept["times"]) != kept_count(row, params):
         raise _changed(row)
+    if source_sha256(Path(row["path"])) != row["sha256"]:
+        raise _changed(row)
     if brightest < BLACK:
         raise BackdropError(
             f"is all black: no value in it exceeds {brightest} of 255",
@@ -173,9 +176,9 @@ def _check(row: Row, params: ExtractFrames, kept: Kept, brightest: int, cuts: li
 
 def _changed(row: Row) -> BackdropError:
     return BackdropError(
-        f"no longer has the {row['frames']} frames that prepare_data counted",
+        "is no longer what prepare_data read",
         where=row["path"],
-        remedy="it was changed since; run `dvc repro` again",
+        remedy="run `dvc repro` again",
     )
 
 

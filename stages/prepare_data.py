@@ -11,7 +11,6 @@ found here and not hours later; where videos are added, the others are not decod
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -39,6 +38,7 @@ from pipeline.truth_files import TruthFiles
 from pipeline.video.decode import DecodedFrame
 from pipeline.video.folder import folder_images
 from pipeline.video.probe import probe_video, read_header
+from pipeline.video.source_digest import source_sha256
 from pipeline.video.sources import MASKS_FOLDER, Source, find_videos, readable
 
 log = logging.getLogger("backdrop")
@@ -60,10 +60,29 @@ def main() -> None:
         rows = check_videos(sources, RAW / MASKS_FOLDER)
     else:
         sources = find_videos([root])
+        before = _files(root, sources)
         names = [source.video for source in sources]
         splits = choose_splits(params, dict.fromkeys(names, params.default_split))
         rows = check_videos(sources, root / MASKS_FOLDER)
+        if _files(root, sources) != before:  # DVC would take them for what was read
+            raise BackdropError(
+                "its videos were changed, added or taken away while they were read",
+                where=str(root),
+                remedy="run the same again; what is as it was is not read again",
+            )
     write_table(VIDEOS_TABLE, [{**row, "split": splits[row["video"]]} for row in rows], VIDEOS)
+
+
+def _files(root: Path, sources: Iterable[Source]) -> set[tuple[str, int, int]]:
+    """What lies in the root, and size and time of change of every file of the videos."""
+    with readable(root):
+        found = {(file.name, 0, 0) for file in root.iterdir() if not file.name.startswith(".")}
+    for source in sources:
+        with readable(source.path):
+            for file in folder_images(source.path) if source.path.is_dir() else [source.path]:
+                stat = file.stat()
+                found.add((str(file), stat.st_size, stat.st_mtime_ns))
+    return found
 
 
 def choose_splits(params: PrepareData, default: Mapping[str, str]) -> dict[str, str]:
@@ -176,7 +195,7 @@ def _digests(sources: list[Source]) -> list[str]:
     threads = ThreadPoolExecutor(worker_count())
     try:
         with Progress("prepare_data: read", len(sources), "videos") as progress:
-            for digest in threads.map(lambda source: _sha256(source.path), sources):
+            for digest in threads.map(lambda source: source_sha256(source.path), sources):
                 digests.append(digest)
                 progress.advance()
     finally:
@@ -251,20 +270,6 @@ def _check_mask_folders(masks: Path, videos: list[str]) -> None:
 def _from_here(path: Path) -> str:
     """Relative to the repository: no artifact may depend on where the repository lies."""
     return Path(os.path.relpath(path)).as_posix()
-
-
-def _sha256(path: Path) -> str:
-    """Of a file's bytes, or over the names and bytes of a folder's pictures."""
-    digest = hashlib.sha256()
-    with readable(path):
-        for file in folder_images(path) if path.is_dir() else [path]:
-            if path.is_dir():
-                name = f"{file.name} {file.stat().st_size}\n"
-                digest.update(name.encode(errors="surrogateescape"))  # a name may be no UTF-8
-            with file.open("rb") as opened:
-                while block := opened.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from pipeline.encoder_files import AUTO
 from pipeline.encoder_weights import pretrained
 from pipeline.evaluation.calibration import read_calibration
 from pipeline.fingerprint import fingerprint
-from pipeline.networks import save_network
 from pipeline.params.read import load_section
 from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute
@@ -28,6 +27,7 @@ from pipeline.self_training import switch_off, switch_on
 from pipeline.stage import run_stage
 from pipeline.store.paths import CURVES, STUDENT_NETWORK, Source
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.finish import finish
 from pipeline.training.loop import Training, iteration_rng, train
 from pipeline.training.pseudo_labels import PseudoLabels, input_size
 from pipeline.training.student_step import student_loss
@@ -99,9 +99,7 @@ def train_student(
         "encoder": params.encoder,
         "size": list(labels.size),
     }
-    verified(*Part)
-    save_network(STUDENT_NETWORK, student, config)
-    checkpoint.remove()
+    finish(STUDENT_NETWORK, student, config, list(Part), checkpoint)
 
 
 if __name__ == "__main__":

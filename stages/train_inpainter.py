@@ -21,7 +21,6 @@ from models.inpainter import Inpainter
 from pipeline.device import decisive, place, set_up
 from pipeline.fingerprint import fingerprint
 from pipeline.known_background import write_known_background
-from pipeline.networks import save_network
 from pipeline.params.data import Stabilize
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute, Network, RgbInpainter
@@ -30,6 +29,7 @@ from pipeline.stage import run_stage
 from pipeline.store.paths import inpainter
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.compiling import compile_networks
+from pipeline.training.finish import finish
 from pipeline.training.frames import Kind, TrainingFrames
 from pipeline.training.inpainter_step import inpainter_step
 from pipeline.training.loop import Training, iteration_rng, train
@@ -84,9 +84,7 @@ def main(kind: Kind) -> None:
         "channels": params.channels,
         "network": network_params.model_dump(),
     }
-    verified(PART[kind])
-    save_network(inpainter(kind), network, config)
-    checkpoint.remove()
+    finish(inpainter(kind), network, config, [PART[kind]], checkpoint)
 
 
 def _usable(frames: TrainingFrames) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ from pipeline.device import decisive, place, set_up
 from pipeline.encoder_files import given_files
 from pipeline.encoder_weights import first_weights, pretrained, start_encoders
 from pipeline.fingerprint import fingerprint
-from pipeline.networks import WEIGHTS, build_model, load_inpainter, save_network
+from pipeline.networks import WEIGHTS, build_model, load_inpainter
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute, LossParams, Network, TrainModel
 from pipeline.stage import run_stage
@@ -32,6 +32,7 @@ from pipeline.store.paths import MODEL, inpainter
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.collapse_watch import CollapseWatch
 from pipeline.training.compiling import compile_networks
+from pipeline.training.finish import finish
 from pipeline.training.frames import TrainingFrames
 from pipeline.training.loop import Training, iteration_rng
 from pipeline.training.model_step import Batch, Frozen, model_loss
@@ -168,9 +169,7 @@ def main() -> None:
         "train_model": params.model_dump(),
         "attempt": trained.attempt,
     }
-    verified(*_parts(params).values())
-    save_network(MODEL, trained.module, config)
-    checkpoint.remove()
+    finish(MODEL, trained.module, config, _parts(params).values(), checkpoint)
 
 
 def _watch(material: Material, params: TrainModel) -> tuple[ModelWatch, CollapseWatch]:

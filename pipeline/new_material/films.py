@@ -22,12 +22,12 @@ LONGEST = 1280  # px; to look at, not to work on
 CRF, PRESET = 20, "veryfast"  # half the time of "fast", no larger
 SLOWEST = Fraction(1, 1001)  # frames a second
 
-Draw = Callable[[Image, NDArray[np.bool_], NDArray[np.floating]], None]
+Draw = Callable[[Image, NDArray[np.bool_], NDArray[np.floating], float], None]
 
 
 @contextmanager
 def open_film(source: Input, path: Path) -> Iterator[Draw]:
-    """Yield a function that takes a frame's image, mask and box, all in px of the source.
+    """Yield a function that takes a frame's image, mask, box, all in px of the source, and time, s.
 
     Args:
         source: what the frames are of.
@@ -35,11 +35,11 @@ def open_film(source: Input, path: Path) -> Iterator[Draw]:
     """
     height, width = film_size(source)
     if source.is_picture:
-        yield lambda image, mask, box: write_png(path, drawn(image, mask, box, height, width))
+        yield lambda image, mask, box, _: write_png(path, drawn(image, mask, box, height, width))
         return
     rate = max(SLOWEST, Fraction(source.fps / source.stride).limit_denominator(1001))
-    with open_encoder(path, rate, height, width, CRF, PRESET) as write:
-        yield lambda image, mask, box: write(drawn(image, mask, box, height, width))
+    with open_encoder(path, rate, height, width, CRF, PRESET, timed=True) as write:
+        yield lambda image, mask, box, s: write(drawn(image, mask, box, height, width), s)
 
 
 def film_size(source: Input) -> tuple[int, int]:

@@ -114,5 +114,5 @@ def _filmed(source: Input, found: Iterator[Result], folder: Path) -> Iterator[Re
     path = folder / (PICTURE if source.is_picture else VIDEO)
     with open_film(source, path) as draw:
         for one, frame in zip(found, source.decode(), strict=True):
-            draw(frame.image, one.mask, one.box)
+            draw(frame.image, one.mask, one.box, one.time_s)
             yield one

@@ -6,6 +6,8 @@ the keys it depends on.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -38,6 +40,7 @@ SECTIONS = (
     "report",
 )
 """Those of `schema.Params`, which a stage must not import: another section's keys are not its."""
+_sections_read: dict[str, Any] | None = None  # by dotted name, as a running stage read them
 
 
 def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) -> AnySection:
@@ -47,7 +50,7 @@ def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) ->
         BackdropError: unreadable file, unknown section; unknown key (with a suggestion) or bad
             value, of this section only.
     """
-    value: Any = read_yaml(path)
+    value = read_yaml(path)
     unknown = [str(key) for key in value if key not in SECTIONS]
     if unknown:
         raise BackdropError(
@@ -55,10 +58,50 @@ def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) ->
             where=f"{path}: {unknown[0]}",
             remedy=did_you_mean(unknown[0], SECTIONS),
         )
-    keys = tuple(name.split("."))
-    for key in keys:
+    section = _at(value, name)
+    if _sections_read is not None:
+        _sections_read.setdefault(name, section)
+    return validate(kind, section, path, prefix=tuple(name.split(".")))
+
+
+def _at(value: Any, name: str) -> Any:
+    """What stands at a dotted name, an empty mapping where nothing does."""
+    for key in name.split("."):
         value = value.get(key, {}) if isinstance(value, dict) else {}
-    return validate(kind, value, path, prefix=keys)
+    return value
+
+
+@contextmanager
+def same_params() -> Iterator[None]:
+    """Remember the sections read inside, and `require_same_params` at the end of it."""
+    global _sections_read
+    _sections_read = {}
+    try:
+        yield
+        require_same_params()
+    finally:
+        _sections_read = None
+
+
+def require_same_params(path: Path = PARAMS_FILE) -> None:
+    """Refuse params that were changed since the running stage read them.
+
+    DVC records the params as they are when a stage ends, and would take its results for theirs.
+
+    Raises:
+        BackdropError: names the first changed param.
+    """
+    for name, before in (_sections_read or {}).items():
+        now = _at(read_yaml(path), name)
+        while isinstance(before, dict) and isinstance(now, dict) and before != now:
+            key = next(k for k in [*before, *now] if before.get(k) != now.get(k))
+            name, before, now = f"{name}.{key}", before.get(key), now.get(key)
+        if before != now:
+            raise BackdropError(
+                f"was {before} when this began, and is {now} now",
+                where=f"{path}: {name}",
+                remedy="run the same again",
+            )
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -140,9 +140,14 @@ def _file_frames(path: Path, damage: Damage) -> Iterator[DecodedFrame]:
         stream = video_stream(path, container)
         stream.codec_context.thread_count = 1  # the cores are shared out by videos
         rate = float(stream.average_rate or FOLDER_FPS)
-        count, first_s, end_s = 0, 0.0, 0.0
+        count, first_s, end_s, last_s = 0, 0.0, 0.0, None
         for raw in _decode(container, stream, damage):
-            seconds = count / rate if raw.time is None else raw.time
+            told_s = _told_s(raw, container)
+            if told_s is not None:
+                last_s = told_s
+            elif last_s is not None:
+                last_s += 1 / rate
+            seconds = count / rate if last_s is None else last_s
             first_s = seconds if count == 0 else first_s
             end_s = seconds + (float(raw.duration * (raw.time_base or 0)) or 1 / rate)
             yield _frame(raw, count, seconds - first_s)
@@ -150,6 +155,19 @@ def _file_frames(path: Path, damage: Damage) -> Iterator[DecodedFrame]:
         damage.lost_end_s = _lost_end_s(container, stream, count, end_s, rate)
         if damage.lost_end_s and not damage.bad_packets:
             damage.last_good = count - 1
+
+
+def _told_s(raw: av.VideoFrame, container: InputContainer) -> float | None:
+    """When a frame is shown, as its file says; None where it does not.
+
+    AVI says when packets come, which is not the order of frames that refer to later ones. What is
+    decoded by then is shown then, all of it late by the same time.
+    """
+    if container.format.name != "avi":
+        return raw.time
+    if raw.dts is None or raw.time_base is None:  # the last ones, which the decoder held back
+        return None
+    return float(raw.dts * raw.time_base)
 
 
 def _decode(

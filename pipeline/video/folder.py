@@ -15,6 +15,8 @@ from pipeline.errors import BackdropError, unreadable
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
 EXPORT_AGAIN = "export the frames in 8 bits, with black at 0 and white at 255"
 DARK = 2**14  # of 16 bits: 14 bits and fewer are stored so; a film may be dark, but not so dark
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+ANIMATED = {b"\x89PNG": b"acTL", b"RIFF": b"ANIM"}  # PNG and WebP: what then stands near the start
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}  # first bytes: last bytes
 
 
@@ -72,7 +74,8 @@ def _decode(file: Path) -> NDArray[np.generic]:
         data = file.read_bytes()
     except OSError as error:
         raise unreadable(file, error) from error
-    whole = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH
+    # Not IMREAD_COLOR_RGB: OpenCV 4 then leaves a TIFF's 16-bit colours as the memory was before.
+    whole = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     image = cv2.imdecode(np.frombuffer(data, np.uint8), whole) if data else None
     end = ENDS.get(data[:2])
     # OpenCV fills what is missing of a cut picture with grey and says nothing. A thumbnail inside
@@ -84,7 +87,23 @@ def _decode(file: Path) -> NDArray[np.generic]:
             where=str(file),
             remedy="copy or export this frame again",
         )
-    return np.asarray(image)
+    if _holds_more(data, image.shape):
+        raise BackdropError(
+            "holds several pictures",
+            where=str(file),
+            remedy="export one file per frame into a folder, or a video",
+        )
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def _holds_more(data: bytes, shape: tuple[int, ...]) -> bool:
+    """Whether a second frame follows the one of this shape; a TIFF's thumbnail is none."""
+    if not data.startswith(TIFF):
+        mark = ANIMATED.get(data[:4])
+        return mark is not None and mark in data[:100]
+    buffer = np.frombuffer(data, np.uint8)
+    _, pages = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED, range=(1, 2))
+    return any(page.shape[:2] == shape[:2] for page in pages)
 
 
 def _in_8_bits(image: NDArray[np.generic], file: Path) -> NDArray[np.uint8]:

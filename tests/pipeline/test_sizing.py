@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.params.preset import compose
 from pipeline.params.schema import Params
-from pipeline.sizing import LEAST_FPS, LEAST_FRAMES, Material, frames_kept, network_size, thinning
+from pipeline.sizing import (
+    ENOUGH_FPS,
+    LEAST_FPS,
+    LEAST_FRAMES,
+    Material,
+    frames_kept,
+    network_size,
+    thinning,
+)
 
 DEFAULT = Params()
 materials = st.lists(
@@ -51,9 +62,22 @@ def test_the_budget_is_kept_and_motion_stays_small(videos: list[Material], budge
 
 
 @given(materials)
-def test_what_fits_is_left_alone(videos: list[Material]) -> None:
+def test_what_fits_is_left_alone_but_for_slow_motion(videos: list[Material]) -> None:
     total = sum(video.frames for video in videos)
-    assert thinning(total, videos) == {"stride": 1, "max_frames": None}
+    thinned = thinning(total, videos)
+    assert thinned["max_frames"] is None
+    if thinned["stride"] > 1:
+        assert min(video.fps for video in videos) > ENOUGH_FPS
+        assert all(math.ceil(v.frames / thinned["stride"]) >= LEAST_FRAMES for v in videos)
+
+
+@pytest.mark.parametrize(
+    ("frames", "fps", "stride"),
+    [(720, 60.03, 1), (720, 119.88, 2), (720, 240.0, 4), (40, 240.0, 3), (10, 240.0, 1)],
+)
+def test_slow_motion_is_thinned_to_what_shows_motion(frames: int, fps: float, stride: int) -> None:
+    videos = [Material(640, 480, frames, fps), Material(640, 480, 5000, 240.0)]
+    assert thinning(10_000, videos)["stride"] == stride
 
 
 def test_very_many_videos_keep_enough_of_each_to_be_of_use() -> None:

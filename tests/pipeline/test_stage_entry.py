@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BackdropError
+from pipeline.params.read import load_section
+from pipeline.params.training import Compute, Network
 from pipeline.progress import Progress
 from pipeline.stage import run_stage, stage_lock, start_log
 from pipeline.store.paths import LOCKS
@@ -102,6 +104,33 @@ def test_a_full_disk_is_one_line_whoever_wrote(capsys):
     assert told.count("\n") == 1
 
 
+def test_params_changed_meanwhile_are_told_since_dvc_would_record_them(capsys):
+    """DVC reads params when a command has ended; results of others must not pass for theirs."""
+    before = "compute: {seed: 1}\nnetwork: {height: 64, width: 64}\n"
+    Path("params.yaml").write_text(before)
+
+    def work(after, section, kind):
+        load_section(kind, section)
+        Path("params.yaml").write_text(after)
+
+    after = before.replace("seed: 1", "seed: 2")
+    run_stage("toy", lambda: work(after, "network", Network))  # not its section
+    Path("params.yaml").write_text(before)
+    with pytest.raises(SystemExit) as stopped:
+        run_stage("toy", lambda: work(after, "compute", Compute))
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == (
+        "error: toy: params.yaml: compute.seed: was 1 when this began, and is 2 now"
+        " — run the same again\n"
+    )
+    with pytest.raises(SystemExit):
+        run_stage("toy", lambda: work(before, "compute", Compute))
+    assert "compute.seed: was 2 when this began, and is 1 now" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run_stage("toy", lambda: work("network: {height: 64, width: 64}\n", "compute", Compute))
+    assert "compute.seed: was 1 when this began, and is None now" in capsys.readouterr().err
+
+
 def test_a_gpu_without_memory_is_one_line_and_other_errors_are_not_hidden(capsys):
     def fill():
         raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nCompile with ...")
@@ -164,7 +193,7 @@ def test_a_lock_held_by_another_process_is_refused_and_freed_with_it():
         with pytest.raises(BackdropError, match=rf"`kill {os.getpid()}`"):
             stage_lock("toy")
         (LOCKS / "toy.pid").unlink()
-        with pytest.raises(BackdropError, match="wait for it, or stop it, and run again"):
+        with pytest.raises(BackdropError, match="stop it and run again, which goes on from there"):
             stage_lock("toy")
 
 

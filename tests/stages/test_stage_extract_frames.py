@@ -154,3 +154,19 @@ def test_one_kept_frame_is_refused():
     write_video(Path("data/a.mp4"), numbered(5))
     with pytest.raises(BackdropError, match="keeps one frame of 5"):
         extract(stride=9)
+
+
+def test_a_video_replaced_after_it_was_read_is_told():
+    """Of the same length: its frames must not stand under the other one's sha256."""
+    path = write_video(Path("data/a.mp4"), numbered(10))
+    extract()
+    before = FRAMES / "a.h5"
+    kept = before.read_bytes()
+    write_video(path, [255 - image for image in numbered(10)])
+    before.unlink()
+    with pytest.raises(BackdropError, match=r"a\.mp4: is no longer what prepare_data read"):
+        extract(prepare=False, stride=2)
+    assert not before.exists()
+    write_video(path, numbered(10))
+    extract(prepare=False)
+    assert before.read_bytes() == kept

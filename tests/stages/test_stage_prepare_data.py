@@ -261,3 +261,26 @@ def test_a_recipe_is_rendered_checked_and_listed():
     files = {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")}
     prepare(source="recipe")
     assert {path: path.read_bytes() for path in Path("artifacts").rglob("*.*")} == files
+
+
+@pytest.mark.parametrize("change", ["added", "replaced", "taken away"])
+def test_videos_changed_while_they_are_read_are_told(monkeypatch, change):
+    """DVC reads the folder when the stage has ended, and would never read the new one."""
+    path = write_video(Path("data/a.mp4"), numbered(4))
+    write_video(Path("data/b.mp4"), numbered(4))
+    check = prepare_data.check_videos
+
+    def meanwhile(*arguments):
+        rows = check(*arguments)
+        if change == "added":
+            os.link(path, "data/c.mp4")
+        elif change == "replaced":
+            write_video(path, numbered(6))
+        else:
+            path.rename("elsewhere.mp4")
+        return rows
+
+    monkeypatch.setattr(prepare_data, "check_videos", meanwhile)
+    with pytest.raises(BackdropError, match=r"data.*(changed, added or taken away|a\.mp4)"):
+        prepare()
+    assert not VIDEOS_TABLE.exists()

@@ -82,6 +82,22 @@ def test_times_of_a_variable_rate(tmp_path):
     assert np.allclose([f.time_s for f in iter_frames(path)], np.array(ticks) / 1000, atol=2e-3)
 
 
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+@pytest.mark.parametrize("references", ["0", "2"])
+def test_times_in_avi_which_tells_when_packets_come(tmp_path, codec, references):
+    path = tmp_path / "a.avi"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30, options={"bf": references})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.bit_rate = 2_000_000  # the numbers are told by grey levels
+        for image in numbered(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    frames = list(iter_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(12))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(12) / 30, atol=1e-9)
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_folder_in_the_order_people_count(tmp_path, suffix):
     folder = write_pictures(tmp_path / "clip", numbered(12), suffix)
@@ -103,6 +119,31 @@ def test_pictures_of_16_bits_become_8(tmp_path, suffix):
     assert np.array_equal(image, np.broadcast_to(expected[:, None], (48, 64, 3)))
     assert not decode(deep(tmp_path / "black", suffix, 0))[0].any()
     assert decode(deep(tmp_path / "dusk", suffix, 15))[0].max() == 127
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff", ".ppm"])
+def test_colours_of_16_bits_become_those_of_8(tmp_path, suffix):
+    colours = texture(48, 64)
+    file = tmp_path / f"deep{suffix}"
+    assert cv2.imwrite(str(file), colours[..., ::-1].astype(np.uint16) * 257)
+    assert np.array_equal(read_image(file), colours)
+
+
+def test_several_pictures_in_a_file_are_told(tmp_path):
+    stack, moving = tmp_path / "stack.tif", cv2.Animation()
+    moving.frames, moving.durations = noisy(2), [40, 40]
+    assert cv2.imwritemulti(str(stack), noisy(3))
+    for suffix in (".png", ".webp"):
+        assert cv2.imwriteanimation(str(tmp_path / f"moving{suffix}"), moving)
+    for file in (stack, tmp_path / "moving.png", tmp_path / "moving.webp"):
+        with pytest.raises(BackdropError, match=f"{file.name}: holds several pictures — export"):
+            read_image(file)
+
+
+def test_a_thumbnail_beside_a_picture_is_not_a_second_one(tmp_path):
+    colours = texture(48, 64)
+    assert cv2.imwritemulti(str(tmp_path / "a.tif"), [colours[..., ::-1], colours[::4, ::4]])
+    assert np.array_equal(read_image(tmp_path / "a.tif"), colours)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14])

@@ -35,3 +35,13 @@ def test_frames_rate_and_size_are_those_given(tmp_path):
 def test_bytes_repeat_and_quality_costs_some(tmp_path):
     assert write(tmp_path / "a.mp4") == write(tmp_path / "b.mp4")
     assert len(write(tmp_path / "a.mp4", crf=30)) < len(write(tmp_path / "b.mp4", crf=12))
+
+
+def test_frames_come_at_their_own_times(tmp_path):
+    times = [0.0, 0.04, 0.5, 0.5, 2.0]  # two at once, as a clock of whole ms tells of fast cameras
+    with open_encoder(tmp_path / "a.mp4", Fraction(25), 48, 64, 20, timed=True) as encode:
+        for image, time_s in zip(IMAGES, times, strict=True):
+            encode(image, time_s)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        shown = [float(frame.time) for frame in container.decode(video=0)]
+    np.testing.assert_allclose(shown, times, atol=2e-5)
