@@ -165,6 +165,11 @@ def _warnings(
             "variable frame rate — fine, but pairs of frames are unevenly spaced; re-encode with "
             "`ffmpeg -i INPUT -fps_mode cfr out.mp4` if the subject seems to jump"
         )
+    if info.interlaced:
+        found.append(
+            "stored interlaced — if moving edges look like combs, make it progressive first: "
+            f"`ffmpeg -i {info.path.name} -vf bwdif progressive.mp4`"
+        )
     if camera == "translating":
         found.append(
             "parallax — a homography cannot hold near and far still together; expect the flow of "

@@ -54,6 +54,8 @@ def _lines(report: VideoReport) -> list[tuple[str, str]]:
 def _file(info: VideoInfo) -> str:
     announced = "not announced" if info.announced_frames is None else str(info.announced_frames)
     turned = ", mirrored top to bottom" if info.mirrored else ""
+    if info.pixel_aspect != 1:
+        turned += f" of pixels {info.pixel_aspect:.2f} times as wide as high"
     turned += f", rotated by {info.rotation} degrees" if info.rotation else ""
     return (
         f"{info.codec}, {info.width}x{info.height}{turned}, "

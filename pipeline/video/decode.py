@@ -35,6 +35,7 @@ class DecodedFrame:
         convert: makes the picture.
         rotation: degrees counter-clockwise that made it upright.
         mirrored: whether it was mirrored, top to bottom, before it was rotated.
+        interlaced: whether it is stored as two fields, which may be of two moments.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class DecodedFrame:
         convert: Callable[[], NDArray[np.uint8]],
         rotation: int = 0,
         mirrored: bool = False,
+        interlaced: bool = False,
     ) -> None:
         self.index, self.time_s, self._convert = index, time_s, convert
-        self.rotation, self.mirrored = rotation, mirrored
+        self.rotation, self.mirrored, self.interlaced = rotation, mirrored, interlaced
         self.height, self.width = size
 
     @cached_property
@@ -204,7 +206,8 @@ def _frame(raw: av.VideoFrame, index: int, time_s: float) -> DecodedFrame:
         image = image[::-1] if mirrored else image
         return np.ascontiguousarray(np.rot90(image, quarter_turns))
 
-    return DecodedFrame(index, time_s, size, convert, 90 * quarter_turns, mirrored)
+    interlaced = bool(raw.interlaced_frame)
+    return DecodedFrame(index, time_s, size, convert, 90 * quarter_turns, mirrored, interlaced)
 
 
 def _is_mirrored(raw: av.VideoFrame) -> bool:

@@ -16,7 +16,8 @@ class VideoInfo:
     """A video after decoding it once.
 
     Sizes in px, upright. `announced_frames` is None where the file does not say. `fps` is the
-    average. `pixel_aspect` is the width of a pixel over its height, as shown upright.
+    average. `pixel_aspect` is the width of a pixel over its height, as shown upright. `interlaced`:
+    most frames are.
     """
 
     path: Path
@@ -29,6 +30,7 @@ class VideoInfo:
     constant_rate: bool
     rotation: int
     mirrored: bool
+    interlaced: bool
     pixel_aspect: float
     duration_s: float
     damage: Damage
@@ -124,9 +126,10 @@ def probe_video(path: Path, visit: Callable[[DecodedFrame], None] | None = None)
     Raises:
         BackdropError: no readable video, no frame, or a frame of another size.
     """
-    header, clock, damage = read_header(path), Clock(), Damage()
+    header, clock, damage, fields = read_header(path), Clock(), Damage(), 0
     for frame in iter_frames(path, damage):
         clock.tick(frame)
+        fields += frame.interlaced
         if visit:
             visit(frame)
     fps = clock.fps or header.fps
@@ -141,6 +144,7 @@ def probe_video(path: Path, visit: Callable[[DecodedFrame], None] | None = None)
         constant_rate=clock.constant,
         rotation=frame.rotation,
         mirrored=frame.mirrored,
+        interlaced=fields > clock.count / 2,
         pixel_aspect=header.upright_aspect(frame.rotation),
         duration_s=clock.count / fps,
         damage=damage,

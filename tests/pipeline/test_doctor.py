@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -187,3 +189,20 @@ def test_a_subject_is_seen_whatever_the_size_of_the_frames(tmp_path, size):
 def test_a_ribbon_of_a_video_is_no_crash(tmp_path):
     frames = [texture(32, 640, 1)] * 8
     assert examine(write_video(tmp_path / "a.mp4", frames)).usable
+
+
+@pytest.mark.parametrize("flags", ["+ildct+ilme", "+bitexact"])
+def test_interlaced_video_and_pixels_that_are_not_square_are_told(tmp_path, flags):
+    path = tmp_path / "a.mpg"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg2video", rate=25, options={"flags": flags})
+        stream.width, stream.height, stream.pix_fmt = 192, 144, "yuv420p"
+        stream.sample_aspect_ratio = Fraction(4, 3)
+        for image in walker(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    report = examine(path)
+    told = [warning for warning in report.warnings if "interlaced" in warning]
+    assert len(told) == ("ildct" in flags)
+    assert all("`ffmpeg -i a.mpg -vf bwdif progressive.mp4`" in warning for warning in told)
+    assert "192x144 of pixels 1.33 times as wide as high, 12 frames" in format_report([report])
