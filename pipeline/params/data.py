@@ -38,7 +38,7 @@ class PrepareData(Section):
     @field_validator("splits", mode="before")
     @classmethod
     def _names_are_text(cls, splits: Any) -> Any:
-        """YAML makes a number of `1:`, and a date of `2024-05-01:`; both are names of videos."""
+        """YAML makes a number of `1:`, which is the name of a video."""
         if not isinstance(splits, dict):
             return splits
         for name in splits:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from dvc.utils.serialize import parse_yaml
 
 from pipeline.errors import BackdropError
 from pipeline.params.data import Stabilize
@@ -156,3 +157,47 @@ def test_a_crop_that_ends_outside_the_frame(params, crop, told):
 @pytest.mark.parametrize("crop", ["[0, 0, 1, 1]", "[0.7, 0.9, 0.3, 0.1]", "[0.35, 0, 0.65, 0.5]"])
 def test_a_crop_up_to_the_edge_is_one(params, crop):
     assert read_params(params(f"extract_frames: {{crop: {crop}}}")).extract_frames.crop
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("stabilize:\n  gap: 1\n  gap: 2", "3: is not valid YAML (the key 'gap' is in line 2 alre"),
+        ("compute: {}\nstabilize: {}\ncompute: {}", "3: is not valid YAML (the key 'compute' is"),
+        ("prepare_data: {splits: {1: val, 01: test}}", "(the key '01' is in line 1 already)"),
+        (
+            "stabilize:\n  gap: 2020-99-99",
+            "2: is not valid YAML (a value cannot be read as the date",
+        ),
+        (
+            "prepare_data: {splits: {2020-99-99: val}}",
+            "1: is not valid YAML (a value cannot be read",
+        ),
+        ("\nstabilize: {gap: " + 5000 * "1" + "}", "2: is not valid YAML (a value cannot be read"),
+    ],
+)
+def test_what_dvc_refuses_is_one_line_with_its_number(params, text, line):
+    path = params(text)
+    with pytest.raises(BackdropError) as caught:
+        read_params(path)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(Exception, match=r"corrupted|must be in|Exceeds|recursion"):
+        parse_yaml(text, str(path))
+
+
+def test_what_is_nested_too_deep_is_one_line(params):
+    with pytest.raises(BackdropError, match=r"is not valid YAML \(it is nested too deep\)"):
+        read_params(params("stabilize: {gap: " + 3000 * "[" + 3000 * "]" + "}"))
+
+
+@pytest.mark.parametrize("value", ["1:30", "1:30.5", "2020-01-02"])
+def test_what_older_yaml_takes_for_a_time_is_text(params, value):
+    with pytest.raises(BackdropError, match=f"gap: input should be a valid integer.*'{value}'"):
+        read_params(params(f"stabilize: {{gap: {value}}}"))
+    assert read_params(params(f"prepare_data: {{root: {value}}}")).prepare_data.root == value
+
+
+def test_keys_that_an_anchor_brings_may_be_given_anew(params):
+    path = params("train_inpainter: {rgb: &rgb {holes: 2}, flow: {<<: *rgb, holes: 3}}")
+    assert read_params(path).train_inpainter.flow.holes == 3
