@@ -99,7 +99,8 @@ def doctor(
     if not paths:
         _require_project()
         data = check_params().prepare_data
-        paths = [RAW if data.source == "recipe" else Path(data.root)]
+        root = data.require_root()  # of a recipe as well: DVC reads it
+        paths = [RAW if data.source == "recipe" else root]
         if paths == [RAW] and not RAW.exists():
             remedy = "run `dvc repro prepare_data`, or name videos of your own"
             raise BackdropError("is not rendered yet", where=str(RAW), remedy=remedy)

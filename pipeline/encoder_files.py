@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, look_for
 from pipeline.params.training import TrainModel
 from pipeline.store.paths import ENCODER_WEIGHTS
 
@@ -23,5 +24,6 @@ def given_files(params: TrainModel) -> dict[Path, str]:
 
 def require_file(path: Path, param: str) -> None:
     """Raises `BackdropError` where the file that `param` names is not there."""
-    if not path.is_file():
+    status = look_for(path, param)
+    if status is None or not stat.S_ISREG(status.st_mode):
         raise BackdropError(f"there is no file '{path}'", where=param, remedy=GIVE_ANOTHER)

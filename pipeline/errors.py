@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,6 +39,28 @@ def unreadable(path: Path, error: OSError) -> BackdropError:
         where=str(path),
         remedy="check the path and who may read it, or copy the file again",
     )
+
+
+def look_for(path: Path, where: str) -> os.stat_result | None:
+    """What the system tells of a path that a param names; None if there is no such thing.
+
+    Args:
+        path: as the user gave it.
+        where: the param.
+
+    Raises:
+        BackdropError: the system refuses to look: too long a name, a folder that may not be read.
+    """
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in its name
+        return None
+    except OSError as error:
+        raise BackdropError(
+            f"its path cannot be looked up ({error.strerror})",
+            where=where,
+            remedy="correct the path, or let this user read its folders",
+        ) from error
 
 
 def cannot_be_made(folder: Path, error: OSError) -> BackdropError:

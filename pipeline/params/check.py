@@ -6,7 +6,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from pipeline.encoder_files import given_files, require_file
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, look_for
 from pipeline.params.read import PARAMS_FILE
 from pipeline.params.schema import Params, read_params
 
@@ -25,10 +25,11 @@ def check_params() -> Params:
     params, usual = read_params(), Params()
     for param in DEPS:
         name, default = map(attrgetter(param), (params, usual))
-        if name != default and not Path(name).exists():
+        where = f"{PARAMS_FILE}: {param}"
+        if name != default and look_for(Path(name), where) is None:
             raise BackdropError(
                 f"'{name}' is missing",
-                where=f"{PARAMS_FILE}: {param}",
+                where=where,
                 remedy=f"put it there, correct the path, or set it back to {default}",
             )
     for path, param in given_files(params.train_model).items():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline.errors import BackdropError
+from pipeline.errors import BackdropError, look_for
 from pipeline.params.base import PositiveInt, Probability, Section
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -50,14 +51,22 @@ class PrepareData(Section):
         """The folder `root`.
 
         Raises:
-            BackdropError: it is missing, or no folder.
+            BackdropError: it is missing, no folder, or holds the project itself.
         """
+        where = "params.yaml: prepare_data.root"
         root = Path(self.root)
-        if not root.is_dir():
+        status = look_for(root, where)
+        if not self.root or status is None or not stat.S_ISDIR(status.st_mode):
             raise BackdropError(
-                f"'{root}' is not a folder",
-                where="params.yaml: prepare_data.root",
+                f"'{self.root}' is not a folder",
+                where=where,
                 remedy="run `backdrop init --videos PATH`, or give the folder of your videos",
+            )
+        if Path.cwd().is_relative_to(root.resolve()):  # DVC would have a stage read its own outputs
+            raise BackdropError(
+                f"'{self.root}' holds the project itself",
+                where=where,
+                remedy="give a folder of the videos alone, as `backdrop init --videos PATH` does",
             )
         return root
 

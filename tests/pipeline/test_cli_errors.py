@@ -140,3 +140,53 @@ def test_run_tells_a_missing_root_before_it_starts(
         "error: params.yaml: prepare_data.root: 'data/raw/tall' is not a folder — "
         "run `backdrop init --videos PATH`, or give the folder of your videos\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("root", "line"),
+    [
+        ("", "'' is not a folder — run `backdrop init"),
+        (".", "'.' holds the project itself — give a folder of the videos alone"),
+        ("out/..", "'out/..' holds the project itself"),
+        ("..", "'..' holds the project itself"),
+        ("/", "'/' holds the project itself"),
+        (5000 * "a", "its path cannot be looked up (File name too long)"),
+    ],
+)
+@pytest.mark.parametrize("command", ["doctor", "run"])
+def test_a_root_that_dvc_refuses_is_told_before(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    root: str,
+    line: str,
+) -> None:
+    (project / "out").mkdir()
+    Path("params.yaml").write_text(f"prepare_data: {{source: recipe, root: '{root}'}}\n")
+    assert _run(monkeypatch, command) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith(f"error: params.yaml: prepare_data.root: {line}")
+    assert (told.out, told.err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("section", "param"),
+    [
+        ("compute_flow: {weights: NAME}", "compute_flow.weights"),
+        ("train_model: {encoder_weights: NAME}", "train_model.encoder_weights"),
+    ],
+)
+def test_a_path_that_is_too_long_is_one_line(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    section: str,
+    param: str,
+) -> None:
+    Path("params.yaml").write_text(section.replace("NAME", 5000 * "a"))
+    assert _run(monkeypatch, "doctor") == 1
+    assert capsys.readouterr().err == (
+        f"error: params.yaml: {param}: its path cannot be looked up (File name too long) — "
+        "correct the path, or let this user read its folders\n"
+    )
