@@ -7,6 +7,7 @@ Prints ms (the best of several, one thread), at DAVIS's size for F and at the de
 
 from __future__ import annotations
 
+import argparse
 import math
 import time
 from collections.abc import Callable
@@ -64,6 +65,7 @@ def crf_times(height: int, width: int) -> None:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Time of J, F and the CRF, ms").parse_args()
     cv2.setNumThreads(1)
     _, _, mask, truth = scene(480, 854)
     print(
