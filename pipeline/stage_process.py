@@ -7,6 +7,7 @@ Every `dvc` therefore leads a session of its own, and stopping means the whole p
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.errors import BackdropError
+
 _CACHED = ("didn't change, skipping", "is cached - skipping run")  # DVC's words
+_BUSY = "is busy, it is being blocked by:"  # DVC's, of another process; who that is comes below
 _LINES_KEPT = 200
 
 
@@ -106,7 +110,16 @@ def _environment() -> dict[str, str]:
 
 
 def _reason(lines: deque[str], code: int) -> str:
-    """The stage's own `error:` line; else DVC's; else the exit code."""
+    """The stage's own `error:` line; else DVC's, that of its locks in our words; else the code."""
+    if any(line.startswith("ERROR: ") and _BUSY in line for line in lines):
+        others = dict.fromkeys(re.findall(r"^ +\((PID \d+)\): ", "\n".join(lines), re.MULTILINE))
+        named = f" ({', '.join(others)})" if others else ""
+        return str(
+            BackdropError(
+                f"another `dvc` or `backdrop run` is at work in this project{named}",
+                remedy="wait for it, then run again",
+            )
+        )
     for prefix in ("error: ", "ERROR: "):
         told = [line for line in lines if line.startswith(prefix)]
         if told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -56,6 +57,27 @@ def test_a_failure_gives_its_reason(tmp_path: Path, command: str, message: str) 
     outcome = processes.repro("left", print)
     assert not outcome.ok
     assert outcome.message == message
+
+
+def test_another_process_at_work_is_named(tmp_path: Path) -> None:
+    """DVC tells of its lock in several lines, the process in the second."""
+    fan = make_fan(tmp_path, left="touch begun; while ! test -e done; do sleep 0.1; done")
+    assert StageProcesses(fan).repro("first", print).ok
+    other, outcomes = StageProcesses(fan, grace_s=0.0), []
+    thread = threading.Thread(target=lambda: outcomes.append(other.repro("left", print)))
+    thread.start()
+    _wait_for((tmp_path / "begun").exists)
+    try:
+        outcome = StageProcesses(fan).repro("left", print)
+    finally:
+        other.stop()
+        thread.join(timeout=20)
+    assert not outcome.ok
+    assert re.fullmatch(
+        r"another `dvc` or `backdrop run` is at work in this project \(PID \d+\) — "
+        "wait for it, then run again",
+        outcome.message,
+    )
 
 
 def test_stopping_ends_the_stage_and_what_it_started(tmp_path: Path) -> None:
