@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
@@ -125,11 +127,8 @@ def run(
     from pipeline.flow_run import run_flow
     from pipeline.summary import headline
 
-    try:
+    with _told_if_interrupted("run it again to go on"):
         run_flow(Path(), say=typer.echo, jobs=jobs)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; run it again to go on", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     typer.echo(headline())
 
 
@@ -183,7 +182,7 @@ def predict(
     from pipeline.stage import start_log
 
     start_log()
-    try:
+    with _told_if_interrupted("finished inputs are kept (--keep goes on)"):
         predict_inputs(
             inputs,
             to,
@@ -194,9 +193,6 @@ def predict(
             keep=keep,
             say=typer.echo,
         )
-    except KeyboardInterrupt:
-        typer.echo("interrupted; finished inputs are kept (--keep goes on)", err=True)
-        raise typer.Exit(INTERRUPTED) from None
 
 
 @app.command()
@@ -294,7 +290,8 @@ def ablate(
     if dry_run:
         command.list_experiments(tables, experiments, say=typer.echo)
         return
-    command.queue_or_run(Path(), experiments, queue=queue, say=typer.echo)
+    with _told_if_interrupted("run it again to go on"):
+        command.queue_or_run(Path(), experiments, queue=queue, say=typer.echo)
 
 
 @app.command()
@@ -303,6 +300,15 @@ def version() -> None:
     from importlib.metadata import version as installed
 
     typer.echo(f"backdrop {installed('backdrop')}")
+
+
+@contextmanager
+def _told_if_interrupted(how_on: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; {how_on}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _require_project() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from pipeline.ablations import results as outcome
@@ -21,8 +23,10 @@ from pipeline.params.read import PARAMS_FILE, read_yaml
 from pipeline.params.schema import read_params
 from pipeline.progress import Progress
 from pipeline.store.atomic import write_bytes
+from pipeline.training.interruption import Interruption
 
 Say = Callable[[str], None]
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def planned(
@@ -71,6 +75,7 @@ def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say:
 
     Raises:
         BackdropError: no git commit, an experiment of a name with other params, one that failed.
+        KeyboardInterrupt: one of `STOPS` came; while it queues, after the experiment at hand.
     """
     require_commit(root)
     todo = pending(experiments, read_known(root))
@@ -78,10 +83,15 @@ def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say:
         say(f"{len(experiments) - len(todo)} of {len(experiments)} are there already")
     copies = {one.name: untracked(root, one.params) for one in todo}
     failed: list[str] = []
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)  # DVC tidies up, as after Ctrl-C
     with Progress("queue" if queue else "ablate", len(todo), "experiments") as progress:
         for one in todo:
             try:
-                submit(root, one, copies[one.name], queue=queue)
+                # DVC puts uncommitted changes away while it queues: let it bring them back.
+                with Interruption(STOPS) if queue else nullcontext():
+                    submit(root, one, copies[one.name], queue=queue)
             except BackdropError as error:
                 if queue:
                     raise

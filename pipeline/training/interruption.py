@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Inside it the first SIGINT or SIGTERM only sets `asked`, and takes effect where it is left.
+    """Inside it the first of `signals` only sets `asked`, and takes effect where it is left.
 
     with Interruption() as interruption:
         for iteration in range(n):
@@ -27,7 +27,8 @@ class Interruption:
     takes no signals there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: tuple[signal.Signals, ...] = SIGNALS) -> None:
+        self._signals = signals
         self._before: dict[signal.Signals, Any] = {}
         self._came: int | None = None
 
@@ -38,7 +39,7 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
+            for number in self._signals:
                 if signal.getsignal(number) not in (signal.SIG_IGN, None):  # None: not Python's
                     self._before[number] = signal.signal(number, self._note)
         return self

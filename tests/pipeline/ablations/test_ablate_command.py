@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from helpers_dvc import dvc, make_project
+from helpers_dvc import REPOSITORY, dvc, make_project
 
 from pipeline.ablations.dvc_experiments import untracked
 from pipeline.cli import main
@@ -114,6 +118,34 @@ def test_queue_once_and_refuse_other_params(project, monkeypatch, capsys) -> Non
     assert "is there already (queued), with another train_model.iterations" in err
     code, out, _ = _ablate(monkeypatch, capsys, *other, "--label", "short")
     assert (code, "queued 3" in out) == (0, True)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_stopped_while_it_queues_it_gives_back_what_was_not_committed(project, how) -> None:
+    """DVC puts uncommitted changes away, into git's stash, while it queues an experiment."""
+    params = project / "params.yaml"
+    params.write_text(params.read_text() + "# mine\n")
+    before = params.read_text()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "ablate", "--table", "4"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 120
+    while not (project / ".git/refs/stash").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(how)
+    said, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert told.splitlines()[-1] == "interrupted; run it again to go on"
+    assert "Traceback" not in told
+    assert "queued 54" not in said
+    assert params.read_text() == before
+    assert not (project / ".git/refs/stash").exists()
 
 
 def test_mistakes_are_one_line(project, tmp_path_factory, monkeypatch, capsys) -> None:
