@@ -20,6 +20,7 @@ from pipeline.params.read import PARAMS_FILE, load_section, read_yaml, validate
 from pipeline.params.results import KeepMoving, Predict
 from pipeline.params.training import Compute
 from pipeline.store.atomic import read_json
+from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpainter
 from pipeline.student_predictions import StudentFinder
 
@@ -48,6 +49,7 @@ class Trained:
         choice: thresholds and CRF setting of that source.
         frames: the size that training frames had.
         motion: of masks of what moves, None where all is to be kept.
+        networks: sha256 of the files that the networks are loaded from.
     """
 
     source: Source
@@ -56,12 +58,28 @@ class Trained:
     frames: ExtractFrames
     predict: Predict
     motion: MotionParams | None
+    networks: Mapping[Path, str]
 
     def finder(self) -> Finder:
-        """The networks, ready to work."""
-        if self.source is Source.STUDENT:
-            return StudentFinder(self.compute)
-        return ModelFinder(self.compute, self.predict)
+        """The networks, ready to work.
+
+        Raises:
+            BackdropError: one is missing or damaged, or is no longer that of the thresholds.
+        """
+        of_student = self.source is Source.STUDENT
+        finder = (
+            StudentFinder(self.compute) if of_student else ModelFinder(self.compute, self.predict)
+        )
+        # Afterwards: a network that takes another's place while it is loaded is seen, too.
+        for path, digest in self.networks.items():
+            if file_sha256(path) != digest:
+                raise BackdropError(
+                    "was made anew while this ran",
+                    where=str(path),
+                    remedy="once `dvc repro` is done, run this again: with --force, or with --keep "
+                    "to leave what the networks before it have found",
+                )
+        return finder
 
 
 def read_trained(*, moving: bool = False) -> Trained:
@@ -78,10 +96,11 @@ def read_trained(*, moving: bool = False) -> Trained:
     _require(Source.STUDENT.masks_folder)
     source = sources()[-1]
     folders = [STUDENT_NETWORK] if source is Source.STUDENT else [MODEL, inpainter("rgb")]
-    for folder in folders:
-        for name in (CONFIG, WEIGHTS):
-            _require(folder / name)
-    _require(source.calibration_file)
+    files = [folder / name for folder in folders for name in (CONFIG, WEIGHTS)]
+    for path in (*files, source.calibration_file):
+        _require(path)
+    # Before the thresholds are read: had both been made anew since, they would not be these ones'.
+    networks = {path: file_sha256(path) for path in files}
     lock = _read_lock()
     stage = "predict" if source is Source.MODEL else "predict_student"
     _require_in_step(lock, source, stage, folders)
@@ -95,6 +114,7 @@ def read_trained(*, moving: bool = False) -> Trained:
         frames=_as_recorded(lock, "extract_frames", "extract_frames", ExtractFrames, OF_FRAMES),
         predict=predict,
         motion=_motion(lock, source) if moving else None,
+        networks=networks,
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from helpers_trained import make_trained
+from safetensors.torch import load_file, save_file
 
 from pipeline.errors import BackdropError
 from pipeline.new_material.trained import read_trained
@@ -118,3 +119,27 @@ def test_flow_made_anew_concerns_no_network(tmp_path, monkeypatch):
     }
     Path("dvc.lock").write_text(yaml.safe_dump({"stages": lock}))
     assert read_trained().source is Source.STUDENT
+
+
+@pytest.mark.parametrize(
+    ("student", "folder"), [(True, STUDENT_NETWORK), (False, MODEL), (False, inpainter("rgb"))]
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_network_made_anew_after_the_thresholds_were_read_is_refused(
+    tmp_path, monkeypatch, student, folder, name
+):
+    """By a `dvc repro` beside it: they are loaded for each input, the thresholds were read once."""
+    make_trained(tmp_path, monkeypatch, student=student, count=2)
+    trained = read_trained()
+    trained.finder()
+    file = folder / name
+    if name == "config.json":
+        file.write_text(file.read_text() + "\n")
+    else:
+        save_file({key: value + 1 for key, value in load_file(file).items()}, file)
+    with pytest.raises(
+        BackdropError, match=f"^{file}: was made anew while this ran — once"
+    ) as told:
+        trained.finder()
+    assert str(told.value).count("\n") == 0
+    read_trained().finder()
