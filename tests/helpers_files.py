@@ -1,7 +1,9 @@
-"""Files and folders that may not be read: permissions do not stop root, so they are played."""
+"""Files that may not be read (played: permissions do not stop root), and ids of dead processes."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,3 +32,10 @@ def refuse_to_enter(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         return stat(path, **how)
 
     monkeypatch.setattr(Path, "stat", refusing)
+
+
+def dead_process() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid

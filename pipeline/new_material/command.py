@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from pipeline.new_material.moving import MOTION_STEPS, flow_choice, motion_param
 from pipeline.new_material.trained import Trained, read_trained
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
-from pipeline.store.atomic import atomic_folder, require_writable
+from pipeline.store.atomic import atomic_folder, require_writable, sweep
 from pipeline.store.paths import ARTIFACTS
 from pipeline.usable_device import choose_device, processes_on
 
@@ -90,8 +88,8 @@ def predict(
         with Progress("predict", sum(job.size for job in jobs), "steps") as progress:
             run_jobs(jobs, work, progress, processes_on(device))
     finally:
-        _sweep(to, set(written))
         for name, before in written.items():
+            sweep(to / name)  # all workers have ended; another `predict` may be at work here
             if _written(to / name) != before:
                 say(f"wrote {to / name}: {_told(to / name)}")
 
@@ -155,11 +153,3 @@ def _check_target(target: Path, sources: Sequence[Input], *, force: bool) -> Non
             remedy="add --keep to leave it and predict the rest, --force to replace it, or give "
             "another folder with --to",
         )
-
-
-def _sweep(to: Path, names: set[str]) -> None:
-    """Remove what stopped workers have left half-done; all have ended."""
-    for path in to.iterdir() if to.is_dir() else ():
-        left = re.fullmatch(r"\.(.+)\.\d+\.partial", path.name)
-        if left and left[1] in names:
-            shutil.rmtree(path, ignore_errors=True)

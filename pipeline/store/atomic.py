@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -104,7 +105,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     aside = target.with_name(f".{target.name}.old")  # any later run must find it: no process id
     try:
         _require_settled(target, aside)
-        shutil.rmtree(temporary, ignore_errors=True)
+        sweep(target)
         temporary.mkdir(parents=True)
         yield temporary
         for path in sorted(temporary.rglob("*")):
@@ -115,6 +116,35 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     finally:
         if not os.access(aside, os.F_OK):  # else the exchange stopped half-way: both are kept
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(target: Path) -> None:
+    """Remove what this process, or one that was killed, has left half-done of `target`.
+
+    What a living process works on stays: it may be another one that writes the same.
+    """
+    name, stem, suffix = (re.escape(part) for part in (target.name, target.stem, target.suffix))
+    partial = re.compile(rf"\.(?:{name}\.(\d+)\.partial|{stem}\.(\d+)\.partial{suffix})")
+    with suppress(OSError):  # what cannot be listed or removed is in nobody's way
+        for path in list(target.parent.iterdir()):
+            left = partial.fullmatch(path.name)
+            if left is None or _is_at_work(int(left[1] or left[2])):
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _is_at_work(process: int) -> bool:
+    """Whether another process of this id lives."""
+    if process == os.getpid():
+        return False
+    try:
+        os.kill(process, 0)
+    except (OSError, OverflowError) as error:
+        return isinstance(error, PermissionError)  # it is another user's
+    return True
 
 
 def _exchange(temporary: Path, target: Path, aside: Path) -> None:

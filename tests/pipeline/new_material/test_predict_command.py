@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from helpers_files import dead_process
 from helpers_trained import make_trained
 from helpers_video import cut_file, numbered, texture, walker, write_pictures, write_video
 
@@ -164,6 +165,18 @@ def test_bad_input_is_told_before_any_work(project, tmp_path):
     with pytest.raises(BackdropError, match=r"words\.mp4: is not a video"):
         predict(project.source, tmp_path / "words.mp4", to=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_another_predict_has_half_done_in_the_same_folder_is_left_to_it(project, tmp_path):
+    """Its process lives: here, that which runs the tests."""
+    theirs = tmp_path / f"out/.clip.{os.getppid()}.partial/masks/0.png"
+    killed = tmp_path / f"out/.clip.{dead_process()}.partial/masks/0.png"
+    for mask in (theirs, killed):
+        mask.parent.mkdir(parents=True)
+        mask.touch()
+    predict(project.source, to=tmp_path / "out", overlay=False)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clip", theirs.parts[-3]}
+    assert theirs.exists()
 
 
 def run_command(root: Path, *arguments: str) -> subprocess.Popen[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers_files import dead_process
 
 from pipeline.errors import BackdropError
 from pipeline.store import atomic
@@ -18,6 +19,7 @@ from pipeline.store.atomic import (
     atomic_path,
     read_json,
     require_writable,
+    sweep,
     write_bytes,
     write_json,
 )
@@ -240,6 +242,36 @@ def test_what_is_no_folder_is_not_replaced_by_one(folder, kind):
     with pytest.raises(BackdropError, match=r"target: cannot be written \(Not a directory\)"):
         replace_folder(target)
     assert names(folder.parent) == ["folder", "target"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_killed_writers_left_of_it_is_swept_and_nothing_else(tmp_path, monkeypatch, kind):
+    dead = dead_process()
+    mine = [
+        f".clip.pt.{dead}.partial",
+        f".clip.{dead}.partial.pt",
+        f".clip.pt.{os.getpid()}.partial",
+    ]
+    theirs = [f".clip.pt.{os.getppid()}.partial", f".clip.{os.getppid()}.partial.pt"]
+    others = [f".clip.{dead}.partial", f".other.pt.{dead}.partial", f".clip.pt.{dead}.partial.old"]
+    for name in (*mine, *theirs, *others):
+        if kind == "folder":
+            (tmp_path / name / "inner").mkdir(parents=True)
+        else:
+            (tmp_path / name).touch()
+    sweep(tmp_path / "clip.pt")
+    assert names(tmp_path) == sorted([*theirs, *others])
+    sweep(tmp_path / "not/there")
+
+
+def test_what_another_user_works_on_is_left_to_them(tmp_path, monkeypatch):
+    def refuse(process, number):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    (tmp_path / f".clip.{dead_process()}.partial").mkdir()
+    monkeypatch.setattr(atomic.os, "kill", refuse)
+    sweep(tmp_path / "clip")
+    assert len(names(tmp_path)) == 1
 
 
 def test_json_is_the_same_bytes_whatever_the_order(tmp_path):
