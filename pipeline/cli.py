@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,9 +76,11 @@ def init(
     if paths:
         from pipeline.init_project import init_videos
 
-        init_videos(
-            Path(), paths, name, preset, force=force, reset_params=reset_params, say=typer.echo
-        )
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidied up after, as Ctrl-C is
+        with _told_if_interrupted("run it again"):
+            init_videos(
+                Path(), paths, name, preset, force=force, reset_params=reset_params, say=typer.echo
+            )
         return
     from pipeline.params.preset import compose, load_preset
     from pipeline.params.read import PARAMS_FILE

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from pipeline.errors import BackdropError
-from pipeline.store.atomic import write_bytes
+from pipeline.store.atomic import sweep, write_bytes
 from pipeline.store.checkpoint_file import DAMAGE, load_tensors
 from pipeline.store.paths import CHECKPOINTS
 
@@ -47,6 +47,8 @@ class Checkpoint:
     def load(self, restarts: int = 0) -> dict[str, Any] | None:
         """The state to go on from, or None to start at the beginning.
 
+        What a killed run had half-written of one is removed.
+
         Args:
             restarts: how many there may be, see `pipeline.training.restarts`. A later attempt is
                 not gone on from: what ran before must not show in the result.
@@ -54,6 +56,7 @@ class Checkpoint:
         Raises:
             BackdropError: `require`, and there is none to go on from.
         """
+        sweep(self.path)
         if self.resume == "never":
             return None
         problem = "there is no checkpoint"

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers_files import dead_process
 from torch import Tensor, nn
 
 from pipeline.errors import BackdropError
@@ -240,6 +241,18 @@ def test_a_checkpoint_of_wrong_bytes_starts_over_whatever_they_are():
         checkpoint().path.write_bytes(content)
         state = checkpoint("auto").load()
         assert state is None or state["iteration"] == 3  # the bytes between the records
+
+
+@pytest.mark.parametrize("resume", ["auto", "never"])
+def test_what_a_killed_run_has_half_written_goes_when_the_next_begins(resume):
+    path = checkpoint().path
+    killed = path.with_name(f".train_toy.{dead_process()}.partial.pt")
+    other = path.with_name(f".train_other.{dead_process()}.partial.pt")
+    path.parent.mkdir(parents=True)
+    for file in (killed, other):
+        file.touch()
+    train(training(), COMPUTE, checkpoint(resume))
+    assert {file.name for file in path.parent.iterdir()} == {path.name, other.name}
 
 
 def test_a_loss_that_is_not_finite_stops_with_a_line():
