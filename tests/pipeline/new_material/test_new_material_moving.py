@@ -18,6 +18,7 @@ from pipeline.new_material.inputs import find_inputs
 from pipeline.new_material.moving import MOTION_STEPS, Located, _write_frames, only_moving
 from pipeline.new_material.trained import read_trained
 from pipeline.store import paths
+from pipeline.store.digest import file_sha256
 from pipeline.store.hdf5 import FLOW, MASKS, PACKED, create, open_artifact
 from pipeline.store.paths import Source
 from stages import compute_flow, extract_frames, keep_moving, stabilize
@@ -114,7 +115,14 @@ def test_frames_and_cuts_are_those_of_the_stages(project, tmp_path):
     trained = read_trained(moving=True)
     (source,) = find_inputs([path], trained.frames, stride=1)
     _write_frames(source, 7, trained.frames, tmp_path / "mine.h5")
-    row = {"path": str(path), "frames": 7, "fps": 25.0, "width": 192, "height": 144, "sha256": ""}
+    row = {
+        "path": str(path),
+        "frames": 7,
+        "fps": 25.0,
+        "width": 192,
+        "height": 144,
+        "sha256": file_sha256(path),
+    }
     job = Job("two", 7, "", (row, trained.frames))
     extract_frames.extract(job, tmp_path / "theirs.h5", lambda count: None)
     with FrameReader(tmp_path / "mine.h5") as mine, FrameReader(tmp_path / "theirs.h5") as theirs:
