@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from pipeline.errors import BackdropError, no_gpu_memory
+from pipeline.errors import BackdropError, no_gpu_memory, no_space
 
 app = typer.Typer(
     help="Unlabelled videos of one moving subject in; boxes, masks and a report out.",
@@ -27,6 +28,7 @@ def main() -> None:
     """Entry point: a mistake is one line on stderr; exit code 1, or 2 if it is in the command."""
     try:
         ended = app(sys.argv[1:] or ["--help"], prog_name="backdrop", standalone_mode=False)
+        print(end="", flush=True)  # there may be no sys.stdout
     except typer.TyperException as error:
         remedy = "`backdrop COMMAND --help` says what it takes"
         _fail(BackdropError(error.format_message(), where="command line", remedy=remedy), 2)
@@ -34,7 +36,20 @@ def main() -> None:
         _fail(error, 1)
     except RuntimeError as error:
         _fail(no_gpu_memory(error), 1)
+    except BrokenPipeError:  # nobody reads on
+        _silence()
+        sys.exit(1)
+    except OSError as error:  # what writes files tells theirs itself
+        told = no_space(error, "standard output")
+        _silence()
+        _fail(told, 1)
     sys.exit(ended)
+
+
+def _silence() -> None:
+    """Let Python end without a complaint of what could not be printed: it tries that once more."""
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _fail(error: BackdropError, code: int) -> NoReturn:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from models.gpu_memory import ran_out
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+MAKE_ROOM = "free disk space or make the folder writable, then run the same again"
 
 
 class BackdropError(Exception):
@@ -69,6 +73,15 @@ def cannot_be_made(folder: Path, error: OSError) -> BackdropError:
         f"cannot be made ({error.strerror})",
         where=str(folder),
         remedy="make the folder above it writable, or free disk space",
+    )
+
+
+def no_space(error: OSError, where: str) -> BackdropError:
+    """What found a disk full, by its own name or at `where`; any other error is raised again."""
+    if error.errno not in FULL:
+        raise error
+    return BackdropError(
+        f"cannot write ({error.strerror})", where=str(error.filename or where), remedy=MAKE_ROOM
     )
 
 

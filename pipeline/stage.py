@@ -6,7 +6,6 @@ if __name__ == "__main__":
 
 from __future__ import annotations
 
-import errno
 import importlib
 import logging
 import os
@@ -20,14 +19,12 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import BackdropError, cannot_be_made, no_gpu_memory
+from pipeline.errors import BackdropError, cannot_be_made, no_gpu_memory, no_space
 from pipeline.params.read import PARAMS_FILE, same_params
-from pipeline.store.atomic import MAKE_ROOM, write_bytes
+from pipeline.store.atomic import write_bytes
 from pipeline.store.paths import LOCKS
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what libraries write meets it, too
 
 
 def run_stage(name: str, main: Callable[[], None]) -> None:
@@ -42,12 +39,8 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
     except BackdropError as error:
         print(f"error: {name}: {error}", file=sys.stderr)
         sys.exit(1)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        where = error.filename or Path.cwd()
-        told = BackdropError(f"cannot write ({error.strerror})", where=str(where), remedy=MAKE_ROOM)
-        print(f"error: {name}: {told}", file=sys.stderr)
+    except OSError as error:  # what libraries write meets a full disk, too
+        print(f"error: {name}: {no_space(error, str(Path.cwd()))}", file=sys.stderr)
         sys.exit(1)
     except RuntimeError as error:
         print(f"error: {name}: {no_gpu_memory(error)}", file=sys.stderr)

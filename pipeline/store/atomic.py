@@ -12,9 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import BackdropError
+from pipeline.errors import MAKE_ROOM, BackdropError
 
-MAKE_ROOM = "free disk space or make the folder writable, then run the same again"
 IN_THE_WAY = "a file stands where a folder should be: give another path, or move that file away"
 REMEDIES = {
     errno.EEXIST: IN_THE_WAY,

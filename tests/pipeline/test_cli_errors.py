@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 from helpers_dvc import REPOSITORY, make_fan
+from helpers_video import texture, write_video
 
 from pipeline.cli import main
 
@@ -23,6 +27,20 @@ def _run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main()
     return int(ended.value.code or 0)
+
+
+def _start(
+    folder: Path, *arguments: str, stdout: IO[str], unbuffered: str
+) -> subprocess.Popen[str]:
+    """The command as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": unbuffered},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -110,6 +128,44 @@ def test_help_is_no_mistake(
 ) -> None:
     assert _run(monkeypatch, *arguments) == 0
     assert "Usage: backdrop" in capsys.readouterr().out
+
+
+COMMANDS = [["inspect", "a.json"], ["inspect", "words.json"], ["--help"], ["doctor", "clip.mp4"]]
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> Path:
+    """What `COMMANDS` read; of `words.json` more is told than a buffer holds."""
+    (tmp_path / "a.json").write_text("{}")
+    (tmp_path / "words.json").write_text(json.dumps(dict.fromkeys(map(str, range(9999)), "word")))
+    write_video(tmp_path / "clip.mp4", (texture(64, 64, seed) for seed in range(3)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_stdout_is_one_line(material: Path, arguments: list[str], unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = _start(material, *arguments, stdout=full, unbuffered=unbuffered)
+        _, told = done.communicate(timeout=120)
+    assert done.returncode == 1, told
+    assert told.endswith(  # after the progress of `doctor`
+        "error: standard output: cannot write (No space left on device) — free disk space or make "
+        "the folder writable, then run the same again\n"
+    )
+    assert told.count("Error") == told.count("Exception") == 0
+
+
+@pytest.mark.parametrize("arguments", COMMANDS)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_closed_pipe_is_no_mistake(material: Path, arguments: list[str], unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed:
+        done = _start(material, *arguments, stdout=closed, unbuffered=unbuffered)
+        _, told = done.communicate(timeout=120)
+    assert done.returncode == 1
+    assert "Error" not in told
 
 
 def test_help_imports_nothing_heavy() -> None:
