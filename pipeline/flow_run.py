@@ -128,7 +128,7 @@ def _task(stage: Stage, processes: StageProcesses, unfinished: set[str]) -> Task
 def _connect(say: Callable[[str], None]) -> None:
     """Let Prefect report to the server that it is set to, or to one of our own."""
     settings = get_current_settings()
-    say(require_server(settings.api.url))
+    say(require_server(settings.api.url, settings.home))
     if settings.api.url is None:
         api = start_server(settings.server.ephemeral.startup_timeout_seconds)
         os.environ |= {"PREFECT_API_URL": api, "PREFECT_UI_URL": ""}  # it has no pages to link to

@@ -126,6 +126,19 @@ def test_a_server_that_does_not_answer_is_one_line(
     )
 
 
+def test_a_server_that_cannot_keep_its_data_is_one_line(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    fan = make_fan(tmp_path / "fan")
+    process = start(fan, PREFECT_HOME=str(fan / "in/prefect"))
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert output.strip() == (
+        f"error: {fan}/in/prefect: Prefect's server cannot keep its data there (Not a directory)"
+        " — set PREFECT_HOME to a writable folder with 8 MiB free"
+    )
+
+
 @pytest.mark.slow
 def test_whole_runs_without_a_server(
     tmp_path: Path, start: Callable[..., subprocess.Popen[str]]

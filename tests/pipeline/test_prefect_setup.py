@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.server
 import os
+import resource
 import threading
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -66,11 +68,33 @@ def test_what_the_user_set_stays(server: str, clean: pytest.MonkeyPatch) -> None
     assert os.environ["DO_NOT_TRACK"] == "0"
 
 
-def test_without_a_server_the_run_has_its_own(clean: pytest.MonkeyPatch) -> None:
+def test_without_a_server_the_run_has_its_own(clean: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clean.setattr(prefect_setup, "LOCAL_API", "http://127.0.0.1:9/api")
     prepare_environment()
     assert "PREFECT_API_URL" not in os.environ
-    assert "no Prefect server is running" in require_server(None)
+    assert "no Prefect server is running" in require_server(None, tmp_path / "prefect")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "prefect"]
+
+
+def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BackdropError) as told:
+        require_server(None, tmp_path / "file" / "prefect")
+    assert str(told.value) == (
+        f"{tmp_path}/file/prefect: Prefect's server cannot keep its data there (Not a directory)"
+        " — set PREFECT_HOME to a writable folder with 8 MiB free"
+    )
+
+
+def test_a_home_without_room_is_told(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, before[1]))
+    try:
+        with pytest.raises(BackdropError, match=r"cannot keep its data there \(File too large\)"):
+            require_server(None, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("given", ["no_proxy", "NO_PROXY", None])
@@ -88,10 +112,10 @@ def test_no_proxy_comes_between(server: str, clean: pytest.MonkeyPatch, given: s
         assert ("intranet.example" in os.environ[name]) == (given is not None)
 
 
-def test_the_address_to_watch(server: str) -> None:
-    assert require_server(server) == f"watch this run at {server.removesuffix('/api')}"
+def test_the_address_to_watch(server: str, tmp_path: Path) -> None:
+    assert require_server(server, tmp_path) == f"watch this run at {server.removesuffix('/api')}"
 
 
-def test_a_server_that_is_set_must_answer() -> None:
+def test_a_server_that_is_set_must_answer(tmp_path: Path) -> None:
     with pytest.raises(BackdropError, match="no Prefect server answers"):
-        require_server("http://127.0.0.1:9/api")
+        require_server("http://127.0.0.1:9/api", tmp_path)
