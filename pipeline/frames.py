@@ -161,7 +161,10 @@ def to_jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
 
 def from_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
     """The RGB image (H, W, 3) in such bytes; None where they are damaged."""
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # of no bytes at all, or a size that cannot be
+        return None
     return None if image is None else image.astype(np.uint8, copy=False)
 
 

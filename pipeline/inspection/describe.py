@@ -40,7 +40,8 @@ def describe(path: Path) -> str:
         BackdropError: missing, cut short, or of a schema that is not known.
     """
     lines = DESCRIBERS[kind_of(path)](path)
-    return "\n".join([str(path), *lines])
+    text = "\n".join([str(path), *lines])
+    return text.encode(errors="backslashreplace").decode()  # names may hold bytes that are no UTF-8
 
 
 def _describe_hdf5(path: Path) -> list[str]:

@@ -20,6 +20,7 @@ import h5py
 
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import atomic_path
+from pipeline.store.hdf5_reading import HDF5Reader, damaged
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def open_artifact(path: Path, schema: Schema) -> Iterator[h5py.File]:
                 remedy="it was written by another version; run `dvc repro --force`",
             )
         if not file.attrs.get("complete", False):
-            raise _damaged(path, "its writer did not finish")
+            raise damaged(path, "its writer did not finish")
         yield file
     finally:
         file.close()
@@ -134,14 +135,6 @@ def _open(path: Path) -> h5py.File:
     if not path.exists():
         raise BackdropError("is missing", where=str(path), remedy="run `dvc repro` to make it")
     try:
-        return h5py.File(path, "r")
+        return HDF5Reader(path)
     except OSError as error:
-        raise _damaged(path, "not a readable HDF5 file") from error
-
-
-def _damaged(path: Path, why: str) -> BackdropError:
-    return BackdropError(
-        f"is damaged or cut short ({why})",
-        where=str(path),
-        remedy="delete it and run `dvc repro`",
-    )
+        raise damaged(path, "not a readable HDF5 file") from error
