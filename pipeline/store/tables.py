@@ -128,7 +128,8 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
         raise BackdropError("is missing", where=str(path), remedy=f"run `{command}` to make it")
     try:
         table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        table.validate(full=True)  # words that are no UTF-8 would else be met by who reads them
+    except (pa.ArrowException, OSError) as error:
         raise BackdropError(
             "is damaged or cut short (not a readable Parquet file)",
             where=str(path),
@@ -146,7 +147,8 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
 
 def describe(schema: pa.Schema) -> str:
     """`name vN` of a table schema, or `unknown`."""
-    metadata = schema.metadata or {}
-    if b"schema" not in metadata:
+    told = schema.metadata or {}
+    if not {b"schema", b"schema_version"} <= told.keys():
         return "unknown"
-    return f"{metadata[b'schema'].decode()} v{metadata[b'schema_version'].decode()}"
+    name, version = (told[key].decode(errors="replace") for key in (b"schema", b"schema_version"))
+    return f"{name} v{version}"

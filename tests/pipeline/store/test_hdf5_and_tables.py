@@ -11,10 +11,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from pipeline.errors import BackdropError
+from pipeline.inspection.kinds import table_schema as table_schema_of
 from pipeline.store import hdf5, paths
 from pipeline.store.hdf5 import FLOW, MASKS, create, is_complete, open_artifact
 from pipeline.store.tables import (
@@ -132,6 +134,46 @@ def test_parquet_round_trip_repeats_and_refuses_what_it_does_not_know(tmp_path):
     path.write_bytes(first[: len(first) // 2])
     with pytest.raises(BackdropError, match=r"things\.parquet: is damaged or cut short"):
         read_table(path, THINGS)
+
+
+@pytest.mark.parametrize(
+    ("told", "found"),
+    [
+        ({b"schema": b"backdrop.things", b"schema?version": b"1"}, "unknown"),
+        ({b"schema": b"backdrop.things", b"schema_version": b"\xff"}, "backdrop.things v\ufffd"),
+        ({b"schema": b"backdrop.\xff", b"schema_version": b"1"}, "backdrop.\ufffd v1"),
+    ],
+)
+def test_a_table_with_a_wrong_byte_in_its_schema_is_not_known(tmp_path, told, found):
+    path = tmp_path / "things.parquet"
+    table = pa.table({"name": ["a"], "value": [1.5]}, schema=THINGS)
+    pq.write_table(table.replace_schema_metadata(told), path)
+    with pytest.raises(BackdropError, match=f"holds '{found}', expected 'backdrop.things v1'"):
+        read_table(path, THINGS)
+    with pytest.raises(BackdropError, match=f"holds '{found}', which is not known here"):
+        table_schema_of(path)
+
+
+def test_a_table_with_a_word_that_is_no_utf8_is_damaged(tmp_path):
+    path = tmp_path / "things.parquet"
+    name = pa.array([b"\xff"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"name": name, "value": [1.5]}, schema=THINGS), path)
+    with pytest.raises(BackdropError, match="is damaged or cut short"):
+        read_table(path, THINGS)
+
+
+def test_a_table_of_a_type_that_there_is_not_is_damaged(tmp_path, monkeypatch):
+    """A wrong byte in the width of an integer, say: Arrow has an error of its own for that."""
+
+    def refuse(_path):
+        raise pa.ArrowNotImplementedError("Integers with more than 64 bits not implemented")
+
+    write_table(tmp_path / "things.parquet", [], THINGS)
+    monkeypatch.setattr(pq, "read_table", refuse)
+    monkeypatch.setattr(pq, "read_schema", refuse)
+    for read in (lambda path: read_table(path, THINGS), table_schema_of):
+        with pytest.raises(BackdropError, match="is damaged or cut short"):
+            read(tmp_path / "things.parquet")
 
 
 @pytest.mark.parametrize(
