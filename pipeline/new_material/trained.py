@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
 from pipeline.errors import BackdropError
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.final import sources
@@ -27,8 +29,25 @@ from pipeline.student_predictions import StudentFinder
 OF_FRAMES = ("longest_side", "crop", "store", "jpeg_quality")
 LOCK = Path("dvc.lock")  # DVC's record of what the artifacts were made from
 
-Lock = Mapping[str, Any]  # by the stage's name
 SectionT = TypeVar("SectionT", bound=Section)
+
+
+class Entry(BaseModel):
+    """An input or output that DVC recorded of a stage."""
+
+    path: str
+    md5: str = ""
+
+
+class Recorded(BaseModel):
+    """What DVC recorded of a stage when it last ran; `params` by file and section."""
+
+    deps: list[Entry] = []
+    outs: list[Entry] = []
+    params: dict[str, dict[str, Any]] = {}
+
+
+Lock = Mapping[str, Recorded]  # by the stage's name
 
 
 @dataclass(frozen=True)
@@ -154,22 +173,15 @@ def _require_in_step(lock: Lock, source: Source, predict: str, networks: Sequenc
     nothing to them; ground truth may choose thresholds, but the old ones still fit.
     """
     decisive = {str(path) for path in (FRAMES, *networks, source.predictions_folder)}
-    made: dict[str, str] = {}
-    for stage in lock:
-        made |= _digests(lock, stage, "outs")
+    made = {out.path: out.md5 for stage in lock.values() for out in stage.outs}
     for stage in (predict, f"calibrate@{source}", f"refine_masks@{source}"):
-        for path, used in _digests(lock, stage, "deps").items():
-            if path in decisive and made.get(path, used) != used:
+        for used in lock.get(stage, Recorded()).deps:
+            if used.path in decisive and made.get(used.path, used.md5) != used.md5:
                 raise BackdropError(
                     "was made anew, and what follows was not yet",
-                    where=path,
+                    where=used.path,
                     remedy="run `dvc repro` first",
                 )
-
-
-def _digests(lock: Lock, stage: str, kind: str) -> dict[str, str]:
-    """Digest of each path that a stage was recorded with."""
-    return {entry["path"]: entry.get("md5", "") for entry in lock.get(stage, {}).get(kind, [])}
 
 
 def _whole(lock: Lock, stage: str, section: str, kind: type[SectionT]) -> SectionT:
@@ -182,7 +194,7 @@ def _as_recorded(
 ) -> SectionT:
     """A section of the params, whose `keys` are as they were when the stage last ran."""
     now = load_section(kind, section)
-    recorded = lock.get(stage, {}).get("params", {}).get(str(PARAMS_FILE), {}).get(section)
+    recorded = lock.get(stage, Recorded()).params.get(str(PARAMS_FILE), {}).get(section)
     if recorded is None:
         return now
     values = {key: value for key, value in recorded.items() if key in keys}
@@ -199,6 +211,21 @@ def _as_recorded(
 
 
 def _read_lock() -> Lock:
-    """What DVC recorded of each stage; nothing where the stages were run without it."""
-    stages: Lock = read_yaml(LOCK).get("stages", {}) if LOCK.exists() else {}
-    return stages
+    """What DVC recorded of each stage; nothing where the stages were run without it.
+
+    Raises:
+        BackdropError: the file is damaged.
+    """
+    if not LOCK.exists():
+        return {}
+    try:
+        return TypeAdapter(dict[str, Recorded]).validate_python(read_yaml(LOCK).get("stages"))
+    except ValidationError as error:
+        mistake = error.errors()[0]
+        at = ".".join(map(str, ("stages", *mistake["loc"])))
+        raise BackdropError(
+            f"is damaged ({at}: {mistake['msg']})",
+            where=str(LOCK),
+            remedy=f"`git checkout {LOCK}` brings back the last one that you committed; or delete "
+            "it and run `dvc repro`",
+        ) from error

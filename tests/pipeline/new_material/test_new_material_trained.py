@@ -143,3 +143,24 @@ def test_a_network_made_anew_after_the_thresholds_were_read_is_refused(
         trained.finder()
     assert str(told.value).count("\n") == 0
     read_trained().finder()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "stages:\n",
+        "stages: [calibrate]\n",
+        "stages: {calibrate@student: }\n",
+        "stages: {self_train: {outs: {path: artifacts}}}\n",
+        "stages: {self_train: {outs: [artifacts/student/network]}}\n",
+        "stages: {self_train: {outs: [{md5: 12ab}]}}\n",
+        "stages: {predict_student: {params: {params.yaml: [predict]}}}\n",
+    ],
+)
+def test_a_damaged_record_of_dvc_is_a_line(tmp_path, monkeypatch, record):
+    make_trained(tmp_path, monkeypatch, student=True, count=2)
+    Path("dvc.lock").write_text(record)
+    with pytest.raises(
+        BackdropError, match=r"^dvc\.lock: is damaged .* — `git checkout dvc\.lock`"
+    ):
+        read_trained()
