@@ -119,7 +119,7 @@ def table_schema(path: Path) -> pa.Schema:
     """
     try:
         found = tables.describe(pq.read_schema(path))
-    except (pa.ArrowException, OSError) as error:
+    except tables.UNREADABLE as error:
         raise BackdropError(
             "is damaged or cut short (not a readable Parquet file)",
             where=str(path),

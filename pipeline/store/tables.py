@@ -101,6 +101,10 @@ WRITTEN_BY = {
 """The stage of dvc.yaml that writes a table, by the name in its schema."""
 
 
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What Arrow raises of a file that is not whole; the last of a column's name."""
+
+
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
     """Write rows (dicts with exactly the schema's keys) atomically, byte for byte repeatable."""
     _write(path, pa.Table.from_pylist([dict(row) for row in rows], schema=schema))
@@ -129,7 +133,7 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
     try:
         table = pq.read_table(path)
         table.validate(full=True)  # words that are no UTF-8 would else be met by who reads them
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise BackdropError(
             "is damaged or cut short (not a readable Parquet file)",
             where=str(path),

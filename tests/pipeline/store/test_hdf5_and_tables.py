@@ -162,11 +162,18 @@ def test_a_table_with_a_word_that_is_no_utf8_is_damaged(tmp_path):
         read_table(path, THINGS)
 
 
-def test_a_table_of_a_type_that_there_is_not_is_damaged(tmp_path, monkeypatch):
-    """A wrong byte in the width of an integer, say: Arrow has an error of its own for that."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        pa.ArrowNotImplementedError("Integers with more than 64 bits not implemented"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ],
+)
+def test_a_table_with_a_wrong_byte_in_a_column_is_damaged(tmp_path, monkeypatch, error):
+    """In the width of an integer, or in a name: Arrow has an error of its own for each."""
 
     def refuse(_path):
-        raise pa.ArrowNotImplementedError("Integers with more than 64 bits not implemented")
+        raise error
 
     write_table(tmp_path / "things.parquet", [], THINGS)
     monkeypatch.setattr(pq, "read_table", refuse)
