@@ -30,6 +30,7 @@ from pipeline.made_before import (
     keep_notes,
     notes_of,
     occasion_of,
+    read_note,
 )
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
@@ -120,8 +121,8 @@ class Unfinished:
 
     def has(self, job: Job[Any]) -> bool:
         """Whether `mark` recorded this very job: the same video and the same inputs."""
-        note = self._note(job)
-        return note.exists() and read_json(note)["identity"] == job.identity
+        note = read_note(self._note(job))
+        return note is not None and note["identity"] == job.identity
 
     def result(self, job: Job[Any]) -> object:
         """What `mark` recorded for a job that is there."""

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import BackdropError
 from pipeline.store.atomic import atomic_path, read_json
 from pipeline.store.paths import MADE
 
@@ -26,13 +27,23 @@ Note = dict[str, Any]  # `identity`, `result`, and `md5` where there is a file
 
 def notes_of(out: Path, fingerprint: str) -> dict[str, Note]:
     """Notes of the last run that wrote `out`, by video; none if it was of another fingerprint."""
-    return {path.stem: read_json(path) for path in _folder(out, fingerprint).glob("*.json")}
+    found = {path.stem: read_note(path) for path in _folder(out, fingerprint).glob("*.json")}
+    return {video: note for video, note in found.items() if note}
+
+
+def read_note(path: Path) -> Note | None:
+    """A note; None where there is none, or a damaged one: the work is then done again."""
+    try:
+        note = read_json(path)
+    except BackdropError:
+        return None
+    return note if isinstance(note, dict) and {"identity", "result"} <= note.keys() else None
 
 
 def occasion_of(out: Path, fingerprint: str) -> str | None:
     """What that run was told by `keep_notes`."""
     file = _folder(out, fingerprint) / OCCASION
-    return file.read_text() if file.exists() else None
+    return file.read_text(errors="replace") if file.exists() else None
 
 
 def keep_notes(notes: Iterable[Path], out: Path, fingerprint: str, occasion: str) -> None:

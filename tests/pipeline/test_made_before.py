@@ -11,7 +11,7 @@ from helpers_dvc import dvc, make_project
 from test_fanout import OUT, calls, jobs, made, run
 
 from pipeline import fanout, library_versions
-from pipeline.store.paths import MADE
+from pipeline.store.paths import MADE, UNFINISHED
 
 STAGES = "stages:\n  toy: {cmd: python -c '', outs: [out]}\n"
 
@@ -110,6 +110,27 @@ def test_what_the_cache_lost_or_damaged_is_made_again():
     run(jobs("a", "b", "c"))
     assert (calls("a"), calls("b"), calls("c")) == (2, 2, 1)
     assert made() == ["a.h5", "b.h5", "c.h5"]
+
+
+@pytest.mark.parametrize("note", [b"", b"{", b"{}", b"[]", b"null", b"\xff"])
+def test_a_damaged_note_of_what_was_made_counts_as_none(note):
+    run(jobs("a", "b"))
+    as_dvc_does()
+    (damaged,) = MADE.rglob("a.json")
+    damaged.write_bytes(note)
+    (damaged.parent / "occasion.txt").write_bytes(note)
+    run(jobs("a", "b", "c"))
+    assert [calls(video) for video in "abc"] == [2, 1, 1]
+
+
+@pytest.mark.parametrize("note", [b"{", b"{}", b"[]"])
+def test_a_damaged_note_of_what_is_unfinished_counts_as_none(note):
+    with pytest.raises(Exception, match="is broken"):
+        run([*jobs("a", "b"), *jobs("d", kind="bad")])
+    (damaged,) = UNFINISHED.rglob("a.json")
+    damaged.write_bytes(note)
+    run(jobs("a", "b", "d"))
+    assert [calls(video) for video in "abd"] == [2, 1, 2]
 
 
 def test_without_dvc_all_is_made_again(caplog):
