@@ -194,6 +194,11 @@ def untracked(root: Path, params: Params) -> list[str]:
 def _git(root: Path, *arguments: str) -> str | None:
     """What git prints, None where it fails."""
     done = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+        ["git", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",  # as in all names of files: they need not be UTF-8
+        check=False,
     )
     return done.stdout if done.returncode == 0 else None

@@ -240,3 +240,14 @@ def test_a_checkpoint_of_something_else_is_told_before_anything_is_queued(
         told = _ablate(monkeypatch, capsys, "--dry-run", "--table", "3", "--checkpoint", file)
         assert told[0] == 1
         assert line in told[2]
+
+
+def test_a_name_that_is_no_utf8_is_copied_too(project) -> None:
+    (project / "weights/flow").mkdir(parents=True)
+    (project / "weights/flow/README.md").write_text("held by git")
+    _commit(project)
+    odd = "weights/flow/r\udce9seau.pt"
+    (project / odd).touch()
+    params = read_params(Path("params.yaml"))
+    flow = params.compute_flow.model_copy(update={"weights": "weights/flow"})
+    assert odd in untracked(project, params.model_copy(update={"compute_flow": flow}))
