@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,22 +76,25 @@ def load_inpainter(folder: Path) -> tuple[BackgroundModel, Network]:
     Raises:
         BackdropError: missing, damaged, or another network.
     """
-    config = _read_config(folder, "backdrop.inpainter", KNOWN_BACKGROUND)
-    size = Network.model_validate(config["network"])
+    config = read_config(folder, "backdrop.inpainter", KNOWN_BACKGROUND)
     network: BackgroundModel
-    if config["schema"] == KNOWN_BACKGROUND:
-        network = KnownBackground(len(config["backgrounds"]), size.height, size.width)
-    else:
-        network = Inpainter(int(config["channels"]))
+    with _damage_told(folder):
+        size = Network.model_validate(config["network"])
+        if config["schema"] == KNOWN_BACKGROUND:
+            network = KnownBackground(len(config["backgrounds"]), size.height, size.width)
+        else:
+            network = Inpainter(int(config["channels"]))
     _load_weights(folder, network)
     return network, size
 
 
 def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
     """The trained D and S of `artifacts/model`, and their input size; raises as above."""
-    config = _read_config(folder, "backdrop.model")
+    config = read_config(folder, "backdrop.model")
+    with _damage_told(folder):
+        size, recorded = Network.model_validate(config["network"]), config["train_model"]
     try:
-        params = TrainModel.model_validate(config["train_model"])
+        params = TrainModel.model_validate(recorded)
     except ValidationError as error:
         raise BackdropError(
             f"is of another version of Backdrop ({error.errors()[0]['msg']})",
@@ -98,20 +103,25 @@ def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
         ) from error
     model = build_model(params)
     _load_weights(folder, model)
-    return model, Network.model_validate(config["network"])
+    return model, size
 
 
 def load_student(folder: Path) -> tuple[Student, tuple[int, int]]:
     """The trained student of `artifacts/student/network`, and its input size; raises as above."""
-    config = _read_config(folder, "backdrop.student")
-    student = Student(int(config["channels"]), imagenet=config["encoder"] == "imagenet")
+    config = read_config(folder, "backdrop.student")
+    with _damage_told(folder):
+        student = Student(int(config["channels"]), imagenet=config["encoder"] == "imagenet")
+        height, width = map(int, config["size"])
     _load_weights(folder, student)
-    height, width = config["size"]
-    return student, (int(height), int(width))
+    return student, (height, width)
 
 
-def _read_config(folder: Path, *schemas: str) -> dict[str, Any]:
+def read_config(folder: Path, *schemas: str) -> dict[str, Any]:
+    """The config of a network; raises as above where it is of none of `schemas`."""
     config: dict[str, Any] = read_json(folder / CONFIG)
+    with _damage_told(folder):
+        if not isinstance(config, dict):
+            raise TypeError(f"{config} is no mapping")
     found = (config.get("schema"), config.get("schema_version"))
     if found not in [(schema, VERSION) for schema in schemas]:
         raise BackdropError(
@@ -120,6 +130,19 @@ def _read_config(folder: Path, *schemas: str) -> dict[str, Any]:
             remedy="run `dvc repro --force`",
         )
     return config
+
+
+@contextmanager
+def _damage_told(folder: Path) -> Iterator[None]:
+    """Tell in a line that the config does not hold what the block takes from it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise BackdropError(
+            f"is damaged ({type(error).__name__}: {str(error).splitlines()[0]})",
+            where=str(folder / CONFIG),
+            remedy="delete it and run `dvc repro`",
+        ) from error
 
 
 def _load_weights(folder: Path, module: nn.Module) -> None:

@@ -110,6 +110,8 @@ def _column(column: pd.Series[Any]) -> str:
 
 def _describe_model(folder: Path) -> list[str]:
     config = read_json(folder / "config.json")
+    if not isinstance(config, dict):
+        raise unknown(folder / "config.json", "no schema", MODEL_SCHEMAS)
     name = f"{config.get('schema', 'no schema')} v{config.get('schema_version', 0)}"
     if name not in MODEL_SCHEMAS:
         raise unknown(folder / "config.json", name, MODEL_SCHEMAS)

@@ -14,14 +14,13 @@ from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.final import sources
 from pipeline.finding import Finder
 from pipeline.model_predictions import ModelFinder
-from pipeline.networks import CONFIG, KNOWN_BACKGROUND, WEIGHTS
+from pipeline.networks import CONFIG, KNOWN_BACKGROUND, WEIGHTS, read_config
 from pipeline.params.base import Section
 from pipeline.params.data import ExtractFrames, Stabilize
 from pipeline.params.flow import ComputeFlow
 from pipeline.params.read import PARAMS_FILE, load_section, read_yaml, validate
 from pipeline.params.results import KeepMoving, Predict
 from pipeline.params.training import Compute
-from pipeline.store.atomic import read_json
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpainter
 from pipeline.student_predictions import StudentFinder
@@ -156,11 +155,11 @@ def _require(path: Path) -> None:
 
 def _refuse_known_background() -> None:
     """Its backgrounds are those of the videos trained on; an inpainter works anywhere."""
-    config = inpainter("rgb") / CONFIG
-    if read_json(config)["schema"] == KNOWN_BACKGROUND:
+    folder = inpainter("rgb")
+    if read_config(folder, "backdrop.inpainter", KNOWN_BACKGROUND)["schema"] == KNOWN_BACKGROUND:
         raise BackdropError(
             "holds the known backgrounds of the training videos, and new material has another",
-            where=str(config),
+            where=str(folder / CONFIG),
             remedy="train a student, which needs none (self_train.enabled: true), or set "
             "train_inpainter.rgb.background: inpainted; then run `dvc repro`",
         )

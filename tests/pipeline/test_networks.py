@@ -10,7 +10,8 @@ from helpers_training import tiny_model, tiny_params
 from models.inpainter import Inpainter
 from pipeline.errors import BackdropError
 from pipeline.inpainting import FrameInpainter
-from pipeline.networks import load_inpainter, load_model, save_network
+from pipeline.inspection import describe
+from pipeline.networks import load_inpainter, load_model, load_student, save_network
 
 NETWORK = {"height": 32, "width": 48}
 CONFIG = {"schema": "backdrop.inpainter", "kind": "rgb", "channels": 4, "network": NETWORK}
@@ -75,6 +76,33 @@ def test_another_schema_is_refused_by_name(folder):
     (folder / "config.json").write_text(json.dumps({**config, "schema_version": 9}))
     with pytest.raises(BackdropError, match="v9"):
         load_inpainter(folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3"])
+def test_a_config_that_is_no_mapping_is_a_line(folder, text):
+    (folder / "config.json").write_text(text)
+    for load in (load_inpainter, load_model, load_student):
+        with pytest.raises(BackdropError, match=r"config\.json: is damaged"):
+            load(folder)
+    with pytest.raises(BackdropError, match=r"config\.json: holds 'no schema'"):
+        describe(folder)
+
+
+@pytest.mark.parametrize(
+    ("load", "schema"),
+    [
+        (load_inpainter, "backdrop.inpainter"),
+        (load_inpainter, "backdrop.known_background"),
+        (load_model, "backdrop.model"),
+        (load_student, "backdrop.student"),
+    ],
+)
+@pytest.mark.parametrize("rest", [{}, {"network": NETWORK, "channels": None, "size": 3}])
+def test_a_config_without_what_it_should_hold_is_a_line(folder, load, schema, rest):
+    config = {"schema": schema, "schema_version": 2, **rest}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(BackdropError, match=r"config\.json: is damaged"):
+        load(folder)
 
 
 def test_frame_inpainter_changes_only_the_hole(folder):

@@ -164,3 +164,10 @@ def test_a_damaged_record_of_dvc_is_a_line(tmp_path, monkeypatch, record):
         BackdropError, match=r"^dvc\.lock: is damaged .* — `git checkout dvc\.lock`"
     ):
         read_trained()
+
+
+def test_a_damaged_config_of_the_inpainter_is_a_line(tmp_path, monkeypatch):
+    make_trained(tmp_path, monkeypatch, student=False, count=2)
+    (inpainter("rgb") / "config.json").write_text("[]")
+    with pytest.raises(BackdropError, match=r"config\.json: is damaged \(TypeError: \[\] is no"):
+        read_trained()
