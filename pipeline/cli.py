@@ -40,7 +40,7 @@ def main() -> None:
         _silence()
         sys.exit(1)
     except OSError as error:  # what writes files tells theirs itself
-        told = no_space(error, "standard output")
+        told = no_space(error, "standard output, or the project's folder")
         _silence()
         _fail(told, 1)
     sys.exit(ended)
@@ -48,6 +48,8 @@ def main() -> None:
 
 def _silence() -> None:
     """Let Python end without a complaint of what could not be printed: it tries that once more."""
+    if sys.stdout is None:
+        return
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pipeline.doctor import VideoReport
 from pipeline.params.schema import Params
-from pipeline.sizing import Material, aspect, frames_kept
+from pipeline.sizing import ENOUGH_FPS, Material, aspect, frames_kept
 
 BEARABLE = 1.3  # factor between a video's aspect and the network's
 SHOWN = 3  # videos in a line
@@ -30,6 +30,8 @@ def thinning_note(params: Params, videos: Mapping[str, Material]) -> str | None:
     told, keys = f"keeping {kept} of {total} frames", []
     if stride > 1:
         told += f", 1 in {stride}"
+        if min(video.fps for video in videos.values()) >= 1.5 * ENOUGH_FPS:
+            told += " (neighbouring frames of slow motion show next to no motion)"
         keys.append("extract_frames.stride")
     if cut:
         told += f", and only the beginning of {len(cut)} video(s) ({_shown(cut.values())})"

@@ -138,8 +138,9 @@ def _damage_told(folder: Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
         raise BackdropError(
-            f"is damaged ({type(error).__name__}: {str(error).splitlines()[0]})",
+            f"is damaged ({type(error).__name__}: {reason})",
             where=str(folder / CONFIG),
             remedy="delete it and run `dvc repro`",
         ) from error

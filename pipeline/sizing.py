@@ -13,7 +13,7 @@ from pipeline.params.schema import Params
 MULTIPLE = 8  # sides of the network's input
 LEAST_SIDE = 32
 LEAST_FRAMES = 12  # of one video: fewer show hardly any motion
-ENOUGH_FPS = 60.0  # in slow motion, next to nothing moves from a frame to the next but one
+ENOUGH_FPS = 60.0  # denser ones show next to no motion between the frames of a pair
 LEAST_FPS = 5.0  # thinned out further, a subject would jump between two frames
 
 

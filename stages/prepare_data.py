@@ -36,7 +36,6 @@ from pipeline.synthetic.recipe import ClipSpec, Recipe, read_recipe
 from pipeline.synthetic.write import write_clip
 from pipeline.truth_files import TruthFiles
 from pipeline.video.decode import DecodedFrame
-from pipeline.video.folder import folder_images
 from pipeline.video.probe import probe_video, read_header
 from pipeline.video.source_digest import source_sha256
 from pipeline.video.sources import MASKS_FOLDER, Source, find_videos, readable
@@ -60,29 +59,26 @@ def main() -> None:
         rows = check_videos(sources, RAW / MASKS_FOLDER)
     else:
         sources = find_videos([root])
-        before = _files(root, sources)
+        before = _files(root)
         names = [source.video for source in sources]
         splits = choose_splits(params, dict.fromkeys(names, params.default_split))
         rows = check_videos(sources, root / MASKS_FOLDER)
-        if _files(root, sources) != before:  # DVC would take them for what was read
+        changed = sorted(before.items() ^ _files(root).items())
+        if changed:  # DVC would take what lies there now for what was read
             raise BackdropError(
-                "its videos were changed, added or taken away while they were read",
-                where=str(root),
+                "was changed, added or taken away while the videos were read",
+                where=changed[0][0],
                 remedy="run the same again; what is as it was is not read again",
             )
     write_table(VIDEOS_TABLE, [{**row, "split": splits[row["video"]]} for row in rows], VIDEOS)
 
 
-def _files(root: Path, sources: Iterable[Source]) -> set[tuple[str, int, int]]:
-    """What lies in the root, and size and time of change of every file of the videos."""
+def _files(root: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of every file in the root but hidden ones."""
     with readable(root):
-        found = {(file.name, 0, 0) for file in root.iterdir() if not file.name.startswith(".")}
-    for source in sources:
-        with readable(source.path):
-            for file in folder_images(source.path) if source.path.is_dir() else [source.path]:
-                stat = file.stat()
-                found.add((str(file), stat.st_size, stat.st_mtime_ns))
-    return found
+        found = [file for file in root.rglob("*") if not file.name.startswith(".")]
+        stats = {str(file): file.stat() for file in found if file.is_file()}
+    return {file: (stat.st_size, stat.st_mtime_ns) for file, stat in stats.items()}
 
 
 def choose_splits(params: PrepareData, default: Mapping[str, str]) -> dict[str, str]:

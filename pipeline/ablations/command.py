@@ -75,7 +75,7 @@ def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say:
 
     Raises:
         BackdropError: no git commit, an experiment of a name with other params, one that failed.
-        KeyboardInterrupt: one of `STOPS` came; while it queues, after the experiment at hand.
+        KeyboardInterrupt: while it queues, one of `STOPS` came; after the experiment at hand.
     """
     require_commit(root)
     todo = pending(experiments, read_known(root))
@@ -83,9 +83,10 @@ def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say:
         say(f"{len(experiments) - len(todo)} of {len(experiments)} are there already")
     copies = {one.name: untracked(root, one.params) for one in todo}
     failed: list[str] = []
-    for number in STOPS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)  # DVC tidies up, as after Ctrl-C
+    if queue:
+        for number in STOPS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)  # the end, as after Ctrl-C
     with Progress("queue" if queue else "ablate", len(todo), "experiments") as progress:
         for one in todo:
             try:

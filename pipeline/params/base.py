@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,3 +16,5 @@ class Section(BaseModel):
     """A section of `params.yaml`: an unknown key, or a number that is not finite, is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    of_no_effect: ClassVar[frozenset[str]] = frozenset()
+    """Keys that change no result."""

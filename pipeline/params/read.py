@@ -40,7 +40,9 @@ SECTIONS = (
     "report",
 )
 """Those of `schema.Params`, which a stage must not import: another section's keys are not its."""
-_sections_read: dict[str, Any] | None = None  # by dotted name, as a running stage read them
+NOT_SET = "not set"
+_sections_read: dict[str, tuple[type[Section], Any]] | None = None
+"""By dotted name, as the running stage read them."""
 
 
 def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) -> AnySection:
@@ -60,7 +62,7 @@ def load_section(kind: type[AnySection], name: str, path: Path = PARAMS_FILE) ->
         )
     section = _at(value, name)
     if _sections_read is not None:
-        _sections_read.setdefault(name, section)
+        _sections_read.setdefault(name, (kind, section))
     return validate(kind, section, path, prefix=tuple(name.split(".")))
 
 
@@ -91,17 +93,31 @@ def require_same_params(path: Path = PARAMS_FILE) -> None:
     Raises:
         BackdropError: names the first changed param.
     """
-    for name, before in (_sections_read or {}).items():
+    for name, (kind, before) in (_sections_read or {}).items():
         now = _at(read_yaml(path), name)
-        while isinstance(before, dict) and isinstance(now, dict) and before != now:
-            key = next(k for k in [*before, *now] if before.get(k) != now.get(k))
-            name, before, now = f"{name}.{key}", before.get(key), now.get(key)
-        if before != now:
+        key, was, is_now = _first_change(name, _decisive(kind, before), _decisive(kind, now))
+        if was != is_now:
             raise BackdropError(
-                f"was {before} when this began, and is {now} now",
-                where=f"{path}: {name}",
-                remedy="run the same again",
+                f"was {was} when this began, and is {is_now} now",
+                where=f"{path}: {key}",
+                remedy=f"run again; to go on with what was begun, set it back to {was} first",
             )
+
+
+def _decisive(kind: type[Section], section: Any) -> Any:
+    if not isinstance(section, dict):
+        return section
+    return {key: value for key, value in section.items() if key not in kind.of_no_effect}
+
+
+def _first_change(name: str, before: Any, now: Any) -> tuple[str, Any, Any]:
+    """The first key whose value differs, down to the innermost, and its two values."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in [*before, *now]:
+            pair = before.get(key, NOT_SET), now.get(key, NOT_SET)
+            if pair[0] != pair[1]:
+                return _first_change(f"{name}.{key}", *pair)
+    return name, before, now
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

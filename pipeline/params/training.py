@@ -13,6 +13,7 @@ from pipeline.params.optimisation import Optimisation
 class Compute(Section):
     """The machine. Threads change the last bits of a result, therefore they are a param."""
 
+    of_no_effect = frozenset({"resume", "checkpoint_every", "cache_mib"})
     seed: int = Field(0, ge=0, lt=2**32)
     threads: int = Field(2, ge=1, le=256, description="CPU threads of a training stage")
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -144,7 +145,9 @@ class LossParams(Section):
 class WatchParams(Section):
     """Looks at some training frames while D and S train; without labels."""
 
-    every: PositiveInt = Field(100, description="iterations from one look to the next")
+    every: PositiveInt = Field(
+        100, description="iterations from one look to the next; the end, too"
+    )
     collapse: Literal["stop", "warn"] = Field("stop", description="what a sustained collapse does")
     early_stop: int = Field(
         0,

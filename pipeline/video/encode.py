@@ -57,6 +57,7 @@ def open_encoder(
 
         def write(image: NDArray[np.uint8], time_s: float | None = None) -> None:
             nonlocal last
+            assert timed == (time_s is not None)
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             if time_s is not None:
                 last = max(last + 1, round(time_s * CLOCK))  # two frames at one time: one after it

@@ -16,7 +16,6 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".
 EXPORT_AGAIN = "export the frames in 8 bits, with black at 0 and white at 255"
 DARK = 2**14  # of 16 bits: 14 bits and fewer are stored so; a film may be dark, but not so dark
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-ANIMATED = {b"\x89PNG": b"acTL", b"RIFF": b"ANIM"}  # PNG and WebP: what then stands near the start
 ENDS = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND\xaeB`\x82"}  # first bytes: last bytes
 
 
@@ -98,9 +97,12 @@ def _decode(file: Path) -> NDArray[np.generic]:
 
 def _holds_more(data: bytes, shape: tuple[int, ...]) -> bool:
     """Whether a second frame follows the one of this shape; a TIFF's thumbnail is none."""
+    if data.startswith(b"\x89PNG"):
+        return b"acTL" in data[: data.find(b"IDAT")]
+    if data.startswith(b"RIFF") and data[12:16] == b"VP8X":
+        return bool(data[20] & 2)  # WebP's flag of animation
     if not data.startswith(TIFF):
-        mark = ANIMATED.get(data[:4])
-        return mark is not None and mark in data[:100]
+        return False
     buffer = np.frombuffer(data, np.uint8)
     _, pages = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED, range=(1, 2))
     return any(page.shape[:2] == shape[:2] for page in pages)

@@ -150,8 +150,8 @@ def test_a_full_stdout_is_one_line(material: Path, arguments: list[str], unbuffe
         _, told = done.communicate(timeout=120)
     assert done.returncode == 1, told
     assert told.endswith(  # after the progress of `doctor`
-        "error: standard output: cannot write (No space left on device) — free disk space or make "
-        "the folder writable, then run the same again\n"
+        "error: standard output, or the project's folder: cannot write (No space left on device) — "
+        "free disk space or make the folder writable, then run the same again\n"
     )
     assert told.count("Error") == told.count("Exception") == 0
 
@@ -166,6 +166,7 @@ def test_a_closed_pipe_is_no_mistake(material: Path, arguments: list[str], unbuf
         _, told = done.communicate(timeout=120)
     assert done.returncode == 1
     assert "Error" not in told
+    assert "error:" not in told
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BackdropError
+from pipeline.params.data import ExtractFrames
 from pipeline.params.read import load_section
 from pipeline.params.training import Compute, Network
 from pipeline.progress import Progress
@@ -121,14 +122,21 @@ def test_params_changed_meanwhile_are_told_since_dvc_would_record_them(capsys):
     assert stopped.value.code == 1
     assert capsys.readouterr().err == (
         "error: toy: params.yaml: compute.seed: was 1 when this began, and is 2 now"
-        " — run the same again\n"
+        " — run again; to go on with what was begun, set it back to 1 first\n"
     )
     with pytest.raises(SystemExit):
         run_stage("toy", lambda: work(before, "compute", Compute))
     assert "compute.seed: was 2 when this began, and is 1 now" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         run_stage("toy", lambda: work("network: {height: 64, width: 64}\n", "compute", Compute))
-    assert "compute.seed: was 1 when this began, and is None now" in capsys.readouterr().err
+    assert "compute.seed: was 1 when this began, and is not set now" in capsys.readouterr().err
+    Path("params.yaml").write_text("extract_frames: {crop: null}\n")
+    with pytest.raises(SystemExit):
+        run_stage("toy", lambda: work("extract_frames: {}\n", "extract_frames", ExtractFrames))
+    assert "crop: was None when this began, and is not set now" in capsys.readouterr().err
+    Path("params.yaml").write_text(before)
+    after = before.replace("seed: 1", "seed: 1, checkpoint_every: 7")  # changes no result
+    run_stage("toy", lambda: work(after, "compute", Compute))
 
 
 def test_a_gpu_without_memory_is_one_line_and_other_errors_are_not_hidden(capsys):

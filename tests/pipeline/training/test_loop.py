@@ -309,8 +309,8 @@ def test_a_repository_without_a_commit_is_named():
 
 def test_looks_begin_after_the_warm_up_and_the_last_is_at_the_end():
     asked = Watch(3, dict, lambda trail: None, after=7)
-    assert [done for done in range(1, 14) if asked.due(done, 14)] == [9, 12]
-    assert [done for done in range(1, 14) if asked.due(done, 13)] == [9, 12, 13]
+    assert [done for done in range(1, 15) if asked.due(done, 13)] == [9, 12]  # too soon for another
+    assert [done for done in range(1, 15) if asked.due(done, 14)] == [9, 12, 14]
 
 
 def test_a_look_sees_the_weights_that_would_be_kept():
