@@ -51,8 +51,8 @@ class TwoSquares(nn.Module):
 class FullWindow(nn.Module):
     """The mask fills the window."""
 
-    def forward(self, window: torch.Tensor, _behind: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return window, torch.full_like(window[:, :1], 6.0)
+    def mask_logits(self, window: torch.Tensor, _behind: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(window[:, :1], 6.0)
 
 
 class Black(nn.Module):
