@@ -142,8 +142,8 @@ class SegmentationModel(nn.Module):
         """Background (B, 3, H, W) behind all boxes (B, 4), and each one's mask (B, 1, H, W)."""
         holes = [rectangle_mask(box, *image.shape[2:]) for box in boxes]
         background = inpainter(image, torch.stack(holes).amax(dim=0)).clamp(0, 1)
-        logits = [
-            self.synthesis.mask_logits(*self._windows(image, box, background)) for box in boxes
-        ]
-        masks = [self._in_image(a, box, image) for a, box in zip(logits, boxes, strict=True)]
+        masks = []
+        for box in boxes:
+            logits = self.synthesis.mask_logits(*self._windows(image, box, background))
+            masks.append(self._in_image(logits, box, image))
         return background, masks

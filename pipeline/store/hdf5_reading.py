@@ -30,7 +30,7 @@ class HDF5Reader(h5py.File):  # type: ignore[misc]
         super().__init__(path, "r")
 
     def __getitem__(self, name: str) -> Any:
-        with damage_told(Path(self.filename)):
+        with damage_told(self):
             found = super().__getitem__(name)
         return _Dataset(found.id) if isinstance(found, h5py.Dataset) else found
 
@@ -42,34 +42,34 @@ class HDF5Reader(h5py.File):  # type: ignore[misc]
 
 class _Dataset(h5py.Dataset):  # type: ignore[misc]
     def __getitem__(self, *asked: Any) -> Any:
-        with damage_told(Path(self.file.filename)):
+        with damage_told(self):
             return super().__getitem__(*asked)
 
 
 class _Attributes(h5py.AttributeManager):  # type: ignore[misc]
     def __init__(self, file: h5py.File) -> None:
         super().__init__(file)
-        self._path = Path(file.filename)
+        self._owner = file
 
     def __getitem__(self, name: str) -> Any:
-        with damage_told(self._path):
+        with damage_told(self._owner):
             return super().__getitem__(name)
 
     def __contains__(self, name: str) -> bool:
-        with damage_told(self._path):
+        with damage_told(self._owner):
             return bool(super().__contains__(name))
 
 
 @contextmanager
-def damage_told(path: Path) -> Iterator[None]:
-    """Raise `damaged` for h5py's errors of wrong bytes."""
+def damage_told(owner: h5py.File | h5py.Dataset) -> Iterator[None]:
+    """Raise `damaged`, of the owner's file, for h5py's errors of wrong bytes."""
     try:
         yield
     except (KeyError, OSError, RuntimeError) as error:
         of_system = isinstance(error, OSError) and error.errno is not None  # a disk that fails
         if of_system or any(words in str(error) for words in ABSENT):
             raise
-        raise damaged(path, "some of it cannot be read") from error
+        raise damaged(Path(owner.file.filename), "some of it cannot be read") from error
 
 
 def damaged(path: Path, why: str) -> BackdropError:
