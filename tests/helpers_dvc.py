@@ -32,6 +32,13 @@ def make_project(folder: Path, stages: str, params: str = "") -> Path:
     return folder
 
 
+def commit(folder: Path) -> None:
+    """All that is there."""
+    author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for command in (["add", "--all"], [*author, "commit", "--quiet", "-m", "start"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+
+
 def make_fan(folder: Path, left: str = LEFT_WORKS) -> Path:
     """first -> left, right -> last; `left` is the command of that stage."""
     make_project(folder, FAN, f'left: "{left}"\n')

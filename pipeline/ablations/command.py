@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
 from pipeline.ablations import results as outcome
@@ -18,6 +17,7 @@ from pipeline.ablations.dvc_experiments import (
 )
 from pipeline.ablations.experiments import Experiment, Request, plan
 from pipeline.ablations.settings import Table
+from pipeline.ablations.stopping import STOPS, stopping_stages
 from pipeline.errors import BackdropError
 from pipeline.params.read import PARAMS_FILE, read_yaml
 from pipeline.params.schema import read_params
@@ -26,7 +26,6 @@ from pipeline.store.atomic import write_bytes
 from pipeline.training.interruption import Interruption
 
 Say = Callable[[str], None]
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def planned(
@@ -75,7 +74,8 @@ def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say:
 
     Raises:
         BackdropError: no git commit, an experiment of a name with other params, one that failed.
-        KeyboardInterrupt: while it queues, one of `STOPS` came; after the experiment at hand.
+        KeyboardInterrupt: one of `STOPS` came. What DVC was about is done first: an experiment is
+            queued, a stage recorded.
     """
     require_commit(root)
     todo = pending(experiments, read_known(root))
@@ -91,7 +91,7 @@ def queue_or_run(root: Path, experiments: list[Experiment], *, queue: bool, say:
         for one in todo:
             try:
                 # DVC puts uncommitted changes away while it queues: let it bring them back.
-                with Interruption(STOPS) if queue else nullcontext():
+                with Interruption(STOPS) if queue else stopping_stages():
                     submit(root, one, copies[one.name], queue=queue)
             except BackdropError as error:
                 if queue:

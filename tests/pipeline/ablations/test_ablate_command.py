@@ -3,63 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from helpers_dvc import REPOSITORY, dvc, make_project
+from helpers_dvc import commit, dvc
 
 from pipeline.ablations.dvc_experiments import untracked
 from pipeline.cli import main
 from pipeline.errors import BackdropError
-from pipeline.params.preset import compose, load_preset
 from pipeline.params.schema import Params, read_params
-from pipeline.params.write import render_params
-
-# `evaluate` knows its seed and what git does not hold; it fails where the flow's weight is 0.
-STAGES = """
-stages:
-  evaluate:
-    cmd: python evaluate.py
-    params: [compute, train_model]
-    metrics: [artifacts/evaluate/metrics.json]
-  report: {cmd: "false", deps: [artifacts/evaluate/metrics.json]}
-"""
-EVALUATE = """
-import json, pathlib, sys, yaml
-params = yaml.safe_load(open("params.yaml"))
-if params["train_model"]["loss"]["flow"] == 0: sys.exit("no flow")
-j = float(pathlib.Path("data/raw/own/number").read_text()) + params["compute"]["seed"] / 10
-out = pathlib.Path("artifacts/evaluate/metrics.json")
-out.parent.mkdir(parents=True, exist_ok=True)
-test = dict.fromkeys(["J", "F", "J_no_crf", "mAP50"], j)
-out.write_text(json.dumps({"test": test, "health": {"collapsed": j > 0.55}}))
-"""
-OWN = {"prepare_data": {"source": "videos", "root": "data/raw/own"}}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    params = render_params(compose(load_preset("demo").params, OWN))
-    make_project(tmp_path, STAGES, params)
-    (tmp_path / "evaluate.py").write_text(EVALUATE)
-    (tmp_path / ".gitignore").write_text("/artifacts/\n/data/raw/\n")
-    (tmp_path / "data/raw/own").mkdir(parents=True)
-    (tmp_path / "data/raw/own/number").write_text("0.5")
-    _commit(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def _commit(folder: Path) -> None:
-    author = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
-    for command in (["add", "--all"], [*author, "commit", "--quiet", "-m", "start"]):
-        subprocess.run(["git", *command], cwd=folder, check=True)
 
 
 def _ablate(
@@ -120,34 +74,6 @@ def test_queue_once_and_refuse_other_params(project, monkeypatch, capsys) -> Non
     assert (code, "queued 3" in out) == (0, True)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_stopped_while_it_queues_it_gives_back_what_was_not_committed(project, how) -> None:
-    """DVC puts uncommitted changes away, into git's stash, while it queues an experiment."""
-    params = project / "params.yaml"
-    params.write_text(params.read_text() + "# mine\n")
-    before = params.read_text()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "ablate", "--table", "4"],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    deadline = time.monotonic() + 120
-    while not (project / ".git/refs/stash").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    process.send_signal(how)
-    said, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert told.splitlines()[-1] == "interrupted; run it again to go on"
-    assert "Traceback" not in told
-    assert "queued 54" not in said
-    assert params.read_text() == before
-    assert not (project / ".git/refs/stash").exists()
-
-
 def test_mistakes_are_one_line(project, tmp_path_factory, monkeypatch, capsys) -> None:
     cases = [(["--results"], "no experiments of these tables yet")]
     cases += [(["--table", "5"], "unknown table 'table5'"), (["--seeds", "x"], "--seeds")]
@@ -172,7 +98,7 @@ def test_copies_are_what_git_does_not_hold(project) -> None:
     weights = project / "weights/flow"
     weights.mkdir(parents=True)
     (weights / "README.md").write_text("held")
-    _commit(project)
+    commit(project)
     (weights / "raft.pth").write_bytes(b"")
     params = read_params(project / "params.yaml")
     assert untracked(project, params) == ["data/raw/own", "weights/flow/raft.pth"]
@@ -184,7 +110,7 @@ def test_a_folder_below_one_that_git_holds_goes_whole(project) -> None:
     weights = project / "weights/flow"
     (weights / "raft" / "models").mkdir(parents=True)
     (weights / "README.md").write_text("held")
-    _commit(project)
+    commit(project)
     (weights / "raft" / "models" / "raft.pth").write_bytes(b"")
     (weights / "own.pth").write_bytes(b"")
     assert untracked(project, Params()) == ["weights/flow/own.pth", "weights/flow/raft"]
@@ -245,7 +171,7 @@ def test_a_checkpoint_of_something_else_is_told_before_anything_is_queued(
 def test_a_name_that_is_no_utf8_is_copied_too(project) -> None:
     (project / "weights/flow").mkdir(parents=True)
     (project / "weights/flow/README.md").write_text("held by git")
-    _commit(project)
+    commit(project)
     odd = "weights/flow/r\udce9seau.pt"
     (project / odd).touch()
     params = read_params(Path("params.yaml"))
