@@ -96,6 +96,7 @@ def test_stopped_while_it_queues_it_gives_back_what_was_not_committed(project, h
         assert "queued 54" not in _require_interrupted(process)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_before_the_first_stage_it_lets_none_run_on(project, started, how) -> None:
     with _edit_given_back(project):
@@ -108,7 +109,11 @@ def test_stopped_before_the_first_stage_it_lets_none_run_on(project, started, ho
 
 @pytest.mark.parametrize(
     ("how", "whom"),
-    [(signal.SIGINT, "all"), (signal.SIGTERM, "ablate"), (signal.SIGHUP, "ablate")],
+    [
+        (signal.SIGINT, "all"),
+        (signal.SIGTERM, "ablate"),
+        pytest.param(signal.SIGHUP, "ablate", marks=pytest.mark.slow),
+    ],
 )
 def test_stopped_while_a_stage_runs_it_ends_that_and_begins_nothing(
     project, started, how, whom
