@@ -101,12 +101,11 @@ class Synthesis(nn.Module):
             Foreground (B, 3, h, w), unclipped, and mask logits (B, 1, h, w).
         """
         maps, prior = self._encode(window, background)
-        return self.foreground(maps[-1]) + 0.5, self._decode_mask(maps) + prior
+        return self.foreground(maps[-1]) + 0.5, self._decode_mask(maps, prior)
 
     def mask_logits(self, window: Tensor, background: Tensor) -> Tensor:
         """The mask logits of `forward` alone, which is all that a prediction needs."""
-        maps, prior = self._encode(window, background)
-        return self._decode_mask(maps) + prior
+        return self._decode_mask(*self._encode(window, background))
 
     def _encode(self, window: Tensor, background: Tensor) -> tuple[list[Tensor], Tensor | float]:
         """Maps of what S sees, and the logits that it starts from."""
@@ -120,9 +119,9 @@ class Synthesis(nn.Module):
             seen = torch.cat([seen, behind, difference.abs()], dim=1)
         return self.encoder(seen), prior
 
-    def _decode_mask(self, maps: list[Tensor]) -> Tensor:
+    def _decode_mask(self, maps: list[Tensor], prior: Tensor | float) -> Tensor:
         full, half, quarter, code = maps
         x = self.up2(concatenate([self.up3(code), quarter]))
         x = self.up1(concatenate([x, half]))
-        logits: Tensor = self.mask(concatenate([x, full]))
-        return logits
+        learnt: Tensor = self.mask(concatenate([x, full]))
+        return learnt + prior

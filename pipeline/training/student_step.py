@@ -30,8 +30,8 @@ def student_loss(
     image = light(paste(image, label, params.paste, rng), rng)
     logits = student(image.contiguous(memory_format=torch.channels_last))
     entropy, overlap = mask_losses(logits.float(), label)
-    terms = {"loss": entropy + overlap, "entropy": entropy, "dice": overlap}
-    loss = terms["loss"]
+    loss = entropy + overlap
+    terms = {"loss": loss, "entropy": entropy, "dice": overlap}
     return loss, {name: value.detach() for name, value in terms.items()}
 
 
