@@ -25,8 +25,23 @@ def switch_on(folder: Path) -> None:
     (folder / NOTE).unlink(missing_ok=True)
 
 
+def pass_on(before: Path, out: Path) -> bool:
+    """Say in `out` what `before` says; True if that is `off`, and there is nothing else to do.
+
+    `before` may be the model's, which never holds the note.
+
+    Raises:
+        BackdropError: as `is_off`.
+    """
+    if is_off(before):
+        switch_off(out)
+        return True
+    switch_on(out)
+    return False
+
+
 def is_off(folder: Path) -> bool:
-    """Whether a folder of the student holds the note instead of results.
+    """Whether a folder holds the note instead of results.
 
     Raises:
         BackdropError: it is not there at all.

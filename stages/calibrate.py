@@ -29,7 +29,7 @@ from pipeline.evaluation.search import Search, spread
 from pipeline.params.data import TRAINED_ON
 from pipeline.params.read import load_section
 from pipeline.params.results import Calibrate, RefineMasks
-from pipeline.self_training import is_off, switch_off, switch_on
+from pipeline.self_training import pass_on
 from pipeline.stage import run_stage, wanted
 from pipeline.store import paths
 from pipeline.store.atomic import write_json
@@ -45,11 +45,8 @@ DEFAULT_FLOW_STEP = 0.5
 
 def main(source: Source) -> None:
     """Choose for the masks of `source`, and for the controls in its boxes."""
-    folder = source.calibration_file.parent
-    if source is Source.STUDENT and is_off(source.predictions_folder):
-        switch_off(folder)
+    if pass_on(source.predictions_folder, source.calibration_file.parent):
         return
-    switch_on(folder)
     params = load_section(Calibrate, "calibrate")
     iterations = load_section(RefineMasks, "refine_masks").iterations
     videos = predicted_videos(source=source)

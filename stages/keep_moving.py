@@ -28,7 +28,7 @@ from pipeline.moving_masks import Motion, moving_masks
 from pipeline.params.read import load_section
 from pipeline.params.results import KeepMoving
 from pipeline.pool import Advance
-from pipeline.self_training import is_off, switch_off, switch_on
+from pipeline.self_training import pass_on
 from pipeline.stage import run_stage, wanted
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256, files_sha256
@@ -48,10 +48,8 @@ class Selection:
 def main(source: Source) -> None:
     """Select the moving parts of all videos' masks in parallel."""
     params = load_section(KeepMoving, "keep_moving")
-    if source is Source.STUDENT and is_off(source.masks_folder):
-        switch_off(source.moving_folder)
+    if pass_on(source.masks_folder, source.moving_folder):
         return
-    switch_on(source.moving_folder)
     counts = load_index()["video"].value_counts(sort=False)
     cameras = read_cameras([str(video) for video in counts.index])
     jobs = [

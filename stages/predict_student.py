@@ -15,7 +15,7 @@ from pipeline.networks import CONFIG, WEIGHTS
 from pipeline.params.read import load_section
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute
-from pipeline.self_training import is_off, switch_off, switch_on
+from pipeline.self_training import pass_on
 from pipeline.stage import run_stage
 from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256
@@ -29,10 +29,8 @@ STAGE = "predict_student"
 def main() -> None:
     """Predict all videos, in parallel processes of one thread each."""
     out = Source.STUDENT.predictions_folder
-    if is_off(STUDENT_NETWORK):
-        switch_off(out)
+    if pass_on(STUDENT_NETWORK, out):
         return
-    switch_on(out)
     compute = load_section(Compute, "compute")
     settings = Settings(compute, load_section(Predict, "predict").batch_size)
     device = choose_device(compute.device, "compute.device")

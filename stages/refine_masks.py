@@ -26,7 +26,7 @@ from pipeline.mask_refinement import refine_frame
 from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
 from pipeline.pool import Advance
-from pipeline.self_training import is_off, switch_off, switch_on
+from pipeline.self_training import pass_on
 from pipeline.stage import run_stage, wanted
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256, files_sha256
@@ -47,10 +47,8 @@ class Refinement:
 def main(source: Source) -> None:
     """Refine all videos of `source` in parallel."""
     params = load_section(RefineMasks, "refine_masks")
-    if source is Source.STUDENT and is_off(source.predictions_folder):
-        switch_off(source.masks_folder)
+    if pass_on(source.predictions_folder, source.masks_folder):
         return
-    switch_on(source.masks_folder)
     choice = read_calibration(source)
     counts = predicted_index(source)["video"].value_counts(sort=False)
     task = Refinement(source, choice, params.iterations)

@@ -161,6 +161,9 @@ def test_flow_of_other_frames_is_named(tmp_path, monkeypatch):
 
 def test_missing_masks_are_named(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, ["test"])
+    with pytest.raises(BackdropError, match=r"artifacts/masks: is missing"):
+        keep_moving.main(Source.MODEL)
+    paths.MASKS.mkdir()
     with pytest.raises(BackdropError, match=r"masks/clip_0\.h5: is missing"):
         keep_moving.main(Source.MODEL)
 
