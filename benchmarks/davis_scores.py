@@ -5,7 +5,6 @@ Ground truth is read here for nothing but J and F.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +21,7 @@ from pipeline.params.data import Stabilize
 from pipeline.params.read import load_section
 from pipeline.store import paths
 from pipeline.store.atomic import read_json
-from pipeline.store.tables import HOMOGRAPHIES, read_table
+from pipeline.store.tables import HOMOGRAPHIES, matrices, read_table
 
 Masks = NDArray[np.bool_]
 FLOW, MOG2, GRAB_CUT = "residual flow", "MOG2, stabilised", "GrabCut, our box"
@@ -81,22 +80,20 @@ def baselines(video: VideoResult, frames: list[FrameResult]) -> dict[str, Masks]
     images = np.stack([frame.image for frame in frames])
     return {
         FLOW: np.stack([moving_pixels(frame.speed, gap) for frame in frames]),
-        MOG2: background_subtraction(images, dict(motion(video.video, gap)), gap),
+        MOG2: background_subtraction(images, motion(video.video, gap), gap),
         GRAB_CUT: np.stack([grab_cut(frame.image, frame.box) for frame in frames]),
     }
 
 
-def motion(video: str, gap: int) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Of each pair that is ok: frame t and the homography of frame t + gap onto it."""
+def motion(video: str, gap: int) -> dict[int, NDArray[np.float64]]:
+    """Of each pair that is ok: by frame t, the homography of frame t + gap onto it."""
     table = read_table(paths.HOMOGRAPHIES_TABLE, HOMOGRAPHIES)
     rows = table[(table["video"] == video) & table["ok"] & (table["source"] > table["target"])]
-    entries = [f"h{row}{column}" for row in range(3) for column in range(3)]
-    for row in rows.to_dict("records"):
-        if row["source"] - row["target"] != gap:
-            raise BackdropError(
-                "was made with another stabilize.gap", where=str(paths.HOMOGRAPHIES_TABLE)
-            )
-        yield int(row["target"]), np.array([row[entry] for entry in entries], float).reshape(3, 3)
+    if (rows["source"] - rows["target"] != gap).any():
+        raise BackdropError(
+            "was made with another stabilize.gap", where=str(paths.HOMOGRAPHIES_TABLE)
+        )
+    return dict(zip(rows["target"].tolist(), matrices(rows), strict=True))
 
 
 def mean_score(frames: list[FrameResult], masks: Masks) -> Score:

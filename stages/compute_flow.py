@@ -29,7 +29,7 @@ from pipeline.pool import Advance, worker_count
 from pipeline.stage import run_stage
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256, files_sha256
-from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table
+from pipeline.store.tables import HOMOGRAPHIES, INDEX, matrices, read_table
 
 log = logging.getLogger("backdrop")
 
@@ -94,10 +94,9 @@ def _pairs(video: str, count: int, rows: pd.DataFrame, how: tuple[Choice, int]) 
             where=str(paths.HOMOGRAPHIES_TABLE),
             remedy="run `dvc repro --force stabilize`",
         )
-    entries = [f"h{row}{column}" for row in range(3) for column in range(3)]
     return Pairs(
         rows["source"].to_numpy(np.int64),
-        rows[entries].to_numpy(np.float64).reshape(count, 3, 3),
+        matrices(rows),
         rows["ok"].to_numpy(bool),
         [read_mesh(values) for values in rows["mesh"]],
         *how,

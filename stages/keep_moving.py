@@ -33,7 +33,7 @@ from pipeline.stage import run_stage, wanted
 from pipeline.store import hdf5, paths
 from pipeline.store.digest import file_sha256, files_sha256
 from pipeline.store.paths import Source
-from pipeline.store.tables import HOMOGRAPHIES, read_table
+from pipeline.store.tables import HOMOGRAPHIES, matrices, read_table
 
 
 @dataclass(frozen=True)
@@ -119,11 +119,9 @@ def read_cameras(videos: Sequence[str]) -> dict[str, CameraPath]:
 
 
 def _camera(rows: pd.DataFrame) -> CameraPath:
-    entries = [f"h{row}{column}" for row in range(3) for column in range(3)]
     steps = rows[rows["ok"] & (rows["source"] > rows["target"])]
-    H = steps[entries].to_numpy(np.float64).reshape(-1, 3, 3)
     gap = int((rows["source"] - rows["target"]).abs().max())
-    return CameraPath(dict(zip(steps["target"].tolist(), H, strict=True)), gap)
+    return CameraPath(dict(zip(steps["target"].tolist(), matrices(steps), strict=True)), gap)
 
 
 def _identity(source: Source, video: str, camera: CameraPath) -> str:

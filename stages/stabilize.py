@@ -15,6 +15,8 @@ from functools import partial
 from statistics import median
 from typing import Any, cast
 
+import numpy as np
+
 from models.alignment import Alignment
 from models.camera import Camera
 from pipeline.align_video import align_video
@@ -29,7 +31,7 @@ from pipeline.progress import Progress
 from pipeline.stage import run_stage
 from pipeline.store.digest import file_sha256
 from pipeline.store.paths import FRAMES, HOMOGRAPHIES_TABLE, INDEX_TABLE, video_file
-from pipeline.store.tables import HOMOGRAPHIES, INDEX, read_table, write_columns
+from pipeline.store.tables import H_ENTRIES, HOMOGRAPHIES, INDEX, read_table, write_columns
 
 log = logging.getLogger("backdrop")
 
@@ -91,15 +93,12 @@ def _columns(video: str, camera: Camera, found: Mapping[tuple[int, int], Alignme
     keys = sorted(found, key=lambda pair: pair[1])
     alignments = [found[key] for key in keys]
     pairs = [one.pair for one in alignments]
+    H = np.array([pair.H.ravel() for pair in pairs])  # (N, 9)
     return {
         "video": [video] * len(keys),
         "source": [source for source, _ in keys],
         "target": [target for _, target in keys],
-        **{
-            f"h{row}{column}": [float(pair.H[row, column]) for pair in pairs]
-            for row in range(3)
-            for column in range(3)
-        },
+        **dict(zip(H_ENTRIES, H.T.tolist(), strict=True)),
         **{name: [getattr(pair, name) for pair in pairs] for name in STATISTICS},
         "method": [one.method for one in alignments],
         "parallax_px": [one.parallax_px for one in alignments],

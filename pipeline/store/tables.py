@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import atomic_path
@@ -46,6 +48,7 @@ INDEX = table_schema(
         "split": pa.string(),
     },
 )
+H_ENTRIES = [f"h{row}{column}" for row in range(3) for column in range(3)]
 HOMOGRAPHIES = table_schema(
     "backdrop.homographies",
     2,
@@ -53,7 +56,7 @@ HOMOGRAPHIES = table_schema(
         "video": pa.string(),
         "source": pa.int64(),  # the frame that is warped
         "target": pa.int64(),  # the frame it is warped onto
-        **{f"h{row}{col}": pa.float64() for row in range(3) for col in range(3)},
+        **dict.fromkeys(H_ENTRIES, pa.float64()),
         "keypoints": pa.int64(),
         "matches": pa.int64(),
         "inliers": pa.int64(),
@@ -147,6 +150,11 @@ def read_table(path: Path, schema: pa.Schema) -> pd.DataFrame:
         )
     frame: pd.DataFrame = table.to_pandas()
     return frame
+
+
+def matrices(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """The homographies (N, 3, 3) of rows of HOMOGRAPHIES."""
+    return rows[H_ENTRIES].to_numpy(np.float64).reshape(-1, 3, 3)
 
 
 def describe(schema: pa.Schema) -> str:

@@ -82,11 +82,11 @@ def test_motion_leaves_out_what_is_not_ok_and_the_last_pairs_which_look_back(
     table.loc[2, ["ok", "h02"]] = False, 9.0
     table.loc[3, "h02"] = 5.0
     write_table(paths.HOMOGRAPHIES_TABLE, table.to_dict("records"), HOMOGRAPHIES)
-    found = dict(motion("clip_0", 1))
+    found = motion("clip_0", 1)
     assert sorted(found) == [0, 1, 3, 4]
     assert np.array_equal(found[3], [[1, 0, 5], [0, 1, 0], [0, 0, 1]])
     with pytest.raises(BackdropError, match="gap"):
-        dict(motion("clip_0", 2))
+        motion("clip_0", 2)
 
 
 def test_a_project_without_ground_truth_is_refused(
