@@ -1,13 +1,63 @@
-"""The final mask of one frame: its soft mask, sharpened by the CRF as `calibrate` chose."""
+"""Final masks: soft masks, sharpened by the CRF as `calibrate` chose."""
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from models.crf import refine
 from models.soft_mask import centred
 from pipeline.evaluation.calibration import Calibration, crf_setting
+from pipeline.evaluation.predicted import soft_mask
+from pipeline.frame_pool import in_order, processes_for
+from pipeline.frames import FrameReader
+from pipeline.instances import has_instances, read_labels
+from pipeline.pool import Advance
+from pipeline.store import hdf5
+
+
+def refine_video(
+    choice: Calibration,
+    iterations: int,
+    reader: FrameReader,
+    predictions: h5py.File,
+    path: Path,
+    advance: Advance,
+) -> None:
+    """Write the masks of all frames, and whose each pixel is where there are several subjects.
+
+    Args:
+        choice: thresholds and the CRF's setting.
+        iterations: of the CRF.
+        reader: the video's frames, of which one at a time is in memory.
+        predictions: theirs, with the soft masks.
+        path: of the artifact, of schema MASKS.
+        advance: called after each frame.
+    """
+    size = reader.height, reader.width
+    with hdf5.create(path, hdf5.MASKS) as file:
+        create = partial(
+            file.create_dataset,
+            shape=(reader.count, *size),
+            dtype=np.uint8,
+            chunks=(1, *size),
+            **hdf5.PACKED,
+        )
+        masks = create("mask")
+        instances = create("instance") if has_instances(predictions) else None
+        seen = ((reader.read(i), soft_mask(predictions, i)) for i in range(reader.count))
+        make = partial(refine_frame, choice, iterations)
+        for number, foreground in enumerate(
+            in_order(make, seen, processes_for(reader.count), path.stem)
+        ):
+            masks[number] = np.where(foreground, 255, 0)
+            if instances is not None:
+                instances[number] = read_labels(predictions, number, foreground)
+            advance(1)
 
 
 def refine_frame(

@@ -107,7 +107,7 @@ def load_model(folder: Path) -> tuple[SegmentationModel, Network]:
 
 
 def load_student(folder: Path) -> tuple[Student, tuple[int, int]]:
-    """The trained student of `artifacts/student/network`, and its input size; raises as above."""
+    """A trained student, as of `artifacts/student/network`, and its input size; raises as above."""
     config = read_config(folder, "backdrop.student")
     with _damage_told(folder):
         student = Student(int(config["channels"]), imagenet=config["encoder"] == "imagenet")

@@ -32,11 +32,12 @@ class Settings:
 
     compute: Compute
     batch_size: int
+    network: Path = STUDENT_NETWORK
 
 
 def work(job: Job[Settings], path: Path, advance: Advance) -> None:
     """Write one video's predictions; a batch of frames is in memory at a time."""
-    finder = StudentFinder(job.data.compute)
+    finder = StudentFinder(job.data.compute, job.data.network)
     with (
         FrameReader(video_file(FRAMES, job.video)) as reader,
         hdf5.create(path, hdf5.PREDICTIONS) as file,
@@ -52,18 +53,19 @@ def work(job: Job[Settings], path: Path, advance: Advance) -> None:
 
 
 class StudentFinder:
-    """The trained student of `artifacts/student/network`, on the device.
+    """A trained student, on the device.
 
     Args:
         compute: the machine; one thread is used.
+        network: folder of the student's network.
 
     Raises:
         BackdropError: the network is missing, damaged, or another.
     """
 
-    def __init__(self, compute: Compute) -> None:
+    def __init__(self, compute: Compute, network: Path = STUDENT_NETWORK) -> None:
         self.device = set_up(compute.model_copy(update={"threads": 1}))
-        self.student, self.size = load_student(STUDENT_NETWORK)
+        self.student, self.size = load_student(network)
         place(self.student, self.device)
 
     def find(self, frames: Sequence[NDArray[np.uint8]]) -> list[Finding]:

@@ -10,19 +10,14 @@ nothing to do for the student.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.evaluation.calibration import Calibration, read_calibration
-from pipeline.evaluation.predicted import open_predictions, predicted_index, soft_mask
+from pipeline.evaluation.predicted import open_predictions, predicted_index
 from pipeline.fanout import fan_out
-from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import open_frames
-from pipeline.instances import has_instances, read_labels
 from pipeline.job import Job
-from pipeline.mask_refinement import refine_frame
+from pipeline.mask_refinement import refine_video
 from pipeline.params.read import load_section
 from pipeline.params.results import RefineMasks
 from pipeline.pool import Advance
@@ -76,25 +71,8 @@ def work(job: Job[Refinement], path: Path, advance: Advance) -> None:
     with (
         open_frames(job.video) as reader,
         open_predictions(job.data.source, job.video, reader) as predictions,
-        hdf5.create(path, hdf5.MASKS) as file,
     ):
-        size = reader.height, reader.width
-        masks = file.create_dataset(
-            "mask", (reader.count, *size), np.uint8, chunks=(1, *size), **hdf5.PACKED
-        )
-        instances = None
-        if has_instances(predictions):
-            instances = file.create_dataset(
-                "instance", (reader.count, *size), np.uint8, chunks=(1, *size), **hdf5.PACKED
-            )
-        seen = ((reader.read(i), soft_mask(predictions, i)) for i in range(reader.count))
-        make = partial(refine_frame, job.data.choice, job.data.iterations)
-        refined = in_order(make, seen, processes_for(reader.count), job.video)
-        for number, foreground in enumerate(refined):
-            masks[number] = np.where(foreground, 255, 0)
-            if instances is not None:
-                instances[number] = read_labels(predictions, number, foreground)
-            advance(1)
+        refine_video(job.data.choice, job.data.iterations, reader, predictions, path, advance)
 
 
 def _identity(source: Source, video: str) -> str:

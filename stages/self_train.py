@@ -2,14 +2,16 @@
 
     python -m stages.self_train
 
-Reads frames, flow, predictions and masks of the training videos; no ground truth. Writes the
-student to `artifacts/student/network`, with which `predict_student` then predicts every video.
+Reads frames, flow, predictions and masks of the training videos; no ground truth. With `rounds`
+above one, a new student then learns from the masks of the last one. Writes the student to
+`artifacts/student/network`, with which `predict_student` then predicts every video.
 With `self_train.enabled: false` a note takes its place.
 """
 
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 from torch import Tensor
@@ -18,7 +20,7 @@ from models.student import Student
 from pipeline.device import decisive, place, set_up
 from pipeline.encoder_files import AUTO
 from pipeline.encoder_weights import pretrained
-from pipeline.evaluation.calibration import read_calibration
+from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.fingerprint import fingerprint
 from pipeline.params.read import load_section
 from pipeline.params.self_train import SelfTrain
@@ -26,10 +28,13 @@ from pipeline.params.training import Compute
 from pipeline.self_training import switch_off, switch_on
 from pipeline.stage import run_stage
 from pipeline.store.paths import CURVES, STUDENT_NETWORK, Source
+from pipeline.student_predictions import Settings
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.finish import finish
 from pipeline.training.loop import Training, iteration_rng, train
 from pipeline.training.pseudo_labels import PseudoLabels, input_size
+from pipeline.training.relabelling import EVEN, Relabelling, relabel
+from pipeline.training.rounds import ROUNDS, SCHEMA, keep_student, kept_student, round_folder
 from pipeline.training.student_step import student_loss
 from pipeline.training_set import Part, verified
 
@@ -48,15 +53,15 @@ def main() -> None:
         switch_all_off()
         return
     inputs = verified(*Part)
-    threshold = read_calibration(Source.MODEL).threshold
-    labels = PseudoLabels(input_size(params.longest_side), threshold, compute)
+    choice = read_calibration(Source.MODEL)
+    labels = PseudoLabels(input_size(params.longest_side), choice.threshold, compute)
     if not labels.usable:  # a collapsed model: the report shall say so, not this stage
         log.warning("self_train: no training frame has a mask to learn from; it stays off")
         switch_all_off()
         return
     for folder in OUTS:
         switch_on(folder)
-    train_student(params, compute, labels, inputs)
+    train_in_rounds(params, compute, labels, choice, inputs)
 
 
 def switch_all_off() -> None:
@@ -65,10 +70,57 @@ def switch_all_off() -> None:
         switch_off(folder)
 
 
-def train_student(
-    params: SelfTrain, compute: Compute, labels: PseudoLabels, inputs: list[Path]
+def train_in_rounds(
+    params: SelfTrain,
+    compute: Compute,
+    labels: PseudoLabels,
+    choice: Calibration,
+    inputs: list[Path],
 ) -> None:
-    """Train and write `artifacts/student/network`. `inputs` are what a checkpoint goes by."""
+    """Train and write `artifacts/student/network`. `inputs` are what a checkpoint goes by.
+
+    What earlier rounds made waits in `ROUNDS` until the last one is done.
+    """
+    device = set_up(compute)
+    settings = {
+        "self_train": params.model_dump(),
+        "compute": decisive(compute, device),
+        "threshold": labels.threshold,
+    }
+    config = {
+        "schema": SCHEMA,
+        "channels": params.channels,
+        "encoder": params.encoder,
+        "size": list(labels.size),
+    }
+    for number in range(1, params.rounds + 1):
+        made_of = fingerprint("stages.self_train", {**settings, "round": number}, inputs)
+        # Only the first round can be required to have begun: those after it begin here.
+        resume = "auto" if number > 1 and compute.resume == "require" else compute.resume
+        checkpoint = Checkpoint(STAGE, made_of, resume)
+        log.info("self_train: round %d of %d", number, params.rounds)
+        kept = None if resume == "never" else kept_student(number, made_of)
+        student = kept or train_student(params, compute, labels, checkpoint)
+        if number == params.rounds:
+            break
+        if kept is None:
+            keep_student(number, student, config, made_of)
+            checkpoint.remove()
+        folder = round_folder(number)
+        task = Relabelling(Settings(compute, params.batch_size, folder), choice, folder)
+        relabel(task, device.type)
+        labels = PseudoLabels(labels.size, EVEN, compute, folder)
+        if not labels.usable:
+            log.warning("self_train: round %d masks nothing to learn from; it is the last", number)
+            break
+    finish(STUDENT_NETWORK, student, config, list(Part), checkpoint)
+    shutil.rmtree(ROUNDS, ignore_errors=True)
+
+
+def train_student(
+    params: SelfTrain, compute: Compute, labels: PseudoLabels, checkpoint: Checkpoint
+) -> Student:
+    """A student of one round, from the start or from the checkpoint."""
     device = set_up(compute)
     student = Student(params.channels, params.encoder == "imagenet")
     if params.encoder == "imagenet":
@@ -83,23 +135,9 @@ def train_student(
         labels.expect(params.batch_size, iteration_rng(compute.seed, iteration + 1, BATCH))
         return student_loss(student, stack, params, rng)
 
-    settings = {
-        "self_train": params.model_dump(),
-        "compute": decisive(compute, device),
-        "threshold": labels.threshold,
-    }
-    checkpoint = Checkpoint(
-        STAGE, fingerprint("stages.self_train", settings, inputs), compute.resume
-    )
     training = Training(STAGE, student, step, params.iterations, params.learning_rate)
     train(training, compute, checkpoint)
-    config = {
-        "schema": "backdrop.student",
-        "channels": params.channels,
-        "encoder": params.encoder,
-        "size": list(labels.size),
-    }
-    finish(STUDENT_NETWORK, student, config, list(Part), checkpoint)
+    return student
 
 
 if __name__ == "__main__":

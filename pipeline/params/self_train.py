@@ -13,7 +13,10 @@ class SelfTrain(Section):
     """Self-training, beyond the paper; off, the masks of `refine_masks` are the result."""
 
     enabled: bool = False
-    iterations: PositiveInt = 500
+    rounds: int = Field(
+        1, ge=1, le=5, description="after the first, a new student learns from the last one's masks"
+    )
+    iterations: PositiveInt = Field(500, description="of each round")
     batch_size: int = Field(16, ge=2, le=1024)
     learning_rate: LearningRate = 3e-3
     channels: int = Field(16, ge=4, le=256, description="of the full-resolution layers")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 import h5py
@@ -61,19 +62,22 @@ class PseudoLabels:
         size: of the student's input; other frames are brought to it, whatever their aspect.
         threshold: of the soft masks.
         compute: holds the memory that they may take.
+        root: of the folders of predictions and masks; by default the model's.
 
     Raises:
         BackdropError: the training set is not recorded.
     """
 
-    def __init__(self, size: Size, threshold: float, compute: Compute) -> None:
-        self.size, self.threshold = size, threshold
+    def __init__(
+        self, size: Size, threshold: float, compute: Compute, root: Path = paths.ARTIFACTS
+    ) -> None:
+        self.size, self.threshold, self.root = size, threshold, root
         self.videos = list(training_set().counts)
         self.places: list[tuple[str, int]] = []
         weights = []
         with Progress("weigh masks", len(self.videos), "videos") as progress:
             for video in self.videos:
-                weights.append(frame_weights(video))
+                weights.append(frame_weights(video, root))
                 self.places += [(video, number) for number in range(len(weights[-1]))]
                 progress.advance(1, video)
         _warn_of_useless(self.videos, weights)
@@ -120,7 +124,7 @@ class PseudoLabels:
         stack = np.empty((len(chosen), self.size.height, self.size.width, CHANNELS), np.uint8)
         order = sorted(range(len(chosen)), key=lambda row: chosen[row])
         for video, rows in groupby(order, key=lambda row: self.places[chosen[row]][0]):
-            with _open(video) as files:
+            with _open(video, self.root) as files:
                 for row in rows:
                     number = self.places[chosen[row]][1]
                     stack[row] = self._label(files, number)
@@ -155,9 +159,9 @@ def input_size(longest_side: int) -> Size:
     return Size(round(most.height * scale), round(most.width * scale))
 
 
-def frame_weights(video: str) -> NDArray[np.float32]:
+def frame_weights(video: str, root: Path = paths.ARTIFACTS) -> NDArray[np.float32]:
     """(N,) trust in each frame's mask: confidence, flow, neighbours and area multiplied."""
-    with _open(video) as files:
+    with _open(video, root) as files:
         masks, frames = files.masks["mask"], files.frames
         mask_of = lru_cache(maxsize=3)(lambda number: masks[number] > 0)  # a frame and its two
         areas = [float(mask_of(number).mean()) for number in range(frames.count)]
@@ -215,11 +219,13 @@ class _Files:
 
 
 @contextmanager
-def _open(video: str) -> Iterator[_Files]:
+def _open(video: str, root: Path) -> Iterator[_Files]:
     with (
         open_frames(video) as frames,
-        open_artifact(paths.video_file(paths.MASKS, video), MASKS) as masks,
-        open_artifact(paths.video_file(paths.PREDICTIONS, video), PREDICTIONS) as predictions,
+        open_artifact(paths.video_file(root / paths.MASKS.name, video), MASKS) as masks,
+        open_artifact(
+            paths.video_file(root / paths.PREDICTIONS.name, video), PREDICTIONS
+        ) as predictions,
         open_artifact(paths.video_file(paths.FLOW, video), FLOW) as flow,
     ):
         yield _Files(frames, masks, predictions, flow)

@@ -1,0 +1,145 @@
+"""Rounds of self-training: whose masks a round learns from, and how an interrupted one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from helpers_artifacts import make_project
+from helpers_records import CALIBRATION
+from helpers_training import recorded_batches
+
+from models.crf import CrfSetting, refine
+from pipeline.frames import open_frames
+from pipeline.networks import load_student
+from pipeline.store import paths
+from pipeline.store.paths import STUDENT_NETWORK
+from pipeline.student_predictions import soft_masks
+from pipeline.training.rounds import ROUNDS
+from stages import self_train
+
+ITERATIONS = 25
+TINY = {
+    "enabled": True,
+    "iterations": ITERATIONS,
+    "batch_size": 4,
+    "channels": 4,
+    "encoder": "none",
+    "learning_rate": 0.01,
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Callable[..., None]:
+    project = make_project(
+        tmp_path, monkeypatch, ["train", "test"], frames=4, refined=True, calibrated=True
+    )
+    monkeypatch.setenv("BACKDROP_WORKERS", "1")
+
+    def run_with(compute: dict[str, object] | None = None, **params: object) -> None:
+        compute = {"threads": 1, "checkpoint_every": 1, **(compute or {})}
+        project.set_params(self_train={**TINY, **params}, compute=compute)
+        self_train.main()
+
+    return run_with
+
+
+@pytest.fixture
+def stacks(monkeypatch) -> list[torch.Tensor]:
+    return recorded_batches(monkeypatch, self_train, "student_loss")
+
+
+def network() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in STUDENT_NETWORK.iterdir()}
+
+
+def interrupt_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a kill would: without saving the iteration at hand."""
+    step, left = self_train.student_loss, iter(range(steps))
+
+    def stopped(*arguments: object) -> object:
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    monkeypatch.setattr(self_train, "student_loss", stopped)
+
+
+def test_the_second_round_learns_from_the_first_students_refined_masks(run, stacks) -> None:
+    """Against masks made here, by the student that one round alone ends with."""
+    run(rounds=1)
+    student, _ = load_student(STUDENT_NETWORK)
+    with open_frames("clip_0") as frames:
+        images = np.stack([frames.read(number) for number in range(frames.count)])
+    soft = np.rint(255 * soft_masks(student, images, torch.device("cpu"))) / np.float32(255)
+    setting = CrfSetting(**CALIBRATION["crf"])
+    iterations = CALIBRATION["iterations"]
+    made = [refine(s, i, 0.5, setting, iterations) > 0.5 for s, i in zip(soft, images, strict=True)]
+    assert all(0.001 < mask.mean() < 0.9 for mask in made)
+    stacks.clear()
+    run(rounds=2)
+    rounds = torch.cat(stacks)[:, [0, 3]].chunk(2)
+    assert len(rounds[0]) == len(rounds[1]) == 4 * ITERATIONS
+    reds = [torch.from_numpy(image[..., 0] / np.float32(255)) for image in images]
+
+    def learnt_from(red: torch.Tensor) -> np.ndarray:
+        (number,) = [n for n, one in enumerate(reds) if torch.allclose(red, one, atol=0.01)]
+        return made[number]
+
+    for red, mask in rounds[1]:
+        assert np.array_equal(mask > 0.5, learnt_from(red))
+    assert not all(np.array_equal(mask > 0.5, learnt_from(red)) for red, mask in rounds[0])
+
+
+def test_it_repeats_and_leaves_nothing_behind(run, stacks) -> None:
+    run(rounds=2)
+    first = network()
+    assert not ROUNDS.exists()
+    run(rounds=2)
+    assert network() == first
+    assert len(stacks) == 4 * ITERATIONS
+    run(rounds=1)
+    assert network() != first
+
+
+def test_interrupted_in_the_second_round_it_goes_on_there(run, monkeypatch) -> None:
+    run(rounds=2)
+    whole = network()
+    with monkeypatch.context() as patch:
+        interrupt_after(ITERATIONS + 5, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(rounds=2)
+    seen = recorded_batches(monkeypatch, self_train, "student_loss")
+    run(rounds=2, compute={"resume": "require"})
+    assert len(seen) == ITERATIONS - 5
+    assert network() == whole
+    assert not ROUNDS.exists()
+
+
+@pytest.mark.parametrize("changed", [{"seed": 1}, {"resume": "never"}])
+def test_other_params_take_nothing_from_an_interrupted_run(run, monkeypatch, changed) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_after(ITERATIONS + 5, patch)
+        with pytest.raises(KeyboardInterrupt):
+            run(rounds=2)
+    seen = recorded_batches(monkeypatch, self_train, "student_loss")
+    run(rounds=2, compute=changed)
+    assert len(seen) == 2 * ITERATIONS
+
+
+def test_a_student_that_masks_nothing_is_the_last(run, stacks, monkeypatch, caplog) -> None:
+    relabel = self_train.relabel
+
+    def to_nothing(task: object, device: str) -> None:
+        relabel(task, device)
+        with h5py.File(ROUNDS / "1" / paths.MASKS.name / "clip_0.h5", "r+") as file:
+            file["mask"][:] = 0
+
+    monkeypatch.setattr(self_train, "relabel", to_nothing)
+    run(rounds=3)
+    assert len(stacks) == ITERATIONS
+    assert "round 1 masks nothing to learn from; it is the last" in caplog.text
+    load_student(STUDENT_NETWORK)
