@@ -1,9 +1,10 @@
-"""The training frames at the network's size: in memory where they fit, else read as needed."""
+"""The training videos' frames and flow images, at the network's size."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 import h5py
@@ -14,17 +15,14 @@ from torch import Tensor
 
 from pipeline.flow_image import encode_flow
 from pipeline.frames import open_frames
-from pipeline.image_batches import as_batch, fit
+from pipeline.image_batches import fit
 from pipeline.params.training import Compute, Network
-from pipeline.progress import Progress
 from pipeline.store.hdf5 import FLOW as FLOW_SCHEMA
 from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FLOW, video_file
-from pipeline.training.kept_images import KeptImages
-from pipeline.training.read_ahead import ReadAhead
+from pipeline.training.image_store import ImageStore, by_video
 from pipeline.training_set import training_set
 
-log = logging.getLogger("backdrop")
 Kind = Literal["rgb", "flow"]
 
 
@@ -45,27 +43,19 @@ class TrainingFrames:
         counts = training_set().counts
         self.videos = list(counts)
         self.places = [(video, i) for video, count in counts.items() for i in range(count)]
-        self.cached: KeptImages | None = None
-        size_mib = len(self.places) * self.height * self.width * 3 / 2**20
-        if size_mib <= compute.cache_mib:
-            self.cached = KeptImages(self._read_all())
-        else:
-            log.info("%s frames take %.0f MiB: read from disk as needed", kind, size_mib)
-        self.ahead = ReadAhead(self._read_many)
+        shape = len(self.places), self.height, self.width, 3
+        self.store = ImageStore(f"{kind} frames", shape, self._read, compute.cache_mib)
 
     def __len__(self) -> int:
         return len(self.places)
 
     def batch(self, indices: Sequence[int], device: torch.device) -> Tensor:
         """The frames of `indices`: (B, 3, H, W) in [0, 1], channels last in memory."""
-        if self.cached is None:
-            return as_batch(self.ahead.take(indices), device)
-        return self.cached.batch(indices, device)
+        return self.store.batch(indices, device)
 
     def expect(self, indices: Sequence[int]) -> None:
         """Say which batch comes next, so that a thread reads it where it is not in memory."""
-        if self.cached is None:
-            self.ahead.expect(indices)
+        self.store.expect(indices)
 
     def flow_ok(self) -> Tensor:
         """(N,) 1 where the frame's pair has a homography, else 0."""
@@ -75,27 +65,24 @@ class TrainingFrames:
                 flags.append(file["ok"][:].astype(np.float32))
         return torch.from_numpy(np.concatenate(flags))
 
-    def _read_all(self) -> NDArray[np.uint8]:
-        images = np.empty((len(self.places), self.height, self.width, 3), np.uint8)
-        with Progress(f"read {self.kind} frames", len(self.places), "frames") as progress:
-            for place, (video, frame) in enumerate(self.places):
-                images[place] = self._read(video, frame)
-                progress.advance()
+    def _read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+        """Images at the network's size, uint8 (B, H, W, 3)."""
+        images = np.empty((len(indices), self.height, self.width, 3), np.uint8)
+        for video, rows in by_video(self.places, indices):
+            with self._open(video) as read:
+                for row, frame in rows:
+                    images[row] = fit(read(frame), self.height, self.width)
         return images
 
-    def _read_many(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        return np.stack([self._read(*self.places[i]) for i in indices])
-
-    def _read(self, video: str, frame: int) -> NDArray[np.uint8]:
-        """One image at the network's size, uint8 (H, W, 3)."""
-        image: NDArray[np.uint8]
+    @contextmanager
+    def _open(self, video: str) -> Iterator[Callable[[int], NDArray[np.uint8]]]:
+        """What reads a frame of the video, uint8 (H, W, 3)."""
         if self.kind == "rgb":
             with open_frames(video) as reader:
-                image = reader.read(frame)
+                yield reader.read
         else:
             with open_artifact(video_file(FLOW, video), FLOW_SCHEMA) as file:
-                image = read_flow_image(file, frame)
-        return fit(image, self.height, self.width)
+                yield partial(read_flow_image, file)
 
 
 def read_flow_image(file: h5py.File, frame: int) -> NDArray[np.uint8]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,13 +29,12 @@ from models.label_weights import (
 from models.soft_mask import centred, from_levels
 from pipeline.evaluation.motion import speed_at
 from pipeline.frames import FrameReader, open_frames
-from pipeline.image_batches import as_batch, fit
+from pipeline.image_batches import fit
 from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.store import paths
 from pipeline.store.hdf5 import FLOW, MASKS, PREDICTIONS, open_artifact
-from pipeline.training.kept_images import KeptImages
-from pipeline.training.read_ahead import ReadAhead
+from pipeline.training.image_store import ImageStore, by_video
 from pipeline.training_set import training_set
 
 log = logging.getLogger("backdrop")
@@ -82,13 +80,8 @@ class PseudoLabels:
                 progress.advance(1, video)
         _warn_of_useless(self.videos, weights)
         self.weights = np.concatenate(weights)
-        self.cached: KeptImages | None = None
-        size_mib = len(self.places) * size.height * size.width * CHANNELS / 2**20
-        if size_mib <= compute.cache_mib:
-            self.cached = KeptImages(self._read(range(len(self.places))))
-        else:
-            log.info("labels take %.0f MiB: read from disk as needed", size_mib)
-        self.ahead = ReadAhead(self._read)
+        shape = len(self.places), *size, CHANNELS
+        self.store = ImageStore("labels", shape, self._read, compute.cache_mib)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -104,15 +97,11 @@ class PseudoLabels:
         Returns:
             (B, 5, H, W) in [0, 1], channels last: RGB, pseudo-mask, trust in each of its pixels.
         """
-        chosen = self._choose(count, rng)
-        if self.cached is None:
-            return as_batch(self.ahead.take(chosen), device)
-        return self.cached.batch(chosen, device)
+        return self.store.batch(self._choose(count, rng), device)
 
     def expect(self, count: int, rng: np.random.Generator) -> None:
         """Say what is drawn next, so that a thread reads it where it is not in memory."""
-        if self.cached is None:
-            self.ahead.expect(self._choose(count, rng))
+        self.store.expect(self._choose(count, rng))
 
     def _choose(self, count: int, rng: np.random.Generator) -> list[int]:
         chances = self.weights / self.weights.sum()
@@ -120,13 +109,11 @@ class PseudoLabels:
         return chosen
 
     def _read(self, chosen: Sequence[int]) -> NDArray[np.uint8]:
-        """(B, H, W, 5) of the chosen places; a video's files are opened once for its places."""
-        stack = np.empty((len(chosen), self.size.height, self.size.width, CHANNELS), np.uint8)
-        order = sorted(range(len(chosen)), key=lambda row: chosen[row])
-        for video, rows in groupby(order, key=lambda row: self.places[chosen[row]][0]):
+        """(B, H, W, 5) of the chosen places."""
+        stack = np.empty((len(chosen), *self.size, CHANNELS), np.uint8)
+        for video, rows in by_video(self.places, chosen):
             with _open(video, self.root) as files:
-                for row in rows:
-                    number = self.places[chosen[row]][1]
+                for row, number in rows:
                     stack[row] = self._label(files, number)
         return stack
 

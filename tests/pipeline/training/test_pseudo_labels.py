@@ -69,7 +69,7 @@ def test_trust_is_in_the_soft_mask_as_its_threshold_cuts_it(still):
     scene = still.scenes["clip_0"]
     write_predictions(scene, soft=np.where(scene.truth, 76.5, 25.5).round().astype(np.uint8))
     labels = PseudoLabels(Size(48, 64), 0.2, Compute())
-    trust = labels.cached.images[0, ..., 4].numpy()[scene.truth[0]] / 255
+    trust = labels.store.cached.images[0, ..., 4].numpy()[scene.truth[0]] / 255
     np.testing.assert_allclose(trust, 12 / 19, atol=0.01)
 
 
@@ -168,8 +168,8 @@ def test_a_frame_is_read_with_its_own_label(project):
 def test_reading_as_needed_gives_what_memory_gives(project):
     cached = PseudoLabels(Size(24, 32), 0.5, Compute())
     read = PseudoLabels(Size(24, 32), 0.5, Compute(cache_mib=0))
-    assert cached.cached is not None
-    assert read.cached is None
+    assert cached.store.cached is not None
+    assert read.store.cached is None
     one, other = (labels.draw(8, np.random.default_rng(1), CPU) for labels in (cached, read))
     assert torch.equal(one, other)
 
@@ -177,7 +177,7 @@ def test_reading_as_needed_gives_what_memory_gives(project):
 def test_frames_are_drawn_in_proportion_to_their_weight(project):
     labels = PseudoLabels(Size(24, 32), 0.5, Compute())
     numbers = torch.arange(12, dtype=torch.uint8)
-    labels.cached.images = numbers[:, None, None, None].expand(12, 2, 2, 5)
+    labels.store.cached.images = numbers[:, None, None, None].expand(12, 2, 2, 5)
     labels.weights[:] = np.arange(12)
     drawn = labels.draw(4000, np.random.default_rng(0), CPU)[:, 0, 0, 0] * 255
     share = np.bincount(drawn.round().int().numpy(), minlength=12) / 4000

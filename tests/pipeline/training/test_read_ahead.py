@@ -75,9 +75,9 @@ def test_frames_and_labels_read_ahead_are_those_in_memory(tmp_path, monkeypatch)
         )
     labels = PseudoLabels(Size(32, 40), 0.5, on_disk)
     labels.expect(6, np.random.default_rng(4))
-    asked = labels.ahead._read
-    labels.ahead._read = lambda _: pytest.fail("drawn otherwise than expected")
+    asked = labels.store.ahead._read
+    labels.store.ahead._read = lambda _: pytest.fail("drawn otherwise than expected")
     drawn = labels.draw(6, np.random.default_rng(4), CPU)
-    labels.ahead._read = asked
+    labels.store.ahead._read = asked
     kept = PseudoLabels(Size(32, 40), 0.5, Compute())
     assert torch.equal(drawn, kept.draw(6, np.random.default_rng(4), CPU))

@@ -50,7 +50,7 @@ def test_a_gpu_keeps_the_frames_and_gives_the_same(project):
     frames = TrainingFrames("rgb", NETWORK, Compute())
     on_cpu = frames.batch([1, 8, 3], CPU)
     on_gpu = frames.batch([1, 8, 3], torch.device("cuda"))
-    assert frames.cached.images.is_cuda
+    assert frames.store.cached.images.is_cuda
     assert on_gpu.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(on_gpu.cpu(), on_cpu)
 
