@@ -65,3 +65,15 @@ def test_each_pixel_goes_to_the_highest_soft_value_and_else_to_the_nearer_box():
     assert set(
         np.unique(label(mask, soft * np.array([1, 0])[:, None, None].astype(np.uint8), boxes))
     ) == {0, 1}
+
+
+def test_the_nearer_box_is_told_in_its_own_sides_and_only_where_soft_values_are_equal():
+    mask, soft = np.ones((12, 4), bool), np.zeros((2, 12, 4), np.uint8)
+    boxes = np.array([[0, 0, 4, 8], [0, 10, 4, 2]], np.float32)
+    labels = label(mask, soft, boxes)
+    # At y = 8.5 and 9.5 the centre of the low box is nearer in px, that of the high one in heights.
+    assert labels.tolist() == [[1] * 4] * 10 + [[2] * 4] * 2
+    turned = label(mask.T, soft.transpose(0, 2, 1), boxes[:, [1, 0, 3, 2]])
+    assert (turned == labels.T).all()
+    soft[1] = 1
+    assert (label(mask, soft, boxes) == 2).all()
