@@ -18,12 +18,11 @@ import time
 from typing import TYPE_CHECKING
 
 from pipeline.errors import BackdropError
-from pipeline.prefect_setup import answers
+from pipeline.prefect_setup import HOST, answers
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-HOST = "127.0.0.1"
 STOP_S = 5.0
 OF_UVICORN = ("UVICORN_", "WEB_CONCURRENCY")  # several workers would outlive us
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pipeline.errors import BackdropError
 
-LOCAL_API = "http://127.0.0.1:4200/api"  # where `prefect server start` listens
-LOCAL_HOSTS = ("127.0.0.1", "localhost")
+HOST = "127.0.0.1"  # this machine
+LOCAL_API = f"http://{HOST}:4200/api"  # where `prefect server start` listens
 TIMEOUT_S = 5.0
 ROOM = 8 << 20  # bytes; a new server's database and its journal take 4.8 MiB
 _SETTINGS = {
@@ -36,7 +36,7 @@ def prepare_environment() -> None:
     direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
     proxies = urllib.request.getproxies_environment().keys() - {"no"}
     if proxies and direct != "*":
-        hosts = [*filter(None, direct.split(",")), *LOCAL_HOSTS]
+        hosts = [*filter(None, direct.split(",")), HOST, "localhost"]
         os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(dict.fromkeys(hosts))
     if "PREFECT_API_URL" not in os.environ and answers(LOCAL_API):
         os.environ["PREFECT_API_URL"] = LOCAL_API
