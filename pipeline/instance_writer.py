@@ -35,10 +35,8 @@ class InstanceWriter:
         self.confidence = file.create_dataset(
             "instance_confidence", (count, subjects), np.float32, fillvalue=nan
         )
-        shape = (subjects, self.height, self.width)
-        self.mask = file.create_dataset(
-            "instance_mask", (count, *shape), np.uint8, chunks=(1, *shape), **hdf5.PACKED
-        )
+        shape = (count, subjects, self.height, self.width)
+        self.mask = hdf5.create_packed(file, "instance_mask", shape)
 
     def write(self, first: int, prediction: Prediction) -> None:
         """Store a batch that begins at frame `first`, the one after the batch before."""

@@ -38,17 +38,11 @@ def refine_video(
         path: of the artifact, of schema MASKS.
         advance: called after each frame.
     """
-    size = reader.height, reader.width
+    shape = reader.count, reader.height, reader.width
     with hdf5.create(path, hdf5.MASKS) as file:
-        create = partial(
-            file.create_dataset,
-            shape=(reader.count, *size),
-            dtype=np.uint8,
-            chunks=(1, *size),
-            **hdf5.PACKED,
-        )
-        masks = create("mask")
-        instances = create("instance") if has_instances(predictions) else None
+        masks = hdf5.create_packed(file, "mask", shape)
+        several = has_instances(predictions)
+        instances = hdf5.create_packed(file, "instance", shape) if several else None
         seen = ((reader.read(i), soft_mask(predictions, i)) for i in range(reader.count))
         make = partial(refine_frame, choice, iterations)
         for number, foreground in enumerate(

@@ -93,9 +93,9 @@ def soft_masks(
 
 def _datasets(file: h5py.File, reader: FrameReader) -> tuple[h5py.Dataset, ...]:
     """Boxes, confidence and masks; a student has no cells."""
-    count, shape = reader.count, (reader.height, reader.width)
+    count = reader.count
     return (
         file.create_dataset("boxes", (count, 4), np.float32),
         file.create_dataset("confidence", (count,), np.float32),
-        file.create_dataset("mask", (count, *shape), np.uint8, chunks=(1, *shape), **hdf5.PACKED),
+        hdf5.create_packed(file, "mask", (count, reader.height, reader.width)),
     )

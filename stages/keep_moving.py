@@ -85,10 +85,8 @@ def work(job: Job[Selection], path: Path, advance: Advance) -> None:
     ):
         check_length(whole, masks["mask"], reader)
         check_length(flow_file, flow["flow"], reader)
-        chunked = {"chunks": (1, reader.height, reader.width), **hdf5.PACKED}
         datasets = {
-            name: file.create_dataset(name, data.shape, data.dtype, **chunked)
-            for name, data in masks.items()
+            name: hdf5.create_packed(file, name, data.shape) for name, data in masks.items()
         }
         motion = Motion(flow, job.data.camera, reader.cuts)
         least = job.data.params.least_moving

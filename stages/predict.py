@@ -95,10 +95,7 @@ class _Writer:
         self.cell = file.create_dataset("cell", (count,), np.int32)
         self.probability = file.create_dataset("cell_probability", (count, cells), np.float32)
         self.confidence = file.create_dataset("confidence", (count,), np.float32)
-        shape = (self.height, self.width)
-        self.mask = file.create_dataset(
-            "mask", (count, *shape), np.uint8, chunks=(1, *shape), **hdf5.PACKED
-        )
+        self.mask = hdf5.create_packed(file, "mask", (count, self.height, self.width))
 
     def write(self, first: int, prediction: Prediction) -> None:
         """Store a batch that begins at frame `first`."""

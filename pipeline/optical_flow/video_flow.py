@@ -100,12 +100,10 @@ class FlowWriter:
 
     def __init__(self, file: h5py.File, reader: FrameReader, confidence: bool) -> None:
         shape = (reader.count, reader.height, reader.width)
-        chunk = (1, *shape[1:])
-        self.flow = file.create_dataset("flow", (*shape, 2), np.float16, chunks=(*chunk, 2))
-        small = {"chunks": chunk, **hdf5.PACKED}
-        self.valid = file.create_dataset("valid", shape, bool, **small)
+        self.flow = file.create_dataset("flow", (*shape, 2), np.float16, chunks=(1, *shape[1:], 2))
+        self.valid = hdf5.create_packed(file, "valid", shape, bool)
         if confidence:
-            self.confidence = file.create_dataset("confidence", shape, np.uint8, **small)
+            self.confidence = hdf5.create_packed(file, "confidence", shape)
         self.magnitudes = MagnitudeHistogram()
 
     def write(self, result: ResidualFlow) -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
+from numpy.typing import DTypeLike
 
 from pipeline.errors import BackdropError
 from pipeline.store.atomic import atomic_path
@@ -55,6 +57,13 @@ def create(path: Path, schema: Schema) -> Iterator[h5py.File]:
         file.attrs["schema_version"] = schema.version
         yield file
         file.attrs["complete"] = True
+
+
+def create_packed(
+    file: h5py.File, name: str, shape: tuple[int, ...], kind: DTypeLike = np.uint8
+) -> h5py.Dataset:
+    """A dataset (N, ...) of masks or the like, packed, one frame a chunk."""
+    return file.create_dataset(name, shape, kind, chunks=(1, *shape[1:]), **PACKED)
 
 
 @contextmanager
