@@ -62,3 +62,20 @@ def test_coverage_counts_frames():
     expected = np.ones((24, 32), np.float32)
     expected[:5, :5] = 2 / 3
     np.testing.assert_allclose(coverage(frames, EMPTY), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("colour", range(3))
+def test_pictures_agree_where_no_colour_differs_by_more_than_the_tolerance(colour):
+    one, other = np.full((2, 4, 5, 3), 100, np.uint8)
+    other[1, 2, colour] += TOLERANCE
+    other[3, 4, colour] -= TOLERANCE + 1
+    expected = np.ones((4, 5), bool)
+    expected[3, 4] = False
+    np.testing.assert_array_equal(agrees(one, other), expected)
+
+
+def test_of_all_frames_that_agree_it_is_the_median():
+    """Each pixel is seen at five levels, in another order than its neighbour."""
+    order = np.arange(100).reshape(10, 10)
+    frames = np.stack([100 + (order + t) % 5 for t in range(5)])[..., None].repeat(3, axis=3)
+    assert (estimate_background(frames.astype(np.uint8)).image == 102).all()
