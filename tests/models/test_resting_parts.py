@@ -49,6 +49,14 @@ def test_what_moves_there_stays():
     np.testing.assert_array_equal(kept, expected)
 
 
+def test_what_rests_elsewhere_stays():
+    """The subject's legs stand still, away from who is known to rest."""
+    subject, body = block(45, 12, 8, 18), block(45, 12, 8, 9)
+    places = RestingParts(shifts(5, 0), lambda t, way: STANDS)
+    places.add(0, 0, STANDS)
+    np.testing.assert_array_equal(places.select(2, STANDS | subject, body), subject)
+
+
 def test_a_mask_that_would_be_nearly_gone_stays_whole():
     """Who rests is all there is: perhaps it is the subject."""
     places = RestingParts(shifts(5, 0), lambda t, way: STANDS)
@@ -66,12 +74,15 @@ def test_where_they_are_alone_themselves_no_place_is_needed():
     np.testing.assert_array_equal(places.select(2, walker, NOTHING), walker)
 
 
-@pytest.mark.parametrize(("far", "left_out"), [(REACH, True), (REACH + 1, False)])
-def test_a_place_is_forgotten(far, left_out):
+@pytest.mark.parametrize(
+    ("alone", "now", "left_out"),
+    [(0, REACH, True), (0, REACH + 1, False), (REACH + 1, REACH - 1, True), (2 * REACH, 0, False)],
+)
+def test_a_place_is_forgotten(alone, now, left_out):
     walker = block(40, 12, 6, 18)
-    places = RestingParts(shifts(100, 0), lambda t, way: STANDS)
-    places.add(0, 0, STANDS)
-    kept = places.select(far, STANDS | walker, walker)
+    places = RestingParts(shifts(2 * REACH, 0), lambda t, way: STANDS)
+    places.add(alone, 0, STANDS)
+    kept = places.select(now, STANDS | walker, walker)
     np.testing.assert_array_equal(kept, walker if left_out else STANDS | walker)
 
 
