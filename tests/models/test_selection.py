@@ -67,6 +67,8 @@ def test_as_a_plain_loop_and_never_overlapping_and_by_probability(seed, subjects
         plain = plain_select(some.logits[image].tolist(), some.boxes[image].tolist(), limits)
         assert mine.tolist() == plain
         assert not found[image, len(mine) :].any()  # those found come first
+        # Another cell's hole would be inpainted behind all of them.
+        assert (cells[image, len(mine) :] == mine[0]).all()
         assert (p[image, : len(mine)].diff() <= 0).all()
         boxes = some.boxes[image, mine]
         iou = box_iou(boxes[:, None], boxes[None]).fill_diagonal_(0)
