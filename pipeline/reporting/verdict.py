@@ -103,7 +103,16 @@ def _against_blob(values: dict[str, Any], split: str, *, tuned: bool) -> Verdict
 def _found(values: dict[str, Any]) -> str:
     hit, scored, frames = (values[name] for name in ("hit", "scored_frames", "frames"))
     few = "" if scored == frames else f" Only {scored} of {frames} frames have ground truth."
-    return ("" if hit is None else f" The box hits the subject in {hit:.0%} of frames.") + few
+    box = "" if hit is None else f" The box hits the subject in {hit:.0%} of frames."
+    return _better_by_flow(values) + box + few
+
+
+def _better_by_flow(values: dict[str, Any]) -> str:
+    """The control without a network, where it outdoes the mask; "" where it does not."""
+    flow = values["J_flow_threshold"]
+    if flow is None or flow <= values["J"]:
+        return ""
+    return f" J of the flow threshold, without any network: {flow:.2f}, more than the mask."
 
 
 def _sentence(why: str) -> str:

@@ -118,6 +118,14 @@ def test_a_verdict_on_few_frames_says_so() -> None:
     assert "Only 2 of 6 frames have ground truth." in judge(metrics, tuned=True).detail
 
 
+@pytest.mark.parametrize("tuned", [True, False])
+def test_a_verdict_does_not_hide_that_motion_alone_does_better(tuned: bool) -> None:
+    better = judge(make_metrics(J_flow_threshold=0.93), tuned=tuned)
+    assert "flow threshold, without any network: 0.93, more than the mask." in better.detail
+    assert "flow threshold" not in judge(make_metrics(J_flow_threshold=0.1), tuned=tuned).detail
+    assert "flow threshold" not in judge(make_metrics(J_flow_threshold=None), tuned=tuned).detail
+
+
 def test_with_truth_what_moves_says_nothing() -> None:
     metrics = make_metrics()
     before = judge(metrics, tuned=True)
