@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from pipeline.errors import BackdropError
 from pipeline.motion_centre import SUBJECT_MOVES, way
 from pipeline.params.results import Evaluate
-from pipeline.store.paths import METRICS
+from pipeline.store.paths import MASKS, METRICS
 
+REPORTED = ("test", "test_unseen")
+"""Splits whose empty masks metrics.json counts."""
 FEWEST_CENTRES = 5
 """Frames with a centre of motion below which motion says nothing."""
 REMEDIES = {
@@ -151,5 +153,31 @@ def raise_if_collapsed(metrics: Mapping[str, Any]) -> None:
             f"COLLAPSE: {health['why']}",
             where=str(METRICS),
             remedy="look at the report's panels; "
-            + "; ".join(REMEDIES[kind] for kind in health["kinds"].split(", ")),
+            + (
+                _blame_student(metrics)
+                or "; ".join(REMEDIES[kind] for kind in health["kinds"].split(", "))
+            ),
         )
+
+
+def _blame_student(metrics: Mapping[str, Any]) -> str:
+    """What to do where the student's masks are empty, but the model's that it learnt from are not.
+
+    "" elsewhere: REMEDIES are for the model.
+    """
+    model = metrics.get("without_self_train")
+    if model is None or metrics["health"]["kinds"] != "empty":
+        return ""
+    of_student, of_model = _empty_frames(metrics), _empty_frames(model)
+    if 2 * of_model > of_student:
+        return ""
+    frames = sum(model[split]["frames"] for split in REPORTED)
+    return (
+        f"the masks that the student learnt from ({MASKS}) are empty in {of_model} of {frames} "
+        f"frames, its own in {of_student}: a higher self_train.iterations may help, or "
+        "self_train.enabled: false; if they are rightly empty, raise evaluate.collapse_empty"
+    )
+
+
+def _empty_frames(metrics: Mapping[str, Any]) -> int:
+    return sum(int(metrics[split]["empty_frames"]) for split in REPORTED)

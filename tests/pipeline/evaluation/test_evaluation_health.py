@@ -166,3 +166,20 @@ def test_way_leaves_out_single_leaps():
     points[7] = 500
     assert way(points) == 0
     assert way(np.stack([np.arange(101.0), np.zeros(101)], axis=1)) == pytest.approx(90)
+
+
+@pytest.mark.parametrize(("own", "at_fault"), [(7, True), (200, False)])
+def test_empty_masks_of_a_student_whose_teacher_has_masks_are_the_students_fault(
+    own: int, at_fault: bool
+) -> None:
+    def reported(empty: int) -> dict[str, dict[str, int]]:
+        unseen = {"empty_frames": 0, "frames": 0}
+        return {"test": {"empty_frames": empty, "frames": 300}, "test_unseen": unseen}
+
+    health = {"collapsed": True, "kinds": "empty", "why": "91% of the masks are empty"}
+    metrics = {"health": health, **reported(222), "without_self_train": reported(own)}
+    with pytest.raises(BackdropError) as raised:
+        raise_if_collapsed(metrics)
+    assert ("self_train.iterations" in str(raised.value)) == at_fault
+    assert ("in 7 of 300 frames" in str(raised.value)) == at_fault
+    assert ("mask_prior_weight" in str(raised.value)) != at_fault
