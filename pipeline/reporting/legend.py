@@ -44,7 +44,7 @@ def legend(*, student: bool) -> list[Item]:
         Item(
             _svg(_dashes(GREY)),
             "Inpainted",
-            "What the inpainter expects in the hole, "
+            "The background, inpainted or known, in a hole of "
             "1.1 times the box: the subject should be gone.",
         ),
         Item(
