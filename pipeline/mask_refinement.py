@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crf import refine
-from models.soft_mask import centred
+from models.soft_mask import centred, from_levels
 from pipeline.evaluation.calibration import Calibration, crf_setting
-from pipeline.evaluation.predicted import soft_mask
 from pipeline.frame_pool import in_order, processes_for
 from pipeline.frames import FrameReader
 from pipeline.instances import has_instances, read_labels
@@ -43,7 +42,8 @@ def refine_video(
         masks = hdf5.create_packed(file, "mask", shape)
         several = has_instances(predictions)
         instances = hdf5.create_packed(file, "instance", shape) if several else None
-        seen = ((reader.read(i), soft_mask(predictions, i)) for i in range(reader.count))
+        soft = predictions["mask"]
+        seen = ((reader.read(i), from_levels(soft[i])) for i in range(reader.count))
         make = partial(refine_frame, choice, iterations)
         for number, foreground in enumerate(
             in_order(make, seen, processes_for(reader.count), path.stem)
