@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from pipeline.errors import BackdropError, no_gpu_memory, no_space
+from pipeline.errors import INTERRUPTED, BackdropError, no_gpu_memory, no_space
 
 app = typer.Typer(
     help="Unlabelled videos of one moving subject in; boxes, masks and a report out.",
@@ -20,7 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-INTERRUPTED = 130
 BUILT_IN = "demo"  # the preset that needs no videos
 
 

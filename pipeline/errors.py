@@ -10,6 +10,8 @@ from pathlib import Path
 
 from models.gpu_memory import ran_out
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C or SIGTERM, of commands and stages."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 MAKE_ROOM = "free disk space or make the folder writable, then run the same again"
 

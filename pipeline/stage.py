@@ -19,7 +19,13 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import BackdropError, cannot_be_made, no_gpu_memory, no_space
+from pipeline.errors import (
+    INTERRUPTED,
+    BackdropError,
+    cannot_be_made,
+    no_gpu_memory,
+    no_space,
+)
 from pipeline.params.read import PARAMS_FILE, same_params
 from pipeline.store.atomic import write_bytes
 from pipeline.store.paths import LOCKS
@@ -47,7 +53,7 @@ def run_stage(name: str, main: Callable[[], None]) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         print(f"{name}: interrupted; run it again to go on", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _check_params() -> None:

@@ -14,6 +14,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from models.student import Student
@@ -33,10 +34,11 @@ from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.finish import finish
 from pipeline.training.loop import Training, iteration_rng, train
 from pipeline.training.pseudo_labels import PseudoLabels, input_size
-from pipeline.training.relabelling import EVEN, Relabelling, relabel
+from pipeline.training.relabelling import EVEN, relabel
 from pipeline.training.rounds import ROUNDS, SCHEMA, keep_student, kept_student, round_folder
 from pipeline.training.student_step import student_loss
 from pipeline.training_set import Part, verified
+from pipeline.usable_device import choose_device
 
 log = logging.getLogger("backdrop")
 STAGE = "self_train"
@@ -81,7 +83,7 @@ def train_in_rounds(
 
     What earlier rounds made waits in `ROUNDS` until the last one is done.
     """
-    device = set_up(compute)
+    device = torch.device(choose_device(compute.device, "compute.device"))
     settings = {
         "self_train": params.model_dump(),
         "compute": decisive(compute, device),
@@ -107,8 +109,7 @@ def train_in_rounds(
             keep_student(number, student, config, made_of)
             checkpoint.remove()
         folder = round_folder(number)
-        task = Relabelling(Settings(compute, params.batch_size, folder), choice, folder)
-        relabel(task, device.type)
+        relabel(Settings(compute, params.batch_size, folder), choice, device.type)
         labels = PseudoLabels(labels.size, EVEN, compute, folder)
         if not labels.usable:
             log.warning("self_train: round %d masks nothing to learn from; it is the last", number)

@@ -11,9 +11,9 @@ import psutil
 from dvc.env import DVC_STAGE
 from dvc.stage.exceptions import StageCmdFailedError
 
+from pipeline.errors import INTERRUPTED, BackdropError
+
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-INTERRUPTED = 130
-"""Exit code of a stage that Ctrl-C or SIGTERM ended, see `pipeline.stage`."""
 AGAIN_S = 1
 
 
@@ -44,7 +44,7 @@ def stopping_stages() -> Iterator[None]:
     before = {number: signal.signal(number, stop) for number in (*heard, signal.SIGALRM)}
     try:
         yield
-    except Exception as error:
+    except BackdropError as error:
         if asked or _was_stopped(error):
             raise KeyboardInterrupt from error
         raise

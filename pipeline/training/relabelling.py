@@ -6,7 +6,6 @@ They have the layout of the model's, so that `PseudoLabels` reads either.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from pipeline.evaluation.calibration import Calibration
 from pipeline.frames import open_frames
@@ -33,35 +32,39 @@ class Relabelling:
     """What a worker needs to know.
 
     Attributes:
-        student: how to predict with it.
-        choice: the CRF's setting; the thresholds are not used.
-        root: gets the folders of predictions and masks.
+        student: how to predict with it; the folder of its network gets those of the labels.
+        choice: the CRF's setting; its thresholds are `EVEN`.
     """
 
     student: Settings
     choice: Calibration
-    root: Path
 
 
-def relabel(task: Relabelling, device: str) -> None:
-    """Write predictions and masks of all training videos, in parallel.
+def relabel(student: Settings, choice: Calibration, device: str) -> None:
+    """Write predictions and masks of all training videos beside the student's network, in parallel.
+
+    Args:
+        student: how to predict with it.
+        choice: of the model's masks; only the CRF's setting is taken from it.
+        device: where the student computes.
 
     Raises:
         BackdropError: the student, or a video's frames, are missing or damaged.
     """
+    even = choice.model_copy(update={"threshold": EVEN, "threshold_crf": EVEN})
+    task = Relabelling(student, even)
     jobs = [Job(video, count, "", task) for video, count in training_set().counts.items()]
     with Progress("relabel", 2 * sum(job.size for job in jobs), "frames") as progress:
         run_jobs(jobs, _work, progress, processes_on(device))
 
 
 def _work(job: Job[Relabelling], advance: Advance) -> None:
-    task = job.data
+    student, choice = job.data.student, job.data.choice
     predictions, masks = (
-        paths.video_file(task.root / folder.name, job.video)
+        paths.video_file(student.network / folder.name, job.video)
         for folder in (paths.PREDICTIONS, paths.MASKS)
     )
-    work(Job(job.video, job.size, job.identity, task.student), predictions, advance)
-    choice = task.choice.model_copy(update={"threshold": EVEN, "threshold_crf": EVEN})
+    work(Job(job.video, job.size, job.identity, student), predictions, advance)
     with (
         open_frames(job.video) as reader,
         open_artifact(predictions, PREDICTIONS) as made,
