@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import psutil
 from dvc.env import DVC_STAGE
 from dvc.stage.exceptions import StageCmdFailedError
+from dvc.stage.run import get_executable
 
 from pipeline.errors import INTERRUPTED, BackdropError
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN_S = 1
+# The second is a shell's that waited for the stage, or of a stage that had not got to our code yet.
+_INTERRUPTED_STAGE = (f"exited with {INTERRUPTED}", f"exited with -{signal.SIGINT:d}")
 
 
 @contextmanager
@@ -34,7 +39,7 @@ def stopping_stages() -> Iterator[None]:
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         asked = True
-        for stage in filter(_is_stage, psutil.Process().children()):
+        for stage in _stages():
             if number != signal.SIGALRM or stage.pid not in told:
                 stage.terminate()
                 told.add(stage.pid)
@@ -56,18 +61,32 @@ def stopping_stages() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _is_stage(process: psutil.Process) -> bool:
-    """And not git, whose work for DVC must not be broken off."""
-    try:
-        return DVC_STAGE in process.environ()
-    except psutil.Error:  # it has ended
-        return False
+def _stages() -> list[psutil.Process]:
+    """Those that run, and not git, whose work for DVC must not be broken off.
+
+    DVC starts a stage through a shell. Bash becomes the stage; dash (`/bin/sh` of Debian, DVC's
+    choice where `SHELL` is not set) waits for it, would end at a signal without passing it on, and
+    leave the stage running.
+    """
+    found = []
+    for child in psutil.Process().children():
+        try:
+            if DVC_STAGE in child.environ():
+                found += child.children() if _is_shell(child) else [child]
+        except psutil.Error:  # it has ended
+            continue
+    return found
+
+
+def _is_shell(process: psutil.Process) -> bool:
+    shell = shutil.which(get_executable())
+    return shell is not None and Path(shell).resolve() == Path(process.exe()).resolve()
 
 
 def _was_stopped(error: BaseException | None) -> bool:
     """Whether a stage says so that DVC failed at; DVC keeps the exit code in the words alone."""
     while error is not None:
         if isinstance(error, StageCmdFailedError):
-            return str(error).endswith(f"exited with {INTERRUPTED}")
+            return str(error).endswith(_INTERRUPTED_STAGE)
         error = error.__cause__ or error.__context__
     return False

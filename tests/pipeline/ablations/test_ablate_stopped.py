@@ -28,6 +28,8 @@ stages:
     deps: [artifacts/slow]
     metrics: [artifacts/evaluate/metrics.json]
 """
+# DVC starts a stage through one: bash becomes the stage, dash (`sh` of Debian) waits for it.
+SHELLS = ["/bin/sh", "/bin/bash"]
 SLOW = """
 import os, pathlib, time
 from pipeline.stage import run_stage
@@ -39,7 +41,7 @@ run_stage("slow", main)
 """
 
 
-def _start(project: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def _start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "pipeline.cli", "ablate", *arguments],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
@@ -90,7 +92,7 @@ def _edit_given_back(project: Path) -> Iterator[None]:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_stopped_while_it_queues_it_gives_back_what_was_not_committed(project, how) -> None:
     with _edit_given_back(project):
-        process = _start(project, "--table", "4")
+        process = _start("--table", "4")
         _wait(process, (project / ".git/refs/stash").exists)
         process.send_signal(how)
         assert "queued 54" not in _require_interrupted(process)
@@ -98,9 +100,10 @@ def test_stopped_while_it_queues_it_gives_back_what_was_not_committed(project, h
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_stopped_before_the_first_stage_it_lets_none_run_on(project, started, how) -> None:
+@pytest.mark.parametrize("shell", SHELLS)
+def test_stopped_before_the_first_stage_it_lets_none_run_on(project, started, how, shell) -> None:
     with _edit_given_back(project):
-        process = _start(project, "--table", "ours", "--run", STARTED=str(started))
+        process = _run(started, shell)
         _wait(process, (project / ".git/refs/stash").exists)
         process.send_signal(how)
         _require_interrupted(process)
@@ -115,17 +118,22 @@ def test_stopped_before_the_first_stage_it_lets_none_run_on(project, started, ho
         pytest.param(signal.SIGHUP, "ablate", marks=pytest.mark.slow),
     ],
 )
+@pytest.mark.parametrize("shell", SHELLS)
 def test_stopped_while_a_stage_runs_it_ends_that_and_begins_nothing(
-    project, started, how, whom
+    project, started, how, whom, shell
 ) -> None:
     """A terminal's Ctrl-C reaches all processes, DVC ignores it; other signals reach us alone."""
     with _edit_given_back(project):
-        process = _start(project, "--table", "ours", "--run", STARTED=str(started))
+        process = _run(started, shell)
         _wait(process, lambda: started.exists() and started.read_text().endswith("\n"))
         (os.killpg if whom == "all" else os.kill)(process.pid, how)
         _require_interrupted(process)
     assert len(started.read_text().split()) == 1
     assert not _alive(started)
+
+
+def _run(started: Path, shell: str) -> subprocess.Popen[str]:
+    return _start("--table", "ours", "--run", STARTED=str(started), SHELL=shell)
 
 
 def _alive(started: Path) -> list[str]:
