@@ -17,8 +17,11 @@ from pipeline.reporting.legend import data_uri, legend
 from pipeline.reporting.panels import Panel
 from pipeline.reporting.run_params import RunParams
 from pipeline.reporting.verdict import judge
+from pipeline.store.paths import MOVING
 
 HERE = Path(__file__).parent
+MUCH_AT_REST = 0.2  # of a video's masks; the built-in videos without a bystander have 0.04 at most
+NAMED = 3  # videos in a sentence
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ def render_page(
         style=Markup((HERE / "style.css").read_text()),
         facts=_facts(inputs, params),
         verdict=judge(inputs.metrics, tuned=tuned),
+        resting=_resting(rows),
         tiles=numbers.tiles(inputs.metrics),
         splits=numbers.SPLITS,
         groups=numbers.table(inputs.metrics),
@@ -82,6 +86,7 @@ def render_page(
         accuracy=accuracy,
         rows=rows,
         least_overlap=LEAST_OVERLAP,
+        much_at_rest=MUCH_AT_REST,
         training=training,
         params=params.text,
     )
@@ -116,6 +121,20 @@ def _trained_on(inputs: Inputs) -> str:
     if not both or inputs.metrics["test"]["J"] is None:
         return ""
     return f"Of the {both + alone} test videos, {both} were trained on, without their ground truth."
+
+
+def _resting(rows: Sequence[VideoSummary]) -> str:
+    """In which videos the masks seem to show somebody else, too; "" if in none."""
+    much = [row for row in rows if row.at_rest > MUCH_AT_REST]
+    much.sort(key=lambda row: row.at_rest, reverse=True)
+    names = [f"{row.video} ({row.at_rest:.0%})" for row in much]
+    if not names:
+        return ""
+    others = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return (
+        f"Much of the masks never moves in {', '.join(names[:NAMED])}{others}: most likely "
+        f"somebody else, or a subject at rest. {MOVING} has the masks without it."
+    )
 
 
 def _scored(rows: Sequence[VideoSummary]) -> str:
