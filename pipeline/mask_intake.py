@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pipeline.errors import did_you_mean
 from pipeline.video.folder import IMAGE_SUFFIXES, folder_images
-from pipeline.video.sources import MASKS_FOLDER, Source, video_name
+from pipeline.video.sources import DAVIS_MASKS, MASKS_FOLDER, Source, video_name
 
-DAVIS_FRAMES, DAVIS_MASKS = "JPEGImages", "Annotations"
+DAVIS_FRAMES = "JPEGImages"
 SUFFIX = ".png"  # in any case
 SHOWN = 3  # file names in a warning
 

@@ -20,6 +20,7 @@ VIDEO_SUFFIXES = frozenset(
     | {".wmv", ".flv", ".3gp", ".ogv", ".gif", ".vob", ".mxf", ".asf"}
 )
 MASKS_FOLDER = "masks"  # ground truth beside the videos: ROOT/masks/VIDEO/*.png
+DAVIS_MASKS = "Annotations"  # likewise, beside DAVIS's JPEGImages
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def find_videos(paths: Iterable[Path]) -> list[Source]:
     A file that is named itself is taken whatever its suffix; inside a folder only known suffixes
     count, hidden files and the folder `masks` do not. A link that leads nowhere is a missing video.
     Folders in a folder are not searched: a warning names those that hold videos, and those that
-    cannot be read.
+    cannot be read. Another tells of pictures that by their folder's name are masks.
 
     Raises:
         BackdropError: a path is missing or cannot be read, a folder holds no video, or pictures
@@ -58,6 +59,7 @@ def find_videos(paths: Iterable[Path]) -> list[Source]:
         with readable(given):
             videos, passed_over = _videos_at(given)
         unsearched += passed_over
+        _tell_masks(given, videos)
         for path in videos:
             name = video_name(path)
             other = found.setdefault(name, path)
@@ -207,6 +209,14 @@ def _tell_unsearched(folders: Iterable[Path], videos: Iterable[Path]) -> None:
     for parent, left in by_parent.items():
         told = "%s: folders in it that hold videos or pictures are left out: %s — give them, too"
         log.warning(told, parent, _names(left))
+
+
+def _tell_masks(given: Path, videos: Iterable[Path]) -> None:
+    """Ground truth is easily given for videos: it lies beside them, as folders of pictures."""
+    named = {MASKS_FOLDER, DAVIS_MASKS}.intersection(given.absolute().parts[-3:])
+    if named and any(video.is_dir() for video in videos):
+        told = "%s: its pictures are taken for videos, but a folder '%s' holds masks — give the "
+        log.warning(told + "videos themselves", given, *named)
 
 
 def _tell_left_out(path: Path, error: OSError) -> None:

@@ -179,3 +179,21 @@ def test_a_path_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
 def test_natural_order_is_that_of_the_numbers(numbers):
     ordered = sorted((f"f{n}.png" for n in numbers), key=natural_key)
     assert ordered == [f"f{n}.png" for n in sorted(numbers)]
+
+
+@pytest.mark.parametrize("frames", ["masks/clip", "Annotations/480p/clip"])
+def test_pictures_that_by_their_folder_are_masks_are_taken_with_a_warning(tmp_path, caplog, frames):
+    pictures(tmp_path / frames)
+    for asked in (tmp_path / frames, (tmp_path / frames).parent):
+        caplog.clear()
+        assert names(asked) == ["clip"]
+        (told,) = caplog.messages
+        assert told.startswith(f"{asked}: its pictures are taken for videos")
+        assert f"'{frames.split('/')[0]}' holds masks" in told
+
+
+def test_frames_elsewhere_and_video_files_are_taken_without_a_word(tmp_path, caplog):
+    pictures(tmp_path / "masks_1" / "clip")
+    touch(tmp_path / "masks" / "clip.mp4")
+    assert names(tmp_path / "masks_1") == names(tmp_path / "masks") == ["clip"]
+    assert not caplog.messages
