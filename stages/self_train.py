@@ -31,11 +31,19 @@ from pipeline.stage import run_stage
 from pipeline.store.paths import CURVES, STUDENT_NETWORK, Source
 from pipeline.student_predictions import Settings
 from pipeline.training.checkpoint import Checkpoint
+from pipeline.training.curves import Curves, History
 from pipeline.training.finish import finish
 from pipeline.training.loop import Training, iteration_rng, train
 from pipeline.training.pseudo_labels import PseudoLabels, input_size
 from pipeline.training.relabelling import EVEN, relabel
-from pipeline.training.rounds import ROUNDS, SCHEMA, keep_student, kept_student, round_folder
+from pipeline.training.rounds import (
+    ROUNDS,
+    SCHEMA,
+    keep_student,
+    kept_student,
+    named,
+    round_folder,
+)
 from pipeline.training.student_step import student_loss
 from pipeline.training_set import Part, verified
 from pipeline.usable_device import choose_device
@@ -95,6 +103,7 @@ def train_in_rounds(
         "encoder": params.encoder,
         "size": list(labels.size),
     }
+    earlier: History = []
     for number in range(1, params.rounds + 1):
         made_of = fingerprint("stages.self_train", {**settings, "round": number}, inputs)
         # Only the first round can be required to have begun: those after it begin here.
@@ -102,12 +111,15 @@ def train_in_rounds(
         checkpoint = Checkpoint(STAGE, made_of, resume)
         log.info("self_train: round %d of %d", number, params.rounds)
         kept = None if resume == "never" else kept_student(number, made_of)
-        student = kept or train_student(params, compute, labels, checkpoint)
+        student, history = kept or train_student(params, compute, labels, checkpoint, earlier)
         if number == params.rounds:
             break
         if kept is None:
-            keep_student(number, student, config, made_of)
+            keep_student(number, student, history, config, made_of)
             checkpoint.remove()
+        else:  # DVC has removed them, and this round may turn out to be the last
+            Curves(STAGE, history).close()
+        earlier = named(number, history)
         folder = round_folder(number)
         relabel(Settings(compute, params.batch_size, folder), choice, device.type)
         labels = PseudoLabels(labels.size, EVEN, compute, folder)
@@ -119,9 +131,13 @@ def train_in_rounds(
 
 
 def train_student(
-    params: SelfTrain, compute: Compute, labels: PseudoLabels, checkpoint: Checkpoint
-) -> Student:
-    """A student of one round, from the start or from the checkpoint."""
+    params: SelfTrain,
+    compute: Compute,
+    labels: PseudoLabels,
+    checkpoint: Checkpoint,
+    earlier: History,
+) -> tuple[Student, History]:
+    """A student of one round, from the start or from the checkpoint; its curves after `earlier`."""
     device = set_up(compute)
     student = Student(params.channels, params.encoder == "imagenet")
     if params.encoder == "imagenet":
@@ -136,9 +152,10 @@ def train_student(
         labels.expect(params.batch_size, iteration_rng(compute.seed, iteration + 1, BATCH))
         return student_loss(student, stack, params, rng)
 
-    training = Training(STAGE, student, step, params.iterations, params.learning_rate)
-    train(training, compute, checkpoint)
-    return student
+    training = Training(
+        STAGE, student, step, params.iterations, params.learning_rate, earlier=earlier
+    )
+    return student, train(training, compute, checkpoint)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pipeline.kept_memory import keeping_freed_memory
 from pipeline.params.training import Compute
 from pipeline.progress import Progress
 from pipeline.training.checkpoint import Checkpoint
-from pipeline.training.curves import Curves
+from pipeline.training.curves import Curves, History
 from pipeline.training.interruption import Interruption
 from pipeline.training.run import Run, State, Training
 from pipeline.training.watch import best
@@ -31,23 +31,26 @@ def iteration_rng(seed: int, iteration: int, purpose: int = 0) -> np.random.Gene
     return np.random.default_rng([seed, purpose, iteration])
 
 
-def train(training: Training, compute: Compute, checkpoint: Checkpoint) -> None:
+def train(training: Training, compute: Compute, checkpoint: Checkpoint) -> History:
     """Train to the end, from the start or from where an interrupted run stopped.
 
     The first SIGINT or SIGTERM takes effect when the iteration at hand is saved, a second at once.
 
+    Returns:
+        The points of its curves.
+
     Raises:
         BackdropError: the loss is no longer finite, or the watch gives up.
     """
-    train_from(checkpoint.load(), training, compute, checkpoint)
+    return train_from(checkpoint.load(), training, compute, checkpoint)
 
 
 def train_from(
     state: State | None, training: Training, compute: Compute, checkpoint: Checkpoint
-) -> None:
-    """Train to the end from a checkpoint's state; None: from the start. Raises as `train`."""
+) -> History:
+    """As `train`, from a checkpoint's state; None: from the start."""
     run = Run(training, state)
-    curves = Curves(training.stage, state["history"] if state else [])
+    curves = Curves(training.stage, state["history"] if state else training.earlier)
     training.module.train()
     mixed = in_bfloat16(compute, next(training.module.parameters()).device)
     with (
@@ -77,6 +80,7 @@ def train_from(
             "%s: keeps iteration %d, score %.3f", training.stage, kept["iteration"], kept["score"]
         )
     run.finish()
+    return curves.history
 
 
 def _record(run: Run, curves: Curves, done: int) -> None:

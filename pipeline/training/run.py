@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pipeline.errors import BackdropError
 from pipeline.params.optimisation import Optimisation
 from pipeline.training.average import WeightAverage, copy_state
+from pipeline.training.curves import History
 from pipeline.training.optimiser import adamw, learning_rate_at
 from pipeline.training.watch import Look, Trail, Watch, best, stalled
 
@@ -34,6 +35,7 @@ class Training:
         optimisation: schedule, clipping, averaging.
         watch: looks at the network every so often; None: nobody does.
         attempt: counts restarts, see `pipeline.training.restarts`.
+        earlier: points of trainings before it that its curves begin with.
         sums: of each term since the last point of the curves, and of how many iterations: the
             model's terms begin where the warm-up ends.
     """
@@ -46,6 +48,7 @@ class Training:
     optimisation: Optimisation = field(default_factory=Optimisation)
     watch: Watch | None = None
     attempt: int = 0
+    earlier: History = field(default_factory=list)
     sums: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 
 import h5py
@@ -52,8 +53,14 @@ def stacks(monkeypatch) -> list[torch.Tensor]:
     return recorded_batches(monkeypatch, self_train, "student_loss")
 
 
-def network() -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in STUDENT_NETWORK.iterdir()}
+def results() -> dict[str, bytes]:
+    """Of the network and the curves, by file."""
+    files = (path for out in self_train.OUTS for path in out.rglob("*") if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
+
+
+def curve(name: str) -> list[str]:
+    return (self_train.OUTS[1] / f"plots/metrics/{name}.tsv").read_text().splitlines()[1:]
 
 
 def interrupt_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +103,7 @@ def test_the_second_round_learns_from_the_first_students_refined_masks(run, stac
 
 def test_interrupted_in_the_second_round_it_goes_on_there(run, monkeypatch) -> None:
     run(rounds=2)
-    whole = network()
+    whole = results()
     assert not ROUNDS.exists()
     with monkeypatch.context() as patch:
         interrupt_after(ITERATIONS + 5, patch)
@@ -105,7 +112,7 @@ def test_interrupted_in_the_second_round_it_goes_on_there(run, monkeypatch) -> N
     seen = recorded_batches(monkeypatch, self_train, "student_loss")
     run(rounds=2, compute={"resume": "require"})
     assert len(seen) == ITERATIONS - 5
-    assert network() == whole
+    assert results() == whole
     assert not ROUNDS.exists()
 
 
@@ -123,15 +130,48 @@ def test_other_params_take_nothing_from_an_interrupted_run(run, monkeypatch, cha
 
 
 def test_a_student_that_masks_nothing_is_the_last(run, stacks, monkeypatch, caplog) -> None:
-    relabel = self_train.relabel
-
-    def to_nothing(*arguments: object) -> None:
-        relabel(*arguments)
-        with h5py.File(ROUNDS / "1" / paths.MASKS.name / "clip_0.h5", "r+") as file:
-            file["mask"][:] = 0
-
-    monkeypatch.setattr(self_train, "relabel", to_nothing)
+    monkeypatch.setattr(self_train, "relabel", to_nothing(self_train.relabel))
     run(rounds=3)
     assert len(stacks) == ITERATIONS
     assert "round 1 masks nothing to learn from; it is the last" in caplog.text
     load_student(STUDENT_NETWORK)
+
+
+def test_the_curves_of_the_rounds_before_stand_beside_the_last_ones(run) -> None:
+    run(rounds=1)
+    first = curve("loss")
+    run(rounds=2)
+    assert len(first) == ITERATIONS
+    assert curve("round_1/loss") == first
+    assert len(curve("loss")) == ITERATIONS
+    assert curve("loss") != first
+
+
+def test_interrupted_before_it_knows_that_a_round_is_the_last_it_still_has_curves(
+    run, monkeypatch
+) -> None:
+    """DVC removes a stage's outputs before it runs it again, and takes none that are missing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(self_train, "relabel", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(rounds=2)
+    before = curve("loss")
+    shutil.rmtree(self_train.OUTS[1])
+    monkeypatch.setattr(self_train, "relabel", to_nothing(self_train.relabel))
+    run(rounds=2)
+    assert curve("loss") == before
+
+
+def interrupt(*_arguments: object) -> None:
+    raise KeyboardInterrupt
+
+
+def to_nothing(relabel: Callable[..., None]) -> Callable[..., None]:
+    """A first student that masks nothing."""
+
+    def relabelled(*arguments: object) -> None:
+        relabel(*arguments)
+        with h5py.File(ROUNDS / "1" / paths.MASKS.name / "clip_0.h5", "r+") as file:
+            file["mask"][:] = 0
+
+    return relabelled
