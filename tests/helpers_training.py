@@ -70,9 +70,9 @@ def recorded_starts(monkeypatch: pytest.MonkeyPatch, stage: ModuleType) -> list[
     """All weights that each training of a stage starts from, (P,), training by training."""
     starts = []
 
-    def record(name: str, module: nn.Module, *rest: object) -> Training:
+    def record(name: str, module: nn.Module, *rest: object, **named: object) -> Training:
         starts.append(torch.cat([one.detach().flatten() for one in module.parameters()]))
-        return Training(name, module, *rest)
+        return Training(name, module, *rest, **named)
 
     monkeypatch.setattr(stage, "Training", record)
     return starts
