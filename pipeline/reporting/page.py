@@ -17,7 +17,7 @@ from pipeline.reporting.legend import data_uri, legend
 from pipeline.reporting.panels import Panel
 from pipeline.reporting.run_params import RunParams
 from pipeline.reporting.verdict import judge
-from pipeline.store.paths import MOVING
+from pipeline.store.paths import Source
 
 HERE = Path(__file__).parent
 MUCH_AT_REST = 0.2  # of a video's masks; the built-in videos without a bystander have 0.04 at most
@@ -55,6 +55,7 @@ def render_page(
 ) -> str:
     """The whole page as HTML; the same inputs give the same text."""
     scored = any(inputs.metrics[split]["J"] is not None for split in numbers.SPLITS)
+    student = numbers.WITHOUT in inputs.metrics
     tuned = scored and inputs.threshold_source != "default"
     environment = Environment(
         loader=FileSystemLoader(HERE),
@@ -69,18 +70,18 @@ def render_page(
         style=Markup((HERE / "style.css").read_text()),
         facts=_facts(inputs, params),
         verdict=judge(inputs.metrics, tuned=tuned),
-        resting=_resting(rows),
+        resting=_resting(rows, Source.STUDENT if student else Source.MODEL),
         tiles=numbers.tiles(inputs.metrics),
         splits=numbers.SPLITS,
         groups=numbers.table(inputs.metrics),
         known=numbers.known_without_truth(inputs.metrics["health"]),
         bars=numbers.bars(inputs.metrics),
-        student=numbers.WITHOUT in inputs.metrics,
+        student=student,
         tuned=tuned,
         threshold=_threshold(inputs),
         trained_on=_trained_on(inputs),
         scored=_scored(rows),
-        legend=legend(student=numbers.WITHOUT in inputs.metrics),
+        legend=legend(student=student),
         videos=sections,
         not_shown=len(rows) - len(sections),
         accuracy=accuracy,
@@ -123,7 +124,7 @@ def _trained_on(inputs: Inputs) -> str:
     return f"Of the {both + alone} test videos, {both} were trained on, without their ground truth."
 
 
-def _resting(rows: Sequence[VideoSummary]) -> str:
+def _resting(rows: Sequence[VideoSummary], source: Source) -> str:
     """In which videos the masks seem to show somebody else, too; "" if in none."""
     much = [row for row in rows if row.at_rest > MUCH_AT_REST]
     much.sort(key=lambda row: row.at_rest, reverse=True)
@@ -133,7 +134,7 @@ def _resting(rows: Sequence[VideoSummary]) -> str:
     others = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return (
         f"Much of the masks never moves in {', '.join(names[:NAMED])}{others}: most likely "
-        f"somebody else, or a subject at rest. {MOVING} has the masks without it."
+        f"somebody else, or a subject at rest. {source.moving_folder} has the masks without it."
     )
 
 

@@ -213,10 +213,11 @@ def _tell_unsearched(folders: Iterable[Path], videos: Iterable[Path]) -> None:
 
 def _tell_masks(given: Path, videos: Iterable[Path]) -> None:
     """Ground truth is easily given for videos: it lies beside them, as folders of pictures."""
-    named = {MASKS_FOLDER, DAVIS_MASKS}.intersection(given.absolute().parts[-3:])
-    if named and any(video.is_dir() for video in videos):
-        told = "%s: its pictures are taken for videos, but a folder '%s' holds masks — give the "
-        log.warning(told + "videos themselves", given, *named)
+    around = given.absolute().parts[-3:]
+    name = next((name for name in (MASKS_FOLDER, DAVIS_MASKS) if name in around), None)
+    if name and any(video.is_dir() for video in videos):
+        told = "%s: its pictures are taken for videos, but '%s' holds masks — give the videos"
+        log.warning(told, given, name)
 
 
 def _tell_left_out(path: Path, error: OSError) -> None:

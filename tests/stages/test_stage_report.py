@@ -233,16 +233,19 @@ def test_the_table_tells_how_much_of_a_videos_masks_is_at_rest(
     assert page.text.count("33.0%") == 4
 
 
+@pytest.mark.parametrize("student", [False, True])
 def test_videos_whose_masks_rest_are_told_beside_the_verdict_the_worst_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, student: bool
 ) -> None:
-    make_evaluated_project(tmp_path, monkeypatch)
+    make_evaluated_project(tmp_path, monkeypatch, student=student)
     moving = {"clip_0": 0.9, "clip_1": 0.75, "clip_2": 0.4, "clip_3": 1.0}
     rows = read_table(paths.PER_FRAME_TABLE, PER_FRAME)
     rows["moving_area"] = rows["mask_area"] * rows["video"].map(moving)
     write_table(paths.PER_FRAME_TABLE, rows.to_dict("records"), PER_FRAME)
     html, page = write_page()
     assert "Much of the masks never moves in clip_2 (60%), clip_1 (25%): most likely" in page.text
+    folder = "artifacts/student/moving" if student else "artifacts/moving"
+    assert f"at rest. {folder} has the masks without it." in page.text
     assert re.findall('<td class="low">([0-9.]+)%</td>', html) == ["25.0", "60.0"]
 
 

@@ -181,7 +181,9 @@ def test_natural_order_is_that_of_the_numbers(numbers):
     assert ordered == [f"f{n}.png" for n in sorted(numbers)]
 
 
-@pytest.mark.parametrize("frames", ["masks/clip", "Annotations/480p/clip"])
+@pytest.mark.parametrize(
+    "frames", ["masks/clip", "Annotations/480p/clip", "masks/Annotations/clip"]
+)
 def test_pictures_that_by_their_folder_are_masks_are_taken_with_a_warning(tmp_path, caplog, frames):
     pictures(tmp_path / frames)
     for asked in (tmp_path / frames, (tmp_path / frames).parent):
