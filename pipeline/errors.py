@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from models.gpu_memory import ran_out
@@ -103,6 +103,18 @@ def no_gpu_memory(error: RuntimeError, where: str = "") -> BackdropError:
 def _rebuild(cls: type[BackdropError], what: str, where: str, remedy: str) -> BackdropError:
     """Unpickle across processes: keyword-only arguments do not survive the default protocol."""
     return cls(what, where=where, remedy=remedy)
+
+
+def listed(names: Collection[str], most: int) -> str:
+    """The first names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d"], 3)
+    'a, b, c and 1 more'
+    >>> listed(["a", "b"], 3)
+    'a, b'
+    """
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(list(names)[:most]) + more
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

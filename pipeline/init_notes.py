@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline.doctor import VideoReport
+from pipeline.errors import listed
 from pipeline.params.schema import Params
 from pipeline.sizing import ENOUGH_FPS, Material, aspect, frames_kept
 
@@ -34,7 +35,7 @@ def thinning_note(params: Params, videos: Mapping[str, Material]) -> str | None:
             told += " (neighbouring frames of slow motion show next to no motion)"
         keys.append("extract_frames.stride")
     if cut:
-        told += f", and only the beginning of {len(cut)} video(s) ({_shown(cut.values())})"
+        told += f", and only the beginning of {len(cut)} video(s) ({listed(cut.values(), SHOWN)})"
         keys.append("extract_frames.max_frames")
     return (
         f"{told}; the others get no masks. To keep more, which takes longer: "
@@ -56,8 +57,9 @@ def shape_note(params: Params, videos: Mapping[str, Material]) -> str | None:
         return None
     return (
         f"{len(squeezed)} of {len(videos)} video(s) have another shape than the network "
-        f"({network.width}x{network.height}) and are squeezed to it: {_shown(squeezed.values())} — "
-        "crop their files to the others' shape, or run `init` on them alone (--name)"
+        f"({network.width}x{network.height}) and are squeezed to it: "
+        f"{listed(squeezed.values(), SHOWN)} — crop their files to the others' shape, "
+        "or run `init` on them alone (--name)"
     )
 
 
@@ -77,13 +79,13 @@ def camera_note(params: Params, reports: Sequence[VideoReport], *, chosen: bool)
     if params.train_inpainter.rgb.background == "median":
         return (
             "params.yaml asks for the background of a camera that stands still, and not all do, "
-            f"as it seems: {_shown(others)} — leave them out, or take --preset moving-camera"
+            f"as it seems: {listed(others, SHOWN)} — leave them out, or take --preset moving-camera"
         )
     if not chosen:
         return None
     return (
-        f"the preset is one for moving cameras because of {_shown(others)} — if all stand still, "
-        "give --preset static-camera"
+        f"the preset is one for moving cameras because of {listed(others, SHOWN)} — "
+        "if all stand still, give --preset static-camera"
     )
 
 
@@ -96,9 +98,4 @@ def doubt_note(reports: Sequence[VideoReport]) -> str | None:
     ]
     if not doubtful:
         return None
-    return f"these may not suit the method, the lines above say why: {_shown(doubtful)}"
-
-
-def _shown(told: Collection[str]) -> str:
-    shown = list(told)[:SHOWN]
-    return ", ".join(shown) + (f" and {len(told) - SHOWN} more" if len(told) > SHOWN else "")
+    return f"these may not suit the method, the lines above say why: {listed(doubtful, SHOWN)}"

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipeline.errors import BackdropError, unreadable
+from pipeline.errors import BackdropError, listed, unreadable
 from pipeline.mask_intake import DAVIS_FRAMES, ground_truth_folder, masks_in
 from pipeline.placed_masks import only_copies, remember
 from pipeline.store.atomic import atomic_folder
@@ -180,8 +180,7 @@ def _refuse_loss(root: Path, stale: list[Path]) -> None:
         "give these another --name, or add --force to replace them; params changed by hand stay"
     )
     names = sorted({path.parts[0] for path in videos})
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    held = [f"other videos ({', '.join(names[:MOST_NAMED])}{more})"] if videos else []
+    held = [f"other videos ({listed(names, MOST_NAMED)})"] if videos else []
     if masks:
         why = "put or changed there by hand, or gone from where `init` took them"
         held.append(f"masks that may lie nowhere else ({masks[0]}: {why})")

@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.errors import listed
 from pipeline.evaluation.motion import LEAST_OVERLAP
 from pipeline.reporting import numbers
 from pipeline.reporting.curves import Chart
@@ -128,12 +129,11 @@ def _resting(rows: Sequence[VideoSummary], source: Source) -> str:
     """In which videos the masks seem to show somebody else, too; "" if in none."""
     much = [row for row in rows if row.at_rest > MUCH_AT_REST]
     much.sort(key=lambda row: row.at_rest, reverse=True)
-    names = [f"{row.video} ({row.at_rest:.0%})" for row in much]
-    if not names:
+    if not much:
         return ""
-    others = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    names = [f"{row.video} ({row.at_rest:.0%})" for row in much]
     return (
-        f"Much of the masks never moves in {', '.join(names[:NAMED])}{others}: most likely "
+        f"Much of the masks never moves in {listed(names, NAMED)}: most likely "
         f"somebody else, or a subject at rest. {source.moving_folder} has the masks without it."
     )
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import BackdropError, unreadable
+from pipeline.errors import BackdropError, listed, unreadable
 from pipeline.video.folder import folder_images, natural_key
 
 log = logging.getLogger("backdrop")
@@ -21,6 +21,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 MASKS_FOLDER = "masks"  # ground truth beside the videos: ROOT/masks/VIDEO/*.png
 DAVIS_MASKS = "Annotations"  # likewise, beside DAVIS's JPEGImages
+MOST_NAMED = 6  # folders in a line
 
 
 @dataclass(frozen=True)
@@ -225,5 +226,4 @@ def _tell_left_out(path: Path, error: OSError) -> None:
 
 
 def _names(folders: Sequence[Path]) -> str:
-    names = sorted((folder.name for folder in folders), key=natural_key)
-    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    return listed(sorted((folder.name for folder in folders), key=natural_key), MOST_NAMED)
