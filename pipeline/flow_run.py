@@ -11,17 +11,20 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from concurrent import futures as concurrent
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from prefect import Task, allow_failure, flow, get_run_logger, task
+import httpx
+from prefect import Task, allow_failure, flow, get_client, get_run_logger, runtime, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State
 from prefect.context import refresh_global_settings_context
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
-from prefect.states import Completed, Failed
+from prefect.states import Cancelled, Completed, Failed
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from pipeline.dag import Stage, read_dag
@@ -35,6 +38,7 @@ from pipeline.summary import metrics_table
 
 FlowState = State[Any]
 PATIENCE_S = 5.0  # until an interrupt counts as lost
+CANCEL_POLL_S = 5.0  # between two looks whether Prefect was asked to cancel the run
 _ending = threading.Event()  # the run ends, for whatever reason
 BLOCKED = "Blocked"  # the state of a stage that a failed one keeps from running
 
@@ -50,7 +54,8 @@ def run_flow(root: Path, say: Callable[[str], None], jobs: int = 1) -> None:
 
     Raises:
         BackdropError: the project cannot be read, Prefect's server does not come up, or stages
-            failed: then it names each with its reason, but not those that only waited for one.
+            failed: then it names each with its reason, but not those that only waited for one;
+            or the run was cancelled in Prefect, or ended without its server.
     """
     stages = read_dag(root)
     _ending.clear()
@@ -58,11 +63,17 @@ def run_flow(root: Path, say: Callable[[str], None], jobs: int = 1) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
-    logging.getLogger("prefect.task_runs").addFilter(_tells_something)
+    for logger in ("prefect.task_runs", "prefect.flow_runs"):
+        logging.getLogger(logger).addFilter(_tells_something)
     try:
         _connect(say)
         at_once: TaskRunner[Any] = ThreadPoolTaskRunner(max_workers=jobs)
         state = backdrop_flow.with_options(task_runner=at_once)(root, stages, return_state=True)
+    except httpx.TransportError as error:
+        raise BackdropError(
+            f"Prefect's server was lost ({error})",
+            remedy="nothing else was: run again, and what is finished is not done again",
+        ) from error
     finally:
         _ending.set()
     if not state.is_completed():
@@ -100,11 +111,14 @@ def backdrop_flow(root: Path, stages: list[Stage]) -> FlowState:
             needed = [allow_failure(futures[name]) for name in stage.needs]
             run = _task(stage, processes, unfinished)
             futures[stage.name] = run.submit(wait_for=needed, return_state=False)
+        cancelled = _wait_unless_cancelled(list(futures.values()), processes)
         states = {name: _final(future) for name, future in futures.items()}
-    except BaseException:  # Ctrl-C, SIGTERM, a cancel from the UI: nothing of ours may run on
+    except BaseException:  # Ctrl-C, SIGTERM: nothing of ours may run on
         _ending.set()
         processes.stop()
         raise
+    if cancelled:
+        return Cancelled(message="cancelled in Prefect — run it again to go on where it stopped")
     failures = [
         _told(name, state.message or state.name or "failed")
         for name, state in states.items()
@@ -136,8 +150,14 @@ def _connect(say: Callable[[str], None]) -> None:
 
 
 def _tells_something(record: logging.LogRecord) -> bool:
-    """Not so a failed state's first line: the second says the same, without `NoneType: None`."""
-    return record.exc_info != (None, None, None)
+    """Neither a lost server's traceback, nor a failed state's first line with `NoneType: None`.
+
+    `run_flow` tells of the one, the state's second line of the other.
+    """
+    if not record.exc_info:
+        return True
+    error = record.exc_info[1]
+    return error is not None and not isinstance(error, httpx.TransportError)
 
 
 def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -155,6 +175,29 @@ def _insist(number: int) -> None:
 def _told(name: str, message: str) -> str:
     """The message with the stage's name before it, once: a stage names itself in its errors."""
     return message if message.startswith(name.partition("@")[0]) else f"{name}: {message}"
+
+
+def _wait_unless_cancelled(tasks: list[Any], processes: StageProcesses) -> bool:
+    """Wait for the tasks; if Prefect is asked to cancel the run, stop its stages and return True.
+
+    Prefect itself only notes the wish: carrying it out is left to the workers of deployments.
+    """
+    cancelled = False
+    pending = {run.wrapped_future for run in tasks}
+    while pending := concurrent.wait(pending, CANCEL_POLL_S).not_done:
+        if not cancelled and _cancel_asked():
+            cancelled = True
+            processes.stop()
+    return cancelled
+
+
+def _cancel_asked() -> bool:
+    try:
+        with get_client(sync_client=True) as client:
+            state = client.read_flow_run(runtime.flow_run.id).state
+    except (httpx.HTTPError, ObjectNotFound):  # a run goes on without a server to watch it
+        return False
+    return state is not None and (state.is_cancelling() or state.is_cancelled())
 
 
 def _final(future: Any) -> FlowState:

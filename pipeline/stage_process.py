@@ -23,6 +23,11 @@ from pipeline.errors import BackdropError
 _CACHED = ("didn't change, skipping", "is cached - skipping run")  # DVC's words
 _BUSY = "is busy, it is being blocked by:"  # DVC's, of another process; who that is comes below
 _LINES_KEPT = 200
+# DVC repeats these hints after each of some twenty stages; none of them helps to watch a run.
+_HINTS = (
+    *("To track the changes with git, run:", "To enable auto staging, run:", "Use `dvc push` to"),
+    *("\tgit add ", "\tdvc config core.autostage true"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class StageProcesses:
         self._lock = threading.Lock()
 
     def repro(self, stage: str, say: Callable[[str], None]) -> Outcome:
-        """Bring one stage up to date, handing each line of output to `say` as it comes."""
+        """Bring one stage up to date; `say` gets each line of output but DVC's hints."""
         process = self._start(stage)
         if process is None:
             return Outcome(ok=False, cached=False, message="the run was stopped")
@@ -56,7 +61,7 @@ class StageProcesses:
         try:
             assert process.stdout is not None
             for line in map(str.rstrip, process.stdout):
-                if line:
+                if line and not line.startswith(_HINTS):
                     lines.append(line)
                     say(line)
             code = process.wait()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from helpers_dvc import REPOSITORY, make_fan, runs
@@ -241,6 +242,49 @@ def test_an_interrupt_that_python_drops_comes_again() -> None:
     assert "Exception ignored in" in told.stderr
     assert told.returncode != 0
     assert told.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.slow
+def test_cancelled_in_prefect_it_stops_its_stages(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """As the button of Prefect's page and `prefect flow-run cancel` ask for it."""
+    fan = make_fan(tmp_path / "fan", left=SLEEPS)
+    process = start(fan)
+    stat = wait_for_left(fan, process)
+    (server,) = servers(tmp_path)
+    command = server.cmdline()
+    api = f"http://127.0.0.1:{command[command.index('--port') + 1]}/api/flow_runs"
+    (run,) = httpx.post(f"{api}/filter", json={}).json()
+    asked = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+    assert httpx.post(f"{api}/{run['id']}/set_state", json=asked).is_success
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "Finished in state Cancelled(" in output
+    told = "error: cancelled in Prefect — run it again to go on where it stopped"
+    assert told in output.splitlines()
+    assert "Traceback" not in output
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+    assert sorted(runs(fan)) == ["first"]
+
+
+@pytest.mark.slow
+def test_without_its_server_a_run_does_all_stages(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """As when the terminal of `prefect server start` is closed."""
+    waits = "echo $$ > pid; sleep 5; echo left >> count; cp out/a out/left"
+    fan = make_fan(tmp_path / "fan", left=waits)
+    process = start(fan, PREFECT_CLIENT_MAX_RETRIES="0")
+    wait_for_left(fan, process)
+    (server,) = servers(tmp_path)
+    server.kill()
+    output, _ = process.communicate(timeout=280)
+    assert process.returncode == 1
+    assert sorted(runs(fan)) == ["first", "last", "left", "right"]
+    assert "error: Prefect's server was lost (" in output
+    assert "nothing else was: run again, and what is finished is not done again" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.slow

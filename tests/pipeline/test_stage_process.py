@@ -35,6 +35,9 @@ def test_a_stage_runs_once_and_is_cached_then(tmp_path: Path) -> None:
     outcome = processes.repro("left", lines.append)
     assert (outcome.ok, outcome.cached, outcome.message) == (True, False, "")
     assert "a line of left" in lines
+    assert "Updating lock file 'dvc.lock'" in lines
+    hints = [line for line in lines if re.search(r"\bgit\b|auto ?stag|dvc push", line)]
+    assert not hints
     outcome = processes.repro("left", lines.append)
     assert (outcome.ok, outcome.cached) == (True, True)
     # The run cache counts as well: the stage's output is brought back, not made.
