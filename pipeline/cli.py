@@ -269,6 +269,10 @@ def ablate(
         list[str] | None,
         typer.Option(help="3, 4, fig10, ours or all; several times."),
     ] = None,
+    row: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this setting (* for any letters); several times."),
+    ] = None,
     seeds: Annotated[str, typer.Option(help="One training per setting and seed.")] = "0,1,2",
     sets: Annotated[
         list[str] | None,
@@ -296,11 +300,11 @@ def ablate(
     """Queue the paper's ablations as DVC experiments, or show their results as its tables."""
     from pipeline.ablations import command
     from pipeline.ablations.experiments import Request, parse_seeds
-    from pipeline.ablations.settings import ALL, choose, read_tables
+    from pipeline.ablations.settings import ALL, choose, only_rows, read_tables
     from pipeline.params.overrides import parse_overrides
 
     _require_project()
-    tables = choose(read_tables(), table or [ALL])
+    tables = only_rows(choose(read_tables(), table or [ALL]), row or ["*"])
     if results:
         command.show_results(Path(), tables, label, split, rev, csv, say=typer.echo)
         return

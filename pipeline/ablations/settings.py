@@ -7,6 +7,7 @@ what the paper prints for it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -60,3 +61,32 @@ def choose(tables: Mapping[str, Table], wanted: Sequence[str]) -> dict[str, Tabl
                 remedy=did_you_mean(name, [ALL, *tables]),
             )
     return {name: table for name, table in tables.items() if name in names or ALL in names}
+
+
+def only_rows(tables: Mapping[str, Table], patterns: Sequence[str]) -> dict[str, Table]:
+    """The tables with those settings alone whose names fit a pattern; none of no such setting.
+
+    Args:
+        tables: to choose from.
+        patterns: names of settings, as of files in a shell (`*`, `?`, `[ab]`).
+
+    Raises:
+        BackdropError: a pattern that fits nothing; the line suggests a name.
+    """
+    names = [setting.name for table in tables.values() for setting in table.settings]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise BackdropError(
+                f"no setting '{pattern}' in {', '.join(tables)}",
+                where="--row",
+                remedy=did_you_mean(pattern, names),
+            )
+    kept = {
+        name: [one for one in table.settings if any(fnmatchcase(one.name, p) for p in patterns)]
+        for name, table in tables.items()
+    }
+    return {
+        name: tables[name].model_copy(update={"settings": tuple(rows)})
+        for name, rows in kept.items()
+        if rows
+    }

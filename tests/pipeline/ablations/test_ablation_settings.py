@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.ablations.experiments import Request, experiment_name, parse_seeds, plan
-from pipeline.ablations.settings import Setting, Table, choose, read_tables
+from pipeline.ablations.settings import Setting, Table, choose, only_rows, read_tables
 from pipeline.errors import BackdropError
 from pipeline.params.overrides import parse_overrides
 from pipeline.params.preset import compose, load_preset
@@ -60,6 +60,30 @@ def test_table_3_varies_prior_and_pre_training_without_flow() -> None:
         "l1": {"J": 0.62, "F": 0.69},
         "v": {"J": 0.67, "F": 0.73},
     }
+
+
+@pytest.mark.parametrize(
+    ("patterns", "wanted"),
+    [
+        (["fig10-f-ours"], {"fig10": ["fig10-f-ours"]}),
+        (["fig10-[ab]*", "fig10-a*"], {"fig10": ["fig10-a-uniform", "fig10-b-joint"]}),
+        (["*-l2", "ours-flow"], {"table3": ["table3-l2"], "ours": ["ours-flow"]}),
+    ],
+)
+def test_rows_by_name_or_pattern(patterns: list[str], wanted: dict[str, list[str]]) -> None:
+    chosen = only_rows(TABLES, patterns)
+    assert {name: [one.name for one in t.settings] for name, t in chosen.items()} == wanted
+    for name, table in chosen.items():
+        assert (table.common, table.fixed) == (TABLES[name].common, TABLES[name].fixed)
+        assert all(setting in TABLES[name].settings for setting in table.settings)
+    assert only_rows(TABLES, ["*"]) == TABLES
+
+
+def test_a_row_that_is_not_there_is_one_line_with_a_suggestion() -> None:
+    with pytest.raises(BackdropError, match="did you mean 'fig10-f-ours'"):
+        only_rows(TABLES, ["table3-*", "fig10-ours"])
+    with pytest.raises(BackdropError, match="no setting 'fig10-f-ours' in table3 "):
+        only_rows(choose(TABLES, ["3"]), ["fig10-f-ours"])
 
 
 def test_names_are_unique_and_git_takes_them_for_refs() -> None:
