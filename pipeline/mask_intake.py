@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.errors import did_you_mean
+from pipeline.errors import did_you_mean, listed
 from pipeline.video.folder import IMAGE_SUFFIXES, folder_images
 from pipeline.video.sources import DAVIS_MASKS, MASKS_FOLDER, Source, video_name
 
@@ -100,9 +100,9 @@ def _no_masks(folder: Path) -> Iterator[str]:
         return
     wrong = [file.name for file in inside if file.suffix.lower() != SUFFIX]
     if wrong:
-        shown = ", ".join(wrong[:SHOWN]) + (", ..." if len(wrong) > SHOWN else "")
         count = f"{len(wrong)} of {len(inside)} files are left out"
-        yield f"{folder}: {count}, because they are no .png: {shown} — save masks as PNG"
+        names = listed(wrong, SHOWN)
+        yield f"{folder}: {count}, because they are no .png: {names} — save masks as PNG"
     elif not inside:
         yield f"{folder}: is empty, so its video has no masks"
 
