@@ -120,6 +120,7 @@ def train_in_rounds(
         else:  # DVC has removed them, and this round may turn out to be the last
             Curves(STAGE, history).close()
         earlier = named(number, history)
+        labels.release()
         folder = round_folder(number)
         relabel(Settings(compute, params.batch_size, folder), choice, device.type)
         labels = PseudoLabels(labels.size, EVEN, compute, folder)

@@ -52,6 +52,10 @@ class ImageStore:
             return as_batch(self.ahead.take(numbers), device)
         return self.cached.batch(numbers, device)
 
+    def release(self) -> None:
+        """Give the memory back: from now on images are read as they are asked for."""
+        self.cached = None
+
     def expect(self, numbers: Sequence[int]) -> None:
         """Say which batch comes next, so that a thread reads it where it is not in memory."""
         if self.cached is None:

@@ -103,6 +103,10 @@ class PseudoLabels:
         """Say what is drawn next, so that a thread reads it where it is not in memory."""
         self.store.expect(self._choose(count, rng))
 
+    def release(self) -> None:
+        """Give the images' memory back; the next round's take as much."""
+        self.store.release()
+
     def _choose(self, count: int, rng: np.random.Generator) -> list[int]:
         chances = self.weights / self.weights.sum()
         chosen: list[int] = rng.choice(len(self.places), count, p=chances).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Callable
 
 import h5py
@@ -19,6 +20,8 @@ from pipeline.networks import load_student
 from pipeline.store import paths
 from pipeline.store.paths import STUDENT_NETWORK
 from pipeline.student_predictions import soft_masks
+from pipeline.training import image_store
+from pipeline.training.kept_images import KeptImages
 from pipeline.training.rounds import ROUNDS
 from stages import self_train
 
@@ -99,6 +102,21 @@ def test_the_second_round_learns_from_the_first_students_refined_masks(run, stac
     for red, mask in rounds[1]:
         assert np.array_equal(mask > 0.5, learnt_from(red))
     assert not all(np.array_equal(mask > 0.5, learnt_from(red)) for red, mask in rounds[0])
+
+
+def test_labels_of_one_round_alone_are_in_memory(run, monkeypatch) -> None:
+    """`compute.cache_mib` is what they may take, in whatever round."""
+    kept, most = weakref.WeakSet(), []
+
+    class Counted(KeptImages):
+        def __init__(self, images: np.ndarray) -> None:
+            super().__init__(images)
+            kept.add(self)
+            most.append(len(kept))
+
+    monkeypatch.setattr(image_store, "KeptImages", Counted)
+    run(rounds=3)
+    assert most == [1, 1, 1]
 
 
 def test_interrupted_in_the_second_round_it_goes_on_there(run, monkeypatch) -> None:
