@@ -236,9 +236,9 @@ def as_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def split_blocks(table: pd.DataFrame) -> dict[str, Any]:
-    """The metrics file's values of each split; of validation, which chose thresholds, J and F."""
+    """The values of each split in the metrics file; few of validation, which chose thresholds."""
     splits = {name: split_metrics(table, splits) for name, splits in SPLITS.items()}
-    splits["val"] = {name: splits["val"][name] for name in ("J", "F")}
+    splits["val"] = {name: splits["val"][name] for name in ("J", "F", "frames")}
     return splits
 
 

@@ -92,7 +92,7 @@ def make_metrics(
     counts = {"frames": 6, "scored_frames": 6 if truth else 0, "empty_frames": 1}
     return {
         "threshold": 0.45,
-        "val": {"J": values["J"], "F": values["F"]},
+        "val": {"J": values["J"], "F": values["F"], "frames": 6},
         "test": values | counts,
         "test_unseen": values | counts,
         "health": {

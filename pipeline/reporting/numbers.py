@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 NO_TRUTH = "no ground truth"
+NO_SUBJECT = "no subject"  # in any frame that has ground truth
 NOTHING = "-"
 SPLITS = ("val", "test", "test_unseen")
 
@@ -121,12 +122,14 @@ def tiles(metrics: dict[str, Any]) -> list[Tile]:
         return [Tile("Test J", NO_TRUTH, "", none=True), *known_without_truth(metrics["health"])]
     frames, empty = test["frames"], test["empty_frames"]
     return [
-        _tile("Test J", test["J"], f"{number(test['J_no_crf'])} without CRF"),
-        _tile("Test F", test["F"], f"{number(test['F_no_crf'])} without CRF"),
-        _tile("Blob control J", test["J_blob"], f"{number(test['J_blob_no_crf'])} without CRF"),
-        _tile("Hit rate", test["hit"], "box centre inside the true box"),
-        _tile("Detection mAP50", test["mAP50"], "boxes with IoU of 0.5 or more"),
-        Tile("Empty masks", str(empty), f"of {frames} test frames", none=False),
+        _known("Test J", number(test["J"]), f"{number(test['J_no_crf'])} without CRF"),
+        _known("Test F", number(test["F"]), f"{number(test['F_no_crf'])} without CRF"),
+        _known(
+            "Blob control J", number(test["J_blob"]), f"{number(test['J_blob_no_crf'])} without CRF"
+        ),
+        _of_subject("Hit rate", test["hit"], "box centre inside the true box"),
+        _of_subject("Detection mAP50", test["mAP50"], "boxes with IoU of 0.5 or more"),
+        _known("Empty masks", str(empty), f"of {frames} test frames"),
     ]
 
 
@@ -164,10 +167,11 @@ def _percent(share: float | None) -> str:
     return NOTHING if share is None else f"{share:.1%}"
 
 
-def _tile(label: str, value: float | None, note: str) -> Tile:
+def _of_subject(label: str, value: float | None, note: str) -> Tile:
+    """What is measured in frames with a subject alone, beside J, which is of all."""
     if value is None:
-        return Tile(label, NO_TRUTH, "", none=True)
-    return Tile(label, f"{value:.2f}", note, none=False)
+        return Tile(label, NO_SUBJECT, "in any frame with ground truth", none=True)
+    return _known(label, number(value), note)
 
 
 def _rows(labels: dict[str, str], metrics: dict[str, Any]) -> list[Row]:
@@ -184,7 +188,7 @@ def _rows(labels: dict[str, str], metrics: dict[str, Any]) -> list[Row]:
 def _cell(metrics: dict[str, Any], split: str, key: str) -> Cell:
     """A split says why it is silent: it has no frames, no ground truth, or is not measured so."""
     values = metrics[split]
-    if values.get("frames") == 0:
+    if values["frames"] == 0:
         return Cell("no videos" if key == "J" else "", none=True)
     if key not in values:
         return Cell("", none=True)

@@ -68,7 +68,7 @@ def test_the_whole_stage(project):
     metrics = project.metrics()
     assert set(metrics) == {"threshold", "val", "test", "test_unseen", "health"}
     assert metrics["threshold"] == 0.5
-    assert set(metrics["val"]) == {"J", "F"}
+    assert set(metrics["val"]) == {"J", "F", "frames"}
     assert set(metrics["test"]) == set(metrics["test_unseen"]) == TEST_KEYS
     expected = [
         (
@@ -129,7 +129,7 @@ def test_without_ground_truth_it_says_so_and_tells_the_rest(tmp_path, monkeypatc
         evaluate.main()
     assert "no ground truth" in caplog.text
     metrics = project.metrics()
-    assert metrics["val"] == {"J": None, "F": None}
+    assert metrics["val"] == {"J": None, "F": None, "frames": 0}
     assert (metrics["test"]["frames"], metrics["test"]["empty_frames"]) == (6, 0)
     measured = TEST_KEYS - {"frames", "scored_frames", "empty_frames"}
     assert "masks and what moves overlap by" in caplog.text

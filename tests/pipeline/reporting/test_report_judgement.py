@@ -58,7 +58,7 @@ def test_a_collapse_outweighs_good_numbers_and_missing_ones() -> None:
 
 def test_truth_of_other_splits_than_test_is_not_called_none() -> None:
     metrics = make_metrics(truth=False)
-    metrics["val"] = {"J": 0.7, "F": 0.7}
+    metrics["val"] |= {"J": 0.7, "F": 0.7}
     assert "No ground truth for test videos" in judge(metrics, tuned=True).headline
     assert "0.70" in judge(metrics, tuned=True).detail
     metrics["test_unseen"] = make_metrics()["test_unseen"]
@@ -147,7 +147,17 @@ def test_j_where_there_is_a_subject_is_shown_beside_frames_without_one() -> None
 def test_a_split_without_videos_is_told_apart_from_one_without_truth() -> None:
     metrics = make_metrics()
     metrics["test_unseen"] = dict.fromkeys(metrics["test"]) | {"frames": 0, "empty_frames": 0}
-    assert table(metrics)[0].rows[0].cells[2].text == "no videos"
+    metrics["val"] = {"J": None, "F": None, "frames": 0}
+    J = table(metrics)[0].rows[0]
+    assert [cell.text for cell in J.cells] == ["no videos", "0.640", "no videos"]
+    metrics["val"]["frames"] = 6
+    assert table(metrics)[0].rows[0].cells[0].text == "no ground truth"
+
+
+def test_what_frames_without_a_subject_cannot_tell_is_not_called_missing_truth() -> None:
+    shown = {tile.label: tile.value for tile in tiles(make_metrics(J=1.0, hit=None, mAP50=None))}
+    assert (shown["Test J"], shown["Hit rate"]) == ("1.00", "no subject")
+    assert shown["Detection mAP50"] == "no subject"
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:
