@@ -15,6 +15,7 @@ from helpers_artifacts import make_project, write_frames
 from helpers_records import record_training_set
 
 from models.known_background import KnownBackground
+from pipeline import known_background
 from pipeline.errors import BackdropError
 from pipeline.inpainting import FrameInpainter
 from pipeline.networks import load_inpainter
@@ -165,3 +166,20 @@ def test_a_background_that_is_rarely_seen_is_a_warning(project, caplog):
     train_inpainter.main("rgb")
     levels = {r.message.split(":")[0]: r.levelname for r in caplog.records if "agree" in r.message}
     assert levels == {"clip_0": "WARNING", "clip_1": "INFO"}
+
+
+def test_frames_that_change_while_it_is_found_leave_what_was_there(project, monkeypatch):
+    train_inpainter.main("rgb")
+    before = {path.name: path.read_bytes() for path in OUT.iterdir()}
+    found = known_background.run_jobs
+
+    def meanwhile(*arguments):
+        scene = project.scenes["clip_1"]
+        scene.frames[:] = 255 - scene.frames
+        write_frames(scene)
+        return found(*arguments)
+
+    monkeypatch.setattr(known_background, "run_jobs", meanwhile)
+    with pytest.raises(BackdropError, match=r"clip_1\.h5: is not the file"):
+        train_inpainter.main("rgb")
+    assert {path.name: path.read_bytes() for path in OUT.iterdir()} == before
