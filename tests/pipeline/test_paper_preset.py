@@ -46,6 +46,7 @@ def test_nothing_of_ours_is_on() -> None:
     assert not params.calibrate.by_motion
     assert params.predict.looks == 1
     assert params.stabilize.local == "off"
+    assert [crf.smooth_weight for crf in params.calibrate.crf] == [0]
     assert params.compute_flow.change_levels == 0
     inpainters = params.train_inpainter.rgb, params.train_inpainter.flow
     assert not any(inpainter.augment for inpainter in inpainters)

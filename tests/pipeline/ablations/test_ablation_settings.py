@@ -184,11 +184,12 @@ def test_a_setting_that_needs_a_checkpoint_waits_for_one() -> None:
         (["compute.seed=4"], "--set: compute.seed is what --seeds sets"),
         (["train_model.detector.scale_max=0.5"], "is what table4 varies"),
         (["train_model.loss.flow=1.0"], "is what table4 stands on"),
+        (["self_train.enabled=true"], "is what ours stands on"),
     ],
 )
 def test_a_bad_set_is_one_line(sets: list[str], line: str) -> None:
     with pytest.raises(BackdropError) as caught:
-        plan(choose(TABLES, ["4"]), Request(sets=parse_overrides(sets)), DEMO)
+        plan(choose(TABLES, ["4", "ours"]), Request(sets=parse_overrides(sets)), DEMO)
     assert line in str(caught.value)
 
 
