@@ -146,7 +146,8 @@ class WatchParams(Section):
     """Looks at some training frames while D and S train; without labels."""
 
     every: PositiveInt = Field(
-        100, description="iterations from one look to the next; the end, too"
+        100,
+        description="iterations between two looks; one at the end, too, unless one was just before",
     )
     collapse: Literal["stop", "warn"] = Field("stop", description="what a sustained collapse does")
     early_stop: int = Field(
