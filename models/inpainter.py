@@ -2,8 +2,9 @@
 
 Trained from scratch on the user's own videos. It need not generalise to new scenes; it must not
 know the moving subject. Input is the image with the hole blanked, and the hole; an encoder to an
-eighth of the resolution, dilated residual convolutions whose receptive field spans the image, a
-global vector (which of the known views is this?), and a decoder with skips.
+eighth of the resolution, dilated residual convolutions that see some 140 px each way (beyond it, as
+in the middle of larger holes, only the global vector tells), that vector (which of the known views
+is this?), and a decoder with skips.
 """
 
 from __future__ import annotations

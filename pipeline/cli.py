@@ -288,8 +288,9 @@ def ablate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
     results: Annotated[bool, typer.Option("--results", help="Show what came out.")] = False,
     split: Annotated[
-        Literal["val", "test", "test_unseen"], typer.Option(help="Of the results.")
-    ] = "test",
+        Literal["val", "test", "test_unseen"] | None,
+        typer.Option(help="Of the results; test if not given."),
+    ] = None,
     rev: Annotated[
         str | None, typer.Option(metavar="COMMIT", help="Results that start from another commit.")
     ] = None,
@@ -306,8 +307,9 @@ def ablate(
     _require_project()
     tables = only_rows(choose(read_tables(), table or [ALL]), row or ["*"])
     if results:
-        command.show_results(Path(), tables, label, split, rev, csv, say=typer.echo)
+        command.show_results(Path(), tables, label, split or "test", rev, csv, say=typer.echo)
         return
+    command.refuse_without_results(split=split, rev=rev, csv=csv)
     request = Request(parse_seeds(seeds), parse_overrides(sets or []), label, checkpoint)
     experiments = command.planned(Path(), tables, request, say=typer.echo)
     if dry_run:

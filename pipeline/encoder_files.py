@@ -15,11 +15,13 @@ GIVE_ANOTHER = f"{ENCODER_WEIGHTS}/README.md says which files are known"
 
 def given_files(params: TrainModel) -> dict[Path, str]:
     """The files that the params name, each with its param."""
-    named = {params.encoder_weights: "train_model.encoder_weights"}
+    named = {}
+    if params.encoder_weights != RANDOM:
+        named[params.encoder_weights] = "train_model.encoder_weights"
     if params.loss.perceptual > 0:
         param = "train_model.loss.perceptual_encoder_weights"
         named.setdefault(params.loss.perceptual_encoder_weights, param)
-    return {Path(name): named[name] for name in sorted(named.keys() - {AUTO, RANDOM})}
+    return {Path(name): named[name] for name in sorted(named.keys() - {AUTO})}
 
 
 def require_file(path: Path, param: str) -> None:

@@ -55,11 +55,16 @@ def shape_note(params: Params, videos: Mapping[str, Material]) -> str | None:
     }
     if not squeezed:
         return None
+    alone = len(videos) == 1
+    remedy = (
+        "set extract_frames.crop to a part of another shape"
+        if alone
+        else "crop their files to the others' shape, or run `init` on them alone (--name)"
+    )
     return (
         f"{len(squeezed)} of {len(videos)} video(s) have another shape than the network "
         f"({network.width}x{network.height}) and are squeezed to it: "
-        f"{listed(squeezed.values(), SHOWN)} — crop their files to the others' shape, "
-        "or run `init` on them alone (--name)"
+        f"{listed(squeezed.values(), SHOWN)} — {remedy}"
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.params.schema import Params
 
 MULTIPLE = 8  # sides of the network's input
-LEAST_SIDE = 32
+LEAST_SIDE, MOST_SIDE = 32, 2048
 LEAST_FRAMES = 12  # of one video: fewer show hardly any motion
 ENOUGH_FPS = 60.0  # denser ones show next to no motion between the frames of a pair
 LEAST_FPS = 5.0  # thinned out further, a subject would jump between two frames
@@ -84,4 +84,4 @@ def _cap(budget: int, kept: list[int]) -> int:
 
 
 def _to_multiple(side: float) -> int:
-    return max(LEAST_SIDE, round(side / MULTIPLE) * MULTIPLE)
+    return min(max(LEAST_SIDE, round(side / MULTIPLE) * MULTIPLE), MOST_SIDE)

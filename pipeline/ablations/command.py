@@ -28,6 +28,13 @@ from pipeline.training.interruption import Interruption
 Say = Callable[[str], None]
 
 
+def refuse_without_results(**options: object) -> None:
+    """Raise `BackdropError` if any is given: who wants results shall not queue 100 trainings."""
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if given:
+        raise BackdropError("belongs to --results", where=given[0], remedy="add --results")
+
+
 def planned(
     root: Path, tables: Mapping[str, Table], request: Request, say: Say
 ) -> list[Experiment]:

@@ -68,7 +68,8 @@ def read_known(root: Path, rev: str | None = None) -> dict[str, Known]:
         with Repo(str(root)) as repo:
             shown = [state.dumpd() for state in repo.experiments.show(revs=rev)]
     except (DvcException, SCMError) as error:
-        raise BackdropError(f"DVC cannot list experiments ({error})", where=str(root)) from error
+        where = f"--rev {rev}" if rev else str(root)
+        raise BackdropError(f"DVC cannot list experiments ({error})", where=where) from error
     return parse_known(shown)
 
 

@@ -95,6 +95,11 @@ class ExtractFrames(Section):
                     f"{names[0]} + {names[1]} is {start + share:g}: the crop ends outside the "
                     "frame; it is left, top, width, height as shares of the frame"
                 )
+            if share == 0:
+                raise ValueError(
+                    f"{names[1]} is 0, which leaves nothing of the frame; it is left, top, width, "
+                    "height as shares of the frame"
+                )
         return crop
 
 
@@ -125,7 +130,9 @@ class Stabilize(Section):
     threshold_px: float = Field(1.5, gt=0.0, le=50.0, description="inlier reprojection error")
     min_inliers: int = Field(12, ge=4)
     min_inlier_ratio: Probability = 0.3
-    max_scale_change: float = Field(1.5, gt=1.0, description="zoom between the pair beyond it: bad")
+    max_scale_change: float = Field(
+        1.5, gt=1.0, le=100.0, description="zoom between the pair beyond it: bad"
+    )
     max_shift: float = Field(
         0.5, gt=0.0, le=2.0, description="shift as a share of the longest side"
     )

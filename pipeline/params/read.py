@@ -171,7 +171,9 @@ def _explain(
         )
     message = detail["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(detail["input"], dict) else f" (found {detail['input']!r})"
-    return BackdropError(f"{message[0].lower()}{message[1:]}{shown}", where=where)
+    if not message[:2].isupper():  # no YAML, no CRF
+        message = message[0].lower() + message[1:]
+    return BackdropError(f"{message}{shown}", where=where)
 
 
 def _section_at(kind: type[BaseModel], location: list[str]) -> type[BaseModel]:

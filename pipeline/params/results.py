@@ -33,10 +33,10 @@ class Crf(Section):
     """One setting of the dense CRF (Kraehenbuehl & Koltun): Gaussian and bilateral kernels."""
 
     smooth_weight: NonNegative = 3.0
-    smooth_px: float = Field(2.0, gt=0.0, description="standard deviation, px of the cached frame")
+    smooth_px: float = Field(2.0, ge=0.01, description="standard deviation, px of the cached frame")
     bilateral_weight: NonNegative = 5.0
-    bilateral_px: float = Field(20.0, gt=0.0, description="standard deviation, px")
-    bilateral_colour: float = Field(5.0, gt=0.0, description="standard deviation, 0-255 levels")
+    bilateral_px: float = Field(20.0, ge=0.01, description="standard deviation, px")
+    bilateral_colour: float = Field(5.0, ge=0.01, description="standard deviation, 0-255 levels")
     floor: float = Field(
         0.1, ge=0.0, lt=0.5, description="soft masks are clipped to [floor, 1 - floor] before"
     )
@@ -94,7 +94,9 @@ class KeepMoving(Section):
     """The parts of a mask that move somewhere in the video; the rest is left out."""
 
     least_moving: Probability = Field(
-        0.1, description="share of a part's pixels, on all its way, from which it moves"
+        0.1,
+        description="share of a part's pixels, on all its way, from which it moves; where none "
+        "does, all stay",
     )
 
 

@@ -183,7 +183,9 @@ class TrainModel(Section):
         "auto", description="auto: ImageNet's | random | a file, see weights/encoder/README.md"
     )
     recolour: bool = Field(True, description="recolour what differs from the inpainted background")
-    restarts: int = Field(0, ge=0, le=20, description="with another seed, after a collapse")
+    restarts: int = Field(
+        0, ge=0, le=20, description="with another seed, after a collapse that stops it"
+    )
     optimisation: Optimisation = Optimisation()
     watch: WatchParams = WatchParams()
     detector: DetectorParams = DetectorParams()
@@ -208,4 +210,10 @@ class TrainModel(Section):
         cells = self.detector.grid**2
         if cells * self.sampling.epsilon >= 1.0:
             raise ValueError(f"sampling.epsilon times {cells} cells must stay below 1 (Eq. 6)")
+        return self
+
+    @model_validator(mode="after")
+    def _reconstruction(self) -> Self:
+        if self.objective != "background_only" and not (self.loss.pixel or self.loss.perceptual):
+            raise ValueError("loss.pixel and loss.perceptual are both 0: O would say nothing")
         return self

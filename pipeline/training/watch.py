@@ -20,8 +20,8 @@ class Watch:
     """What to look at and what to do about it.
 
     Attributes:
-        every: iterations from one look to the next; the end is looked at, too, unless the last look
-            is less than half of that before it.
+        every: iterations from one look to the next; the end is looked at, too, unless there was a
+            look less than half of that before it.
         look: called with the network in evaluation mode, without gradient, and with the weights
             that would be kept if the training ended here. It must draw no global randomness.
         judge: raises if the trail so far says that going on is in vain.
@@ -40,7 +40,8 @@ class Watch:
     def due(self, done: int, total: int) -> bool:
         """Whether to look after `done` of `total` iterations."""
         since = done % self.every
-        return done > self.after and (since == 0 or (done == total and 2 * since >= self.every))
+        just_before = done - since > self.after and 2 * since < self.every
+        return done > self.after and (since == 0 or (done == total and not just_before))
 
 
 def best(trail: Trail) -> int:

@@ -53,6 +53,7 @@ def _start(
         (["init", "--videos", "empty"], "holds no video"),
         (["init", "--videos", "a.mp4", "sub/a.mp4"], "two videos of the same name 'a'"),
         (["doctor", "nowhere.mp4"], "nowhere.mp4: is missing"),
+        (["ablate", "--csv", "results.csv"], "--csv: belongs to --results"),
         (["doctor"], "params.yaml: left: is not a known param"),
         (["run"], "params.yaml: left: is not a known param"),
         (["inspect", "nowhere.h5"], "nowhere.h5: is missing"),

@@ -201,3 +201,16 @@ def test_what_older_yaml_takes_for_a_time_is_text(params, value):
 def test_keys_that_an_anchor_brings_may_be_given_anew(params):
     path = params("train_inpainter: {rgb: &rgb {holes: 2}, flow: {<<: *rgb, holes: 3}}")
     assert read_params(path).train_inpainter.flow.holes == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("extract_frames: {crop: [0.1, 0, 0, 1]}", "crop: width is 0, which leaves nothing"),
+        ("prepare_data: {splits: {1.5: val}}", "splits: YAML reads a name in it as 1.5"),
+        ("train_model: {loss: {pixel: 0, perceptual: 0}}", "O would say nothing"),
+    ],
+)
+def test_values_that_say_nothing_are_refused(params, text, told):
+    with pytest.raises(BackdropError, match=told):
+        read_params(params(text))

@@ -55,6 +55,12 @@ def test_a_mistake_in_another_stages_params_is_told_before_any_work(capsys):
             "train_inpainter: {rgb: {background_images: empty.png}}",
             "train_inpainter.rgb.background_images: 'empty.png' is missing — put it there",
         ),
+        ("compute_flow: {weights: ''}", "compute_flow.weights: '' is no path"),
+        ("compute_flow: {weights: .}", "compute_flow.weights: '.' holds artifacts, or lies in it"),
+        (
+            "train_model: {loss: {perceptual_encoder_weights: random}}",
+            "train_model.loss.perceptual_encoder_weights: there is no file 'random'",
+        ),
         (
             "train_model: {encoder: resnet50, encoder_weights: dino.pth}",
             "train_model.encoder_weights: there is no file 'dino.pth'",

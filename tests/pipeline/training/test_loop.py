@@ -311,6 +311,9 @@ def test_looks_begin_after_the_warm_up_and_the_last_is_at_the_end():
     asked = Watch(3, dict, lambda trail: None, after=7)
     assert [done for done in range(1, 15) if asked.due(done, 13)] == [9, 12]  # too soon for another
     assert [done for done in range(1, 15) if asked.due(done, 14)] == [9, 12, 14]
+    for every in (14, 40):  # none was before
+        asked = Watch(every, dict, lambda trail: None, after=7)
+        assert [done for done in range(1, 15) if asked.due(done, 14)] == [14]
 
 
 def test_a_look_sees_the_weights_that_would_be_kept():
