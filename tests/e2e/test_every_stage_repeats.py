@@ -43,7 +43,7 @@ def test_the_metrics_have_the_agreed_names(project):
     }  # fmt: skip
     assert {"threshold", "val", "test", "test_unseen", "without_self_train"} <= set(metrics)
     for block in (metrics, metrics["without_self_train"]):
-        assert set(block["val"]) == {"J", "F"}
+        assert set(block["val"]) == {"J", "F", "frames"}
         assert set(block["test"]) == set(block["test_unseen"]) == wanted
     assert metrics["test"]["frames"] == 6
     assert metrics["test_unseen"]["J"] is None
