@@ -1,8 +1,7 @@
 """Where somebody at rest stands while the subject passes in front: the two masks are one then.
 
 Who was seen at rest apart from what moved, in frames before or after, is still there, moved only by
-the camera.
-Pixels there that do not move are not the subject's.
+the camera. Pixels there that do not move are not the subject's.
 """
 
 from __future__ import annotations

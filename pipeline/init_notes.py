@@ -55,10 +55,9 @@ def shape_note(params: Params, videos: Mapping[str, Material]) -> str | None:
     }
     if not squeezed:
         return None
-    alone = len(videos) == 1
     remedy = (
         "set extract_frames.crop to a part of another shape"
-        if alone
+        if len(videos) == 1
         else "crop their files to the others' shape, or run `init` on them alone (--name)"
     )
     return (

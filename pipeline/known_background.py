@@ -24,13 +24,13 @@ from pipeline.frames import open_frames
 from pipeline.image_batches import fit
 from pipeline.job import Job
 from pipeline.networks import KNOWN_BACKGROUND, save_network
-from pipeline.params.read import require_same_params
 from pipeline.params.training import Network, RgbInpainter
 from pipeline.pool import Advance, run_jobs
 from pipeline.progress import Progress
 from pipeline.store.paths import inpainter
 from pipeline.training.curves import Curves
-from pipeline.training_set import Part, training_set, verified
+from pipeline.training.finish import require_unchanged
+from pipeline.training_set import Part, training_set
 from pipeline.video.folder import folder_images, read_image
 
 log = logging.getLogger("backdrop")
@@ -68,8 +68,7 @@ def write_known_background(
         "backgrounds": list(known),
         "videos": videos,
     }
-    verified(Part.FRAMES)
-    require_same_params()
+    require_unchanged(Part.FRAMES)
     save_network(inpainter("rgb"), _stack(known, found), config)
     curves = Curves("train_inpainter_rgb", [])
     for step, numbers in enumerate(videos.values(), start=1):

@@ -16,6 +16,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 Split = Literal["train", "val", "test", "test_unseen", "train_test"]
 Crop = tuple[Probability, Probability, Probability, Probability]
 CROP_SIDES = (("left", "width"), ("top", "height"))
+CROP_MEANS = "it is left, top, width, height as shares of the frame"
 ROUNDING = 1e-6  # of sums of shares
 TRAINED_ON: tuple[Split, ...] = ("train", "train_test")
 
@@ -93,12 +94,11 @@ class ExtractFrames(Section):
             if start + share > 1 + ROUNDING:
                 raise ValueError(
                     f"{names[0]} + {names[1]} is {start + share:g}: the crop ends outside the "
-                    "frame; it is left, top, width, height as shares of the frame"
+                    f"frame; {CROP_MEANS}"
                 )
             if share == 0:
                 raise ValueError(
-                    f"{names[1]} is 0, which leaves nothing of the frame; it is left, top, width, "
-                    "height as shares of the frame"
+                    f"{names[1]} is 0, which leaves nothing of the frame; {CROP_MEANS}"
                 )
         return crop
 

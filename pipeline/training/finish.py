@@ -14,6 +14,16 @@ from pipeline.training.checkpoint import Checkpoint
 from pipeline.training_set import Part, verified
 
 
+def require_unchanged(*parts: Part) -> None:
+    """Refuse inputs or params that are no longer what the stage began with.
+
+    Raises:
+        BackdropError: names the file or the param.
+    """
+    verified(*parts)
+    require_same_params()
+
+
 def finish(
     folder: Path,
     network: nn.Module,
@@ -33,7 +43,6 @@ def finish(
     Raises:
         BackdropError: inputs or params were changed while it was trained.
     """
-    verified(*parts)
-    require_same_params()
+    require_unchanged(*parts)
     save_network(folder, network, config)
     checkpoint.remove()
