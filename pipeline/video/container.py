@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from av.video.stream import VideoStream
 
 from pipeline.errors import BackdropError, unreadable
 
+MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")  # 00:00:02.400000000, if at all
 MKVMERGE = "_STATISTICS_TAGS"  # mkvmerge's DURATION is a length, unlike FFmpeg's
 STILL_IMAGE = "_pipe"  # FFmpeg's demuxers of single pictures: png_pipe, jpeg_pipe, ...
 
@@ -39,7 +41,8 @@ def open_video(path: Path) -> Iterator[InputContainer]:
     if empty:
         raise BackdropError("is empty (0 bytes)", where=str(path), remedy="copy it again")
     try:
-        container = av.open(str(path))
+        # Absolute, because FFmpeg takes the `12` of a relative 12:30.mp4 for a protocol.
+        container = av.open(str(path.absolute()))
     except av.FFmpegError as error:
         raise _unreadable(path, head) from error
     with container:
@@ -76,8 +79,8 @@ def announced_seconds(container: InputContainer, stream: VideoStream) -> float |
     late_s = 0.0
     if container.format.name.startswith("matroska"):  # states where it ends, not how long it is
         late_s = float((stream.start_time or 0) * (stream.time_base or 0))
-    if "DURATION" in stream.metadata:  # Matroska: 00:00:02.400000000
-        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+    if stated := MATROSKA_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = stated.groups()
         stated_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         return stated_s if MKVMERGE in stream.metadata else stated_s - late_s
     if len(container.streams) == 1 and container.duration is not None:

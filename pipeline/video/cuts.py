@@ -16,6 +16,8 @@ THUMBNAIL = (64, 48)  # width, height
 MARGIN = 0.25  # of the thumbnail on each side: the largest motion followed between two frames
 BINS = 4  # per colour channel
 MIN_LEVELS = 20.0
+FLAT_LEVELS = 2.0  # deviation of grey levels below which no place in a picture is told from another
+DARKEST = 32.0  # pictures are compared as if lit fully; one darker than this is mostly noise
 RULES = ((0.3, 0.85), (0.15, 0.5))  # colours change by more than, similarity below
 
 
@@ -31,10 +33,23 @@ class CutDetector:
         before, self._before = self._before, now
         if before is None:
             return False
+        before, now = lit_fully(before, now)
         if mean_difference(before, now) < MIN_LEVELS:
             return False
         colour, alike = colour_change(before, now), similarity(before, now)
         return any(colour > least and alike < most for least, most in RULES)
+
+
+def lit_fully(
+    a: NDArray[np.uint8], b: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Both times the one factor that makes their brightest px white.
+
+    In a night's film all colours are dark ones, and all differences small.
+    """
+    brightest = max(float(np.percentile(image, 99)) for image in (a, b))
+    gain = 255.0 / max(brightest, DARKEST)
+    return cv2.convertScaleAbs(a, alpha=gain), cv2.convertScaleAbs(b, alpha=gain)
 
 
 def mean_difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
@@ -52,11 +67,15 @@ def colour_change(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
 
 
 def similarity(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """Largest correlation of the middle of one with the other over all shifts, -1..1."""
+    """Largest correlation of the middle of one with the other over all shifts, -1..1.
+
+    A middle of one colour (a black frame, a title) looks like nothing; OpenCV would say 1.
+    """
     grey_a, grey_b = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in (a, b))
     rows, columns = (round(side * MARGIN) for side in grey_a.shape)
-    best = []
+    best = [0.0]
     for whole, other in ((grey_a, grey_b), (grey_b, grey_a)):
         middle = other[rows:-rows, columns:-columns]
-        best.append(cv2.matchTemplate(whole, middle, cv2.TM_CCOEFF_NORMED).max())
-    return float(max(best))
+        if middle.std() >= FLAT_LEVELS:
+            best.append(float(cv2.matchTemplate(whole, middle, cv2.TM_CCOEFF_NORMED).max()))
+    return max(best)

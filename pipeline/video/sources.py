@@ -52,7 +52,8 @@ def find_videos(paths: Iterable[Path]) -> list[Source]:
 
     Raises:
         BackdropError: a path is missing or cannot be read, a folder holds no video, or pictures
-            both in itself and in folders or beside video files, or two videos have one name.
+            both in itself and in folders or beside video files, or two pictures of one name, or two
+            videos have one name.
     """
     found: dict[str, Path] = {}
     unsearched: list[Path] = []
@@ -105,7 +106,22 @@ class _Contents:
                 where=str(self.folder),
                 remedy="move one or the other elsewhere",
             )
-        return bool(self.pictures) and not self.files
+        frames = bool(self.pictures) and not self.files
+        if frames:
+            self._refuse_two_of_one_name()
+        return frames
+
+    def _refuse_two_of_one_name(self) -> None:
+        """Data sets keep masks beside frames, 7.png by 7.jpg: they are no frames of the video."""
+        seen: dict[str, Path] = {}
+        for picture in self.pictures:
+            other = seen.setdefault(picture.stem, picture)
+            if other is not picture:
+                raise BackdropError(
+                    f"holds both '{other.name}' and '{picture.name}': is one of them a mask?",
+                    where=str(self.folder),
+                    remedy="leave one picture per frame there",
+                )
 
 
 def _look(folder: Path) -> _Contents:

@@ -57,3 +57,33 @@ def test_real_sequences_joined(test_data: Path):
         for frame, _ in zip(iter_frames(folder / name), range(10), strict=False)
     ]
     assert cuts(images) == [10, 20, 30, 40, 50]
+
+
+@pytest.fixture
+def two_shots():
+    return texture(120, 160, 1), tinted(texture(120, 160, 2), 0.5, 1.2, 0.4)
+
+
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_frames_of_one_colour_between_two_shots_do_not_hide_the_cut(two_shots, level):
+    first, second = two_shots
+    between = np.full_like(first, level)
+    assert cuts([first] * 4 + [between] * 3 + [second] * 4) == [4, 7]
+
+
+def test_a_cut_to_a_frame_whose_middle_is_overexposed_is_found(two_shots):
+    first, second = two_shots
+    second = second.copy()
+    second[20:100, 30:130] = 255
+    assert cuts([first] * 4 + [second] * 4) == [4]
+
+
+@pytest.mark.parametrize("light", [0.6, 0.3, 0.15])
+def test_real_sequences_by_little_light(test_data: Path, light):
+    folder = test_data / "davis2016_train" / "JPEGImages" / "480p"
+    images = [
+        tinted(frame.image, light, light, light)
+        for name in SEQUENCES
+        for frame, _ in zip(iter_frames(folder / name), range(10), strict=False)
+    ]
+    assert cuts(images) == [10, 20, 30, 40, 50]

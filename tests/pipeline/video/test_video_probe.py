@@ -88,3 +88,20 @@ def test_a_video_that_states_no_duration_is_counted(tmp_path, suffix):
     assert header.announced_frames is None
     assert header.expected_frames == 30
     assert probe_video(path).frames == 30
+
+
+def test_a_relative_name_with_a_colon_is_no_protocol(tmp_path, monkeypatch):
+    write_video(tmp_path / "12:30.mp4", numbered(30))
+    monkeypatch.chdir(tmp_path)
+    assert probe_video(Path("12:30.mp4")).frames == 30
+
+
+def test_a_matroska_tag_that_is_no_duration_states_none(tmp_path):
+    """Tags are free text; the frames are counted then."""
+    path = write_video(tmp_path / "a.mkv", numbered(30))
+    data = path.read_bytes()
+    at = data.index(b"00:00:", data.index(b"DURATION"))
+    path.write_bytes(data[:at] + b"1.2 s".ljust(18, b"\0") + data[at + 18 :])
+    info = probe_video(path)
+    info.require_whole()
+    assert info.frames == 30

@@ -199,3 +199,14 @@ def test_frames_elsewhere_and_video_files_are_taken_without_a_word(tmp_path, cap
     touch(tmp_path / "masks" / "clip.mp4")
     assert names(tmp_path / "masks_1") == names(tmp_path / "masks") == ["clip"]
     assert not caplog.messages
+
+
+@pytest.mark.parametrize("given", [".", "walk"])
+def test_masks_among_the_frames_are_refused(tmp_path, given):
+    write_pictures(tmp_path / "walk", numbered(3))
+    for picture in sorted((tmp_path / "walk").iterdir()):
+        picture.with_suffix(".bmp").write_bytes(picture.read_bytes())
+    with pytest.raises(
+        BackdropError, match=r"walk: holds both .*\.bmp' and .*: is one of them a mask"
+    ):
+        find_videos([tmp_path / given])
