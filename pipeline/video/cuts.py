@@ -49,7 +49,8 @@ def lit_fully(
     """
     brightest = max(float(np.percentile(image, 99)) for image in (a, b))
     gain = 255.0 / max(brightest, DARKEST)
-    return cv2.convertScaleAbs(a, alpha=gain), cv2.convertScaleAbs(b, alpha=gain)
+    lit = [cv2.convertScaleAbs(image, alpha=gain).astype(np.uint8) for image in (a, b)]
+    return lit[0], lit[1]
 
 
 def mean_difference(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
