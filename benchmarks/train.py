@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.clock import Clock, peak
+from benchmarks.flops import flop_counter
 from benchmarks.training_work import Bench, Work
 from pipeline.device import set_up
 from pipeline.kept_memory import keeping_freed_memory
@@ -85,7 +85,7 @@ def throughput(
             torch.manual_seed(0)
             work = Bench(device, form.channels_last, preset).works()[name]()
             step = step_of(work, form, device)
-            with FlopCounterMode(display=False) as counter:
+            with flop_counter() as counter:
                 step()
             compile_networks(form.compiled, *work.networks)
             first, took = clock.once(step), clock.least(step)

@@ -26,12 +26,12 @@ def resize(image: Image, width: int, *, smooth: bool = True) -> Image:
     Args:
         image: (H, W, 3) or (H, W) uint8.
         width: px.
-        smooth: cubic; false: nearest neighbour, where pixels are to be seen as they are. A picture
-            is made smaller by area averaging either way.
+        smooth: enlarged by cubic interpolation, made smaller by averaging areas; false: nearest
+            neighbour, where pixels are to be seen as they are, or are numbers and no colours.
     """
     height = max(1, round(image.shape[0] * width / image.shape[1]))
-    enlarge = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
-    how = enlarge if width >= image.shape[1] else cv2.INTER_AREA
+    how = cv2.INTER_CUBIC if width >= image.shape[1] else cv2.INTER_AREA
+    how = how if smooth else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), dtype=np.uint8)
 
 

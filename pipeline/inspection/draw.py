@@ -15,7 +15,7 @@ from pipeline.drawing.captions import resize, resize_mask, side_by_side, with_ca
 from pipeline.drawing.marks import Image, draw_box, draw_detection, draw_instances, grid_of
 from pipeline.drawing.masks import flow_colours, flow_key, heat, overlay, overlay_instances
 from pipeline.errors import BackdropError
-from pipeline.frames import FrameReader
+from pipeline.frames import FrameReader, check_length
 from pipeline.inspection.kinds import Kind, hdf5_schema, kind_of, table_schema
 from pipeline.instances import has_instances
 from pipeline.store import hdf5, tables
@@ -92,7 +92,7 @@ def _draw_flow(path: Path, file: h5py.File, frame: int) -> Image:
 def _draw_predictions(path: Path, file: h5py.File, frame: int) -> Image:
     """Box, dots (a student has none) and offset on the frame if it is there, and the soft mask."""
     soft = file["mask"][frame]
-    ground = _enlarged(_frame_beside(path, frame, soft.shape))
+    ground = _enlarged(_frame_beside(path, frame, file["mask"]))
     box = file["boxes"][frame] * (ground.shape[1] / soft.shape[1])
     if "cell" in file:
         cell, probability = int(file["cell"][frame]), file["cell_probability"][frame]
@@ -112,7 +112,7 @@ def _draw_predictions(path: Path, file: h5py.File, frame: int) -> Image:
 
 def _draw_masks(path: Path, file: h5py.File, frame: int) -> Image:
     mask = file["mask"][frame] > 0
-    ground = _enlarged(_frame_beside(path, frame, mask.shape))
+    ground = _enlarged(_frame_beside(path, frame, file["mask"]))
     drawn = overlay(ground, resize_mask(mask, *ground.shape[:2]))
     if "instance" in file:
         labels = resize(file["instance"][frame], ground.shape[1], smooth=False)
@@ -128,6 +128,12 @@ def _draw_pair(path: Path, row: int) -> Image:
     video, source, target = str(pair["video"]), int(pair["source"]), int(pair["target"])
     frames = video_file(path.parent.parent / FRAMES_FOLDER.name, video)
     with FrameReader(frames) as reader:
+        if max(source, target) >= reader.count:
+            raise BackdropError(
+                f"row {row} is of frames {source} and {target}, but the video has {reader.count}",
+                where=str(path),
+                remedy="it was made from other frames; run `dvc repro stabilize`",
+            )
         onto, moved = reader.read(target), reader.read(source)
     homography = np.array([[pair[f"h{i}{j}"] for j in range(3)] for i in range(3)], np.float64)
     mesh = read_mesh(pair["mesh"])
@@ -159,7 +165,7 @@ _HDF5_PAINTERS: dict[hdf5.Schema, Callable[[Path, h5py.File, int], Image]] = {
 }
 
 
-def _frame_beside(path: Path, frame: int, size: tuple[int, ...]) -> Image:
+def _frame_beside(path: Path, frame: int, masks: h5py.Dataset) -> Image:
     """The frame from `../frames/VIDEO.h5`, or for a student's artifact from one folder higher.
 
     Plain grey where that is not there. DVC may have made links into its cache: not followed.
@@ -168,8 +174,9 @@ def _frame_beside(path: Path, frame: int, size: tuple[int, ...]) -> Image:
         frames = folder / FRAMES_FOLDER.name / path.name
         if frames.exists():
             with FrameReader(frames) as reader:
+                check_length(path, masks, reader)
                 return reader.read(frame)
-    return np.full((*size, 3), 128, dtype=np.uint8)
+    return np.full((*masks.shape[1:3], 3), 128, dtype=np.uint8)
 
 
 def _enlarged(image: NDArray[np.uint8], *, smooth: bool = True) -> Image:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline.evaluation.calibration import read_calibration
+from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.final import sources
 from pipeline.frame_index import load_index
 from pipeline.frames import open_frames
@@ -29,7 +29,7 @@ class Inputs:
         metrics: metrics.json.
         videos, index, per_frame: the tables; evaluated videos, as they are shown.
         cameras: verdict on the camera per video.
-        threshold_source: of the calibration: validation, motion or default.
+        calibration: the thresholds of the final masks, and what chose them.
         flow_backend, flow_reason: which flow was computed, and why that one.
         frame_sizes: widths and heights of the cached frames, px, smallest first.
     """
@@ -39,7 +39,7 @@ class Inputs:
     index: pd.DataFrame
     per_frame: pd.DataFrame
     cameras: dict[str, str]
-    threshold_source: str
+    calibration: Calibration
     flow_backend: str
     flow_reason: str
     frame_sizes: list[tuple[int, int]]
@@ -94,7 +94,7 @@ def read_inputs() -> Inputs:
         index=load_index(),
         per_frame=per_frame,
         cameras=dict(zip(homographies["video"], homographies["camera"], strict=True)),
-        threshold_source=read_calibration(sources()[-1]).source,
+        calibration=read_calibration(sources()[-1]),
         flow_backend=backend,
         flow_reason=reason,
         frame_sizes=_sizes(videos["video"]),

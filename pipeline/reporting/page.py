@@ -57,7 +57,7 @@ def render_page(
     """The whole page as HTML; the same inputs give the same text."""
     scored = any(inputs.metrics[split]["J"] is not None for split in numbers.SPLITS)
     student = numbers.WITHOUT in inputs.metrics
-    tuned = scored and inputs.threshold_source != "default"
+    tuned = scored and inputs.calibration.source != "default"
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -107,13 +107,14 @@ def _facts(inputs: Inputs, params: RunParams) -> list[str]:
 
 
 def _threshold(inputs: Inputs) -> str:
-    value = inputs.metrics["threshold"]
+    chosen = inputs.calibration
     how = {
-        "validation": "was chosen on validation frames",
-        "motion": "was chosen by what moves, for no validation video has ground truth",
-        "default": "is the default: neither validation frames nor what moves could choose one",
+        "validation": "were chosen on validation frames",
+        "motion": "were chosen by what moves, for no validation video has ground truth",
+        "default": "are the defaults: neither validation frames nor what moves could choose",
     }
-    return f"The threshold {value:.2f} {how[inputs.threshold_source]}."
+    values = f"{chosen.threshold_crf:.2f} under the CRF and {chosen.threshold:.2f} without it"
+    return f"The thresholds, {values}, {how[chosen.source]}."
 
 
 def _trained_on(inputs: Inputs) -> str:

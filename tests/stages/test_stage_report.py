@@ -113,8 +113,10 @@ def test_numbers_verdict_and_backend_are_on_it(
     assert "but nothing could tune that control" in page.text  # its calibration is the default
     assert "a form that nothing could choose here" in page.text
     calibration = read_json(paths.CALIBRATION)
-    write_json(paths.CALIBRATION, calibration | {"source": "validation"})
+    chosen = {"source": "validation", "threshold": 0.35, "threshold_crf": 0.15}
+    write_json(paths.CALIBRATION, calibration | chosen)
     _, page = write_page()
+    assert "The thresholds, 0.15 under the CRF and 0.35 without it, were chosen on" in page.text
     assert "The mask clearly beats the blob control." in page.text
     assert "tuned like the mask" in page.text
     assert "were trained on" not in page.text

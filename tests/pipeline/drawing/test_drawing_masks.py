@@ -85,6 +85,14 @@ def test_nearest_invents_no_colours() -> None:
     assert set(np.unique(resize(image, 100, smooth=False))) == {0, 255}
 
 
+@pytest.mark.parametrize("width", [10, 21, 63])
+def test_labels_made_smaller_are_labels_still(width: int) -> None:
+    """The mean of 0 and 2 is 1, another subject."""
+    labels = np.zeros((48, 64), np.uint8)
+    labels[10:30, 20:41], labels[35:, 3:20] = 2, 5
+    assert set(np.unique(resize(labels, width, smooth=False))) == {0, 2, 5}
+
+
 def test_a_mask_keeps_its_share_of_the_picture() -> None:
     y, x = np.mgrid[:48, :64]
     mask = np.hypot(y - 24, x - 30) < 15

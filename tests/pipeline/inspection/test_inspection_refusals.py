@@ -106,3 +106,25 @@ def test_what_is_neither_an_artifact_nor_a_video(tmp_path: Path, name: str) -> N
         describe(tmp_path / name)
     with pytest.raises(BackdropError, match=told):
         draw_frame(tmp_path / name, 0)
+
+
+@pytest.mark.parametrize("folder", [paths.PREDICTIONS, paths.MASKS])
+def test_an_artifact_of_more_frames_than_there_are(project: Project, folder: Path) -> None:
+    """After `max_frames` was lowered and `dvc repro` was interrupted."""
+    keep_frames(artifact(paths.FRAMES), 2)
+    with pytest.raises(BackdropError, match=rf"{CLIP}.h5: holds .* made from other frames"):
+        draw_frame(artifact(folder), 2)
+
+
+def test_a_pair_of_frames_that_are_not_there(project: Project) -> None:
+    keep_frames(artifact(paths.FRAMES), 1)
+    with pytest.raises(BackdropError, match=r"row 0 is of frames .* but the video has 1"):
+        draw_frame(paths.HOMOGRAPHIES_TABLE, 0)
+
+
+def keep_frames(path: Path, count: int) -> None:
+    with h5py.File(path, "a") as file:
+        kept = file["frames"][:count]
+        del file["frames"]
+        file["frames"] = kept
+        file.attrs["frames"] = count
