@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from pipeline.progress import Progress
 from pipeline.store.atomic import atomic_folder, require_writable, sweep
 from pipeline.store.paths import ARTIFACTS
 from pipeline.usable_device import choose_device, processes_on
+
+log = logging.getLogger("backdrop")
 
 OURS = {results.MASKS, results.BOXES, results.VIDEO, results.PICTURE}
 OF_THE_PROJECT = (ARTIFACTS, Path("data"))
@@ -65,6 +68,12 @@ def predict(
     trained = read_trained(moving=moving)
     device = choose_device(trained.compute.device, "compute.device")
     sources = find_inputs(paths, trained.frames, stride)
+    if moving and stride < trained.frames.stride:
+        told = (
+            "--moving: the project takes every %d. frame (extract_frames.stride); between closer "
+        )
+        told += "ones slow motion may count as rest — give --stride %d"
+        log.warning(told, trained.frames.stride, trained.frames.stride)
     there = [one for one in sources if keep and (to / one.name / results.BOXES).exists()]
     for one in there:
         say(f"kept {to / one.name}")

@@ -113,6 +113,12 @@ def test_csv_has_a_line_per_experiment() -> None:
     assert done["paper_J"] == "0.61"
 
 
+def test_csv_has_a_column_for_all_that_the_paper_says_of_any_setting() -> None:
+    said = {metric for table in TABLES.values() for one in table.settings for metric in one.paper}
+    header = next(csv.reader(io.StringIO(to_csv([], "test"))))
+    assert {f"paper_{metric}" for metric in said} <= set(header)
+
+
 def test_csv_ends_with_mean_and_deviation_of_each_setting() -> None:
     text = to_csv(match(TABLES, _known().values(), ""), "test")
     summary = {
