@@ -30,8 +30,8 @@ def resize(image: Image, width: int, *, smooth: bool = True) -> Image:
             neighbour, where pixels are to be seen as they are, or are numbers and no colours.
     """
     height = max(1, round(image.shape[0] * width / image.shape[1]))
-    how = cv2.INTER_CUBIC if width >= image.shape[1] else cv2.INTER_AREA
-    how = how if smooth else cv2.INTER_NEAREST
+    smoothly = cv2.INTER_CUBIC if width >= image.shape[1] else cv2.INTER_AREA
+    how = smoothly if smooth else cv2.INTER_NEAREST
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), dtype=np.uint8)
 
 

@@ -68,12 +68,8 @@ def predict(
     trained = read_trained(moving=moving)
     device = choose_device(trained.compute.device, "compute.device")
     sources = find_inputs(paths, trained.frames, stride)
-    if moving and stride < trained.frames.stride:
-        told = (
-            "--moving: the project takes every %d. frame (extract_frames.stride); between closer "
-        )
-        told += "ones slow motion may count as rest — give --stride %d"
-        log.warning(told, trained.frames.stride, trained.frames.stride)
+    if moving:
+        _tell_slow_motion(stride, trained.frames.stride)
     there = [one for one in sources if keep and (to / one.name / results.BOXES).exists()]
     for one in there:
         say(f"kept {to / one.name}")
@@ -101,6 +97,16 @@ def predict(
             sweep(to / name)  # all workers have ended; another `predict` may be at work here
             if _written(to / name) != before:
                 say(f"wrote {to / name}: {_told(to / name)}")
+
+
+def _tell_slow_motion(stride: int, of_project: int) -> None:
+    """What the params call motion is seen between frames as far apart as the project's."""
+    if stride < of_project:
+        told = (
+            "--moving: the project takes every %d. frame (extract_frames.stride); between closer "
+            "ones slow motion may count as rest — give --stride %d"
+        )
+        log.warning(told, of_project, of_project)
 
 
 def _written(target: Path) -> int:

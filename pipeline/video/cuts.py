@@ -2,8 +2,8 @@
 
 A pan moves the picture and a flash changes its light; a cut does more: the colours change and no
 shift of the earlier thumbnail looks like the later one. Seen on DAVIS (colour change, similarity):
-at most 0.06 and at least 0.73 between neighbours, 0.26 and 0.51 eight frames apart, also in fast
-pans; at least 0.40 and at most 0.78 between different sequences.
+at most 0.05 and at least 0.73 between neighbours, 0.19 and 0.54 eight frames apart, also in fast
+pans; at least 0.32 and at most 0.78 between first and last frames of different sequences.
 """
 
 from __future__ import annotations
