@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ from pipeline.progress import Progress
 from pipeline.store.atomic import atomic_folder, require_writable, sweep
 from pipeline.store.paths import ARTIFACTS
 from pipeline.usable_device import choose_device, processes_on
-
-log = logging.getLogger("backdrop")
 
 OURS = {results.MASKS, results.BOXES, results.VIDEO, results.PICTURE}
 OF_THE_PROJECT = (ARTIFACTS, Path("data"))
@@ -68,8 +65,6 @@ def predict(
     trained = read_trained(moving=moving)
     device = choose_device(trained.compute.device, "compute.device")
     sources = find_inputs(paths, trained.frames, stride)
-    if moving:
-        _tell_slow_motion(stride, trained.frames.stride)
     there = [one for one in sources if keep and (to / one.name / results.BOXES).exists()]
     for one in there:
         say(f"kept {to / one.name}")
@@ -97,16 +92,6 @@ def predict(
             sweep(to / name)  # all workers have ended; another `predict` may be at work here
             if _written(to / name) != before:
                 say(f"wrote {to / name}: {_told(to / name)}")
-
-
-def _tell_slow_motion(stride: int, of_project: int) -> None:
-    """What the params call motion is seen between frames as far apart as the project's."""
-    if stride < of_project:
-        told = (
-            "--moving: the project takes every %d. frame (extract_frames.stride); between closer "
-            "ones slow motion may count as rest — give --stride %d"
-        )
-        log.warning(told, of_project, of_project)
 
 
 def _written(target: Path) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -89,8 +91,17 @@ def only_moving(
 
 
 def motion_params(source: Input, trained: Trained) -> MotionParams | None:
-    """By which to tell what moves; None where all is to be kept, as of a picture."""
-    return None if source.is_picture else trained.motion
+    """By which to tell what moves; None where all is to be kept, as of a picture.
+
+    The two frames of a pair are as far apart in the source as the project's, as nearly as the
+    frames taken allow: between closer ones slow motion would count as rest.
+    """
+    if source.is_picture or trained.motion is None:
+        return None
+    stabilize = trained.motion.stabilize
+    apart = Fraction(stabilize.gap * trained.frames.stride, source.stride)
+    gap = max(1, floor(apart + Fraction(1, 2)))
+    return replace(trained.motion, stabilize=stabilize.model_copy(update={"gap": gap}))
 
 
 def flow_choice(source: Input, settings: MotionParams) -> Choice:

@@ -26,6 +26,7 @@ from pipeline.store.paths import FRAMES, MODEL, STUDENT_NETWORK, Source, inpaint
 from pipeline.student_predictions import StudentFinder
 
 OF_FRAMES = ("longest_side", "crop", "store", "jpeg_quality")
+OF_MOTION = (*OF_FRAMES, "stride")  # also how far apart the frames of a pair are
 LOCK = Path("dvc.lock")  # DVC's record of what the artifacts were made from
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -123,13 +124,14 @@ def read_trained(*, moving: bool = False) -> Trained:
     stage = "predict" if source is Source.MODEL else "predict_student"
     _require_in_step(lock, source, stage, folders)
     predict = _whole(lock, stage, "predict", Predict)
+    of_frames = OF_MOTION if moving else OF_FRAMES
     if source is Source.MODEL:
         _refuse_known_background()
     return Trained(
         source=source,
         choice=read_calibration(source),
         compute=load_section(Compute, "compute"),
-        frames=_as_recorded(lock, "extract_frames", "extract_frames", ExtractFrames, OF_FRAMES),
+        frames=_as_recorded(lock, "extract_frames", "extract_frames", ExtractFrames, of_frames),
         predict=predict,
         motion=_motion(lock, source) if moving else None,
         networks=networks,

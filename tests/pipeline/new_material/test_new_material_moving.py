@@ -15,7 +15,13 @@ from pipeline.frames import FrameReader
 from pipeline.job import Job
 from pipeline.new_material import command
 from pipeline.new_material.inputs import find_inputs
-from pipeline.new_material.moving import MOTION_STEPS, Located, _write_frames, only_moving
+from pipeline.new_material.moving import (
+    MOTION_STEPS,
+    Located,
+    _write_frames,
+    motion_params,
+    only_moving,
+)
 from pipeline.new_material.trained import read_trained
 from pipeline.store import paths
 from pipeline.store.digest import file_sha256
@@ -95,6 +101,25 @@ def test_a_video_too_short_for_a_pair_keeps_its_masks(project, tmp_path):
     np.testing.assert_array_equal(one.mask, whole[0])
 
 
+@pytest.mark.parametrize(
+    ("stride", "gap", "taken", "expected"),
+    [(1, 2, 1, 2), (3, 1, 1, 3), (3, 2, 2, 3), (3, 1, 2, 2), (1, 1, 4, 1), (5, 1, 3, 2)],
+)
+def test_pairs_are_as_far_apart_in_the_source_as_the_projects(
+    project, stride, gap, taken, expected
+):
+    """Of all gaps none comes nearer; two that are as near: the larger one."""
+    params = yaml.safe_load(Path("params.yaml").read_text())
+    frames = {**params["extract_frames"], "stride": stride}
+    set_params(stabilize={"gap": gap}, extract_frames=frames)
+    trained = read_trained(moving=True)
+    (source,) = find_inputs([project.source], trained.frames, stride=taken)
+    chosen = motion_params(source, trained).stabilize.gap
+    assert chosen == expected
+    off = {one: abs(one * taken - stride * gap) for one in range(1, 20)}
+    assert off[chosen] == min(off.values())
+
+
 def test_params_that_were_changed_since_are_refused(project):
     lock = {
         "stages": {
@@ -105,6 +130,15 @@ def test_params_that_were_changed_since_are_refused(project):
     Path("dvc.lock").write_text(yaml.safe_dump(lock))
     assert read_trained().motion is None
     with pytest.raises(BackdropError, match=r"stabilize\.gap: was 2 .* and is now 1"):
+        read_trained(moving=True)
+
+
+def test_a_stride_that_was_changed_since_is_refused_with_moving_alone(project):
+    frames = yaml.safe_load(Path("params.yaml").read_text())["extract_frames"] | {"stride": 3}
+    recorded = {"params": {"params.yaml": {"extract_frames": frames}}}
+    Path("dvc.lock").write_text(yaml.safe_dump({"stages": {"extract_frames": recorded}}))
+    read_trained()
+    with pytest.raises(BackdropError, match=r"extract_frames\.stride: was 3 .* and is now 1"):
         read_trained(moving=True)
 
 

@@ -94,19 +94,6 @@ def test_with_moving_a_video_is_looked_at_as_a_whole_and_a_picture_is_not(
     assert list(alone.values()) == list(beside.values())
 
 
-@pytest.mark.parametrize(("stride", "warned"), [(1, True), (2, False), (3, False)])
-def test_with_moving_frames_closer_than_the_projects_are_told(
-    project, tmp_path, monkeypatch, caplog, stride, warned
-):
-    monkeypatch.setattr(results, "only_moving", lambda source, found, *_: found)
-    params = Path("params.yaml").read_text()
-    thinned = params.replace("extract_frames:\n", "extract_frames:\n  stride: 2\n")
-    Path("params.yaml").write_text(thinned + "compute_flow: {backend: dis}\n")
-    options = {"overlay": False, "force": False, "keep": False, "say": lambda line: None}
-    command.predict([project.source], tmp_path / "out", stride=stride, moving=True, **options)
-    assert ("every 2. frame" in caplog.text and "give --stride 2" in caplog.text) == warned
-
-
 def test_with_keep_what_is_there_stays_and_the_rest_is_predicted(project, tmp_path):
     predict(project.source, to=tmp_path / "out", overlay=False)
     before = digests(tmp_path / "out")
