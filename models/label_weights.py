@@ -16,6 +16,8 @@ FULL = 0.6
 """Share of the frame from which a mask is no subject's."""
 FLOW_DOUBT = 0.7
 """Trust that a pixel loses at most to the flow: a foot that stands is a foot all the same."""
+FAINT = 1 / 255
+"""A grey level: images that differ less are the same."""
 
 
 def flow_agreement(mask: Mask, speed: NDArray[np.float32], valid: Mask, moves: float) -> float:
@@ -33,13 +35,30 @@ def flow_agreement(mask: Mask, speed: NDArray[np.float32], valid: Mask, moves: f
     >>> flow_agreement(mask, np.array([[3.0, 1.0]]), np.ones((1, 2), bool), 0.1)
     0.5
     """
-    inside, outside = speed[mask & valid], speed[~mask & valid]
-    if not len(inside) or not len(outside):
+    found = _means(speed, mask, valid)
+    if found is None or sum(found) < moves:
         return 1.0
-    within, beyond = float(inside.mean()), float(outside.mean())
-    if within + beyond < moves:
+    return _contrast(*found)
+
+
+def background_agreement(mask: Mask, difference: NDArray[np.float32]) -> float:
+    """Contrast of the difference from the known background between inside and outside, as above.
+
+    0 where a mask shows nothing but the background: without it, a mask of an empty view would be
+    trusted like any other. 1 where there is no inside or no outside.
+
+    Args:
+        mask: `(H, W)`.
+        difference: `(H, W)`, 0..1; a mean below `FAINT` is nothing.
+
+    >>> mask = np.array([[True, False]])
+    >>> background_agreement(mask, np.array([[0.75, 0.25]])), background_agreement(mask, mask * 0.0)
+    (0.5, 0.0)
+    """
+    found = _means(difference, mask, np.ones_like(mask))
+    if found is None:
         return 1.0
-    return max(0.0, (within - beyond) / (within + beyond))
+    return _contrast(*found) if found[0] >= FAINT else 0.0
 
 
 def neighbour_agreement(mask: Mask, neighbour: Mask, most: float) -> float:
@@ -92,6 +111,19 @@ def pixel_agreement(
         motion = np.minimum(1, speed / (inside.mean() / 2))
         trust *= 1 - FLOW_DOUBT * valid * np.abs(motion - hard)
     return np.asarray(trust, np.float32)
+
+
+def _means(values: NDArray[np.floating], mask: Mask, valid: Mask) -> tuple[float, float] | None:
+    """Mean of the valid values inside and outside; None where there are none."""
+    inside, outside = values[mask & valid], values[~mask & valid]
+    if not len(inside) or not len(outside):
+        return None
+    return float(inside.mean()), float(outside.mean())
+
+
+def _contrast(inside: float, outside: float) -> float:
+    """(in - out) / (in + out), 0 where that is negative."""
+    return max(0.0, (inside - outside) / (inside + outside))
 
 
 def _centroid(mask: Mask) -> NDArray[np.float64]:

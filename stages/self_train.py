@@ -2,10 +2,10 @@
 
     python -m stages.self_train
 
-Reads frames, flow, predictions and masks of the training videos; no ground truth. With `rounds`
-above one, a new student then learns from the masks of the last one. Writes the student to
-`artifacts/student/network`, with which `predict_student` then predicts every video.
-With `self_train.enabled: false` a note takes its place.
+Reads frames, flow, predictions and masks of the training videos, and their background where it is
+known; no ground truth. With `rounds` above one, a new student then learns from the masks of the
+last one. Writes the student to `artifacts/student/network`, with which `predict_student` then
+predicts every video. With `self_train.enabled: false` a note takes its place.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ import torch
 from torch import Tensor
 
 from models.student import Student
+from pipeline.background_difference import known_difference
 from pipeline.device import decisive, place, set_up
 from pipeline.encoder_files import AUTO
 from pipeline.encoder_weights import pretrained
 from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.fingerprint import fingerprint
+from pipeline.networks import WEIGHTS
 from pipeline.params.read import load_section
 from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute
 from pipeline.self_training import switch_off, switch_on
 from pipeline.stage import run_stage
-from pipeline.store.paths import CURVES, STUDENT_NETWORK, Source
+from pipeline.store.paths import CURVES, STUDENT_NETWORK, Source, inpainter
 from pipeline.student_predictions import Settings
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.curves import Curves, History
@@ -62,9 +64,15 @@ def main() -> None:
         log.info("self_train: off; the masks of refine_masks are the result")
         switch_all_off()
         return
-    inputs = verified(*Part)
+    background = inpainter("rgb")
+    inputs = [*verified(*Part), background / WEIGHTS]
     choice = read_calibration(Source.MODEL)
-    labels = PseudoLabels(input_size(params.longest_side), choice.threshold, compute)
+    labels = PseudoLabels(
+        input_size(params.longest_side),
+        choice.threshold,
+        compute,
+        differs=known_difference(background),
+    )
     if not labels.usable:  # a collapsed model: the report shall say so, not this stage
         log.warning("self_train: no training frame has a mask to learn from; it stays off")
         switch_all_off()
@@ -123,7 +131,7 @@ def train_in_rounds(
         labels.release()
         folder = round_folder(number)
         relabel(Settings(compute, params.batch_size, folder), choice, device.type)
-        labels = PseudoLabels(labels.size, EVEN, compute, folder)
+        labels = PseudoLabels(labels.size, EVEN, compute, folder, labels.differs)
         if not labels.usable:
             log.warning("self_train: round %d masks nothing to learn from; it is the last", number)
             break

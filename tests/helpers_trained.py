@@ -12,14 +12,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
 import yaml
 from helpers_records import CALIBRATION
-from helpers_training import tiny_model, tiny_params
+from helpers_training import tiny_model, tiny_params, write_inpainter
 from helpers_video import walker, write_video
 
-from models.inpainter import Inpainter
-from models.known_background import KnownBackground
 from models.student import Student
 from pipeline.evaluation.calibration import read_calibration
 from pipeline.job import Job
@@ -124,13 +121,8 @@ def _write_networks(known_background: bool) -> None:
     params = tiny_params()
     config = {"schema": "backdrop.model", "network": NETWORK, "train_model": params.model_dump()}
     save_network(paths.MODEL, tiny_model(params), config)
-    torch.manual_seed(0)
-    if known_background:
-        kind = {"schema": "backdrop.known_background", "network": NETWORK, "backgrounds": ["a"]}
-        save_network(paths.inpainter("rgb"), KnownBackground(1, **NETWORK), kind)
-    else:
-        kind = {"schema": "backdrop.inpainter", "channels": 4, "network": NETWORK}
-        save_network(paths.inpainter("rgb"), Inpainter(4), kind)
+    black = np.zeros((*NETWORK.values(), 3), np.uint8)
+    write_inpainter(**NETWORK, known=black if known_background else None)
     student = {"schema": "backdrop.student", "channels": 4, "encoder": "none", "size": [40, 56]}
     save_network(paths.STUDENT_NETWORK, Student(4, imagenet=False), student)
 

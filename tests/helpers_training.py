@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from models.inpainter import Inpainter
+from models.known_background import KnownBackground
 from models.model import SegmentationModel
 from models.reconstruction import ReconstructionLoss
-from pipeline.networks import build_model
+from pipeline.networks import build_model, save_network
 from pipeline.params.training import TrainModel
+from pipeline.store import paths
 from pipeline.training.model_step import Batch, Frozen
 from pipeline.training.run import Training
 
@@ -52,6 +55,19 @@ def tiny_batch(flipped: bool = False) -> Batch:
     generator = torch.Generator().manual_seed(3)
     image, flow_image = torch.rand(2, 4, 3, 32, 48, generator=generator).unbind(0)
     return Batch(image, flow_image, torch.ones(4), flipped)
+
+
+def write_inpainter(height: int, width: int, known: np.ndarray | None = None) -> None:
+    """One with random weights, or a known background (H, W, 3) uint8 in its place."""
+    network = {"height": height, "width": width}
+    torch.manual_seed(0)
+    module: nn.Module = Inpainter(4)
+    config: dict[str, object] = {"schema": "backdrop.inpainter", "channels": 4}
+    if known is not None:
+        module = KnownBackground(1, height, width)
+        module.backgrounds[0] = torch.from_numpy(known).permute(2, 0, 1) / 255
+        config = {"schema": "backdrop.known_background", "backgrounds": ["a"]}
+    save_network(paths.inpainter("rgb"), module, {**config, "network": network})
 
 
 def recorded_batches(monkeypatch: pytest.MonkeyPatch, stage: ModuleType, step: str) -> list[Tensor]:

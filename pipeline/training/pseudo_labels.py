@@ -21,12 +21,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.label_weights import (
+    Mask,
     area_agreement,
+    background_agreement,
     flow_agreement,
     neighbour_agreement,
     pixel_agreement,
 )
 from models.soft_mask import centred, from_levels
+from pipeline.background_difference import BackgroundDifference
 from pipeline.evaluation.motion import speed_at
 from pipeline.frames import FrameReader, open_frames
 from pipeline.image_batches import fit
@@ -61,21 +64,28 @@ class PseudoLabels:
         threshold: of the soft masks.
         compute: holds the memory that they may take.
         root: of the folders of predictions and masks; by default the model's.
+        differs: from the known background; None where there is none.
 
     Raises:
         BackdropError: the training set is not recorded.
     """
 
     def __init__(
-        self, size: Size, threshold: float, compute: Compute, root: Path = paths.ARTIFACTS
+        self,
+        size: Size,
+        threshold: float,
+        compute: Compute,
+        root: Path = paths.ARTIFACTS,
+        differs: BackgroundDifference | None = None,
     ) -> None:
-        self.size, self.threshold, self.root = size, threshold, root
+        self.size, self.threshold = size, threshold
+        self.root, self.differs = root, differs
         self.videos = list(training_set().counts)
         self.places: list[tuple[str, int]] = []
         weights = []
         with Progress("weigh masks", len(self.videos), "videos") as progress:
             for video in self.videos:
-                weights.append(frame_weights(video, root))
+                weights.append(frame_weights(video, root, differs))
                 self.places += [(video, number) for number in range(len(weights[-1]))]
                 progress.advance(1, video)
         _warn_of_useless(self.videos, weights)
@@ -150,8 +160,13 @@ def input_size(longest_side: int) -> Size:
     return Size(round(most.height * scale), round(most.width * scale))
 
 
-def frame_weights(video: str, root: Path = paths.ARTIFACTS) -> NDArray[np.float32]:
-    """(N,) trust in each frame's mask: confidence, flow, neighbours and area multiplied."""
+def frame_weights(
+    video: str, root: Path = paths.ARTIFACTS, differs: BackgroundDifference | None = None
+) -> NDArray[np.float32]:
+    """(N,) trust in each frame's mask: confidence, flow, neighbours and area multiplied.
+
+    Where the background is known, so is how far the mask differs from it.
+    """
     with _open(video, root) as files:
         masks, frames = files.masks["mask"], files.frames
         mask_of = lru_cache(maxsize=3)(lambda number: masks[number] > 0)  # a frame and its two
@@ -171,8 +186,18 @@ def frame_weights(video: str, root: Path = paths.ARTIFACTS) -> NDArray[np.float3
                 * flow_agreement(mask, *_motion(files.flow, number))
                 * (sum(near) / len(near) if near else 1.0)
                 * area_agreement(area, usual)
+                * _shows_something(frames, number, mask, differs)
             )
     return np.array(weights, np.float32)
+
+
+def _shows_something(
+    frames: FrameReader, number: int, mask: Mask, differs: BackgroundDifference | None
+) -> float:
+    """Trust that a mask does not show mere background; 1 where that is not known."""
+    if differs is None or not mask.any():
+        return 1.0
+    return background_agreement(mask, differs(frames.read(number), mask))
 
 
 def _warn_of_useless(videos: Sequence[str], weights: Sequence[NDArray[np.float32]]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.label_weights import (
     FLOW_DOUBT,
     area_agreement,
+    background_agreement,
     flow_agreement,
     neighbour_agreement,
     pixel_agreement,
@@ -30,6 +31,18 @@ def speeds(inside: float, outside: float) -> np.ndarray:
 )
 def test_flow_contrast_in_closed_form(inside, outside, expected):
     assert flow_agreement(MASK, speeds(inside, outside), ALL, 0.1) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("inside", "outside", "expected"),
+    [(0.4, 0, 1.0), (0.3, 0.1, 0.5), (0.2, 0.2, 0), (0.1, 0.3, 0), (0, 0, 0), (0.003, 0, 0)],
+)
+def test_contrast_with_the_background_in_closed_form(inside, outside, expected):
+    assert background_agreement(MASK, speeds(inside, outside)) == pytest.approx(expected)
+
+
+def test_without_an_inside_or_an_outside_the_background_says_nothing():
+    assert background_agreement(ALL, speeds(1, 3)) == background_agreement(~ALL, speeds(1, 3)) == 1
 
 
 def test_flow_that_is_not_valid_says_nothing():

@@ -12,7 +12,7 @@ import pytest
 import torch
 from helpers_artifacts import make_project
 from helpers_records import CALIBRATION
-from helpers_training import recorded_batches
+from helpers_training import recorded_batches, write_inpainter
 
 from models.crf import CrfSetting, refine
 from pipeline.frames import open_frames
@@ -41,6 +41,7 @@ def run(tmp_path, monkeypatch) -> Callable[..., None]:
     project = make_project(
         tmp_path, monkeypatch, ["train", "test"], frames=4, refined=True, calibrated=True
     )
+    write_inpainter(32, 48)
     monkeypatch.setenv("BACKDROP_WORKERS", "1")
 
     def run_with(compute: dict[str, object] | None = None, **params: object) -> None:

@@ -9,7 +9,12 @@ import pytest
 import torch
 from helpers_artifacts import make_project, truth_folder, write_masks, write_predictions
 from helpers_records import CALIBRATION, record_training_set
-from helpers_training import assert_only_the_first_differs, recorded_batches, recorded_starts
+from helpers_training import (
+    assert_only_the_first_differs,
+    recorded_batches,
+    recorded_starts,
+    write_inpainter,
+)
 from safetensors.torch import load_file
 
 from models.mask_box import mask_to_box
@@ -33,6 +38,7 @@ def project(tmp_path, monkeypatch):
     project = make_project(
         tmp_path, monkeypatch, ["train", "test"], frames=4, refined=True, calibrated=True
     )
+    write_inpainter(32, 48)
     project.set_params(self_train=TINY, compute={"threads": 1})
     monkeypatch.setenv("BACKDROP_WORKERS", "1")
     return project
@@ -78,6 +84,7 @@ def test_on_it_removes_the_notes_and_repeats_byte_for_byte(project):
 def test_trust_goes_by_the_threshold_that_was_calibrated(tmp_path, monkeypatch, stacks):
     """0.3 where 0.2 is even: odds of 12/7, a probability of 12/19; where 0.5 is, 0.3."""
     made = make_project(tmp_path, monkeypatch, ["train"], frames=2, moving=False, refined=True)
+    write_inpainter(32, 48)
     (scene,) = made.scenes.values()
     write_predictions(scene, soft=np.where(scene.truth, 76, 25).astype(np.uint8))
     record_training_set()

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 from helpers_artifacts import make_project, write_frames, write_masks, write_predictions
+from helpers_training import write_inpainter
 
+from pipeline.background_difference import known_difference
 from pipeline.errors import BackdropError
 from pipeline.params.training import Compute
 from pipeline.store import paths
@@ -204,3 +206,45 @@ def test_a_mask_that_does_not_move_is_doubted_unless_nothing_is_known_of_its_mot
     weights = frame_weights("clip_1")
     assert (weights[known] == 0).all()
     np.testing.assert_allclose(weights[~known], CONFIDENCE[~known], rtol=1e-6)
+
+
+@pytest.mark.parametrize("light", [0, 30])
+def test_where_the_background_is_known_a_mask_of_nothing_else_is_not_trusted(still, light):
+    """The subject is in frames 0 to 3 alone; all have a mask, as if it were in each."""
+    scene = still.scenes["clip_0"]
+    background = np.tile(np.linspace(40, 120, 64), (48, 1)).astype(np.uint8)
+    background = np.repeat(background[..., None], 3, axis=2)
+    masks = np.zeros(scene.truth.shape, bool)
+    masks[:, 12:30, 20:36] = True
+    scene.frames[:] = background + light
+    scene.frames[:4, 12:30, 20:36] = 250
+    write_frames(scene)
+    write_masks(scene, masks.astype(np.uint8) * 255)
+    alike = frame_weights("clip_0")
+    np.testing.assert_allclose(alike, CONFIDENCE, rtol=1e-6)
+    write_inpainter(48, 64, known=background)
+    differs = known_difference(paths.inpainter("rgb"))
+    weights = frame_weights("clip_0", differs=differs)
+    assert (weights[:4] > 0.95 * alike[:4]).all()
+    assert (weights[4:] < 0.05 * alike[4:]).all()
+    labels = PseudoLabels(Size(24, 32), 0.5, Compute(), differs=differs)
+    np.testing.assert_array_equal(labels.weights, weights)
+
+
+def test_an_inpainted_background_says_nothing(still):
+    write_inpainter(48, 64)
+    assert known_difference(paths.inpainter("rgb")) is None
+
+
+@pytest.mark.parametrize("size", [(48, 64), (32, 40)])
+def test_the_difference_is_that_of_the_images_in_the_frames_light(still, size):
+    height, width = size
+    write_inpainter(height, width, known=np.full((height, width, 3), 60, np.uint8))
+    differs = known_difference(paths.inpainter("rgb"))
+    image, mask = np.full((48, 64, 3), 90, np.uint8), np.zeros((48, 64), bool)
+    mask[8:40, 16:48] = True
+    image[mask] = [90, 141, 77]  # by 51 in the channel that differs most
+    found = differs(image, mask)
+    assert found.shape == (48, 64)
+    np.testing.assert_allclose(found[12:36, 20:44], 0.2, atol=1e-5)
+    np.testing.assert_allclose(found[:4], 0, atol=1e-5)
