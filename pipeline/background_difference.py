@@ -10,9 +10,11 @@ import torch
 from numpy.typing import NDArray
 
 from models.known_background import KnownBackground
-from pipeline.image_batches import fit
+from pipeline.image_batches import as_batch, fit
 from pipeline.networks import load_inpainter
 from pipeline.params.training import Network
+
+CPU = torch.device("cpu")
 
 
 class BackgroundDifference:
@@ -35,8 +37,7 @@ class BackgroundDifference:
         small, hole = (
             fit(one, self.size.height, self.size.width) for one in (image, 255 * mask.astype("u1"))
         )
-        seen = torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255
-        hidden = torch.from_numpy(hole)[None, None].float() / 255
+        seen, hidden = (as_batch(one, CPU) for one in (small[None], hole[None, ..., None]))
         difference = (seen - self.background(seen, hidden)).abs().amax(dim=1)[0].numpy()
         size = image.shape[1], image.shape[0]
         return np.asarray(cv2.resize(difference, size, interpolation=cv2.INTER_LINEAR), np.float32)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from models.boxes import boxes_from_pixels, rectangle_mask
-from pipeline.image_batches import fit
+from pipeline.image_batches import as_batch, fit
 from pipeline.networks import load_inpainter
 
 
@@ -37,9 +37,9 @@ class FrameInpainter:
         """
         height, width = image.shape[:2]
         share = boxes_from_pixels(torch.from_numpy(box[None].astype(np.float32)), height, width)
-        small = torch.from_numpy(fit(image, self.size.height, self.size.width)).float() / 255
+        small = fit(image, self.size.height, self.size.width)
         hole = rectangle_mask(share, self.size.height, self.size.width)
-        filled = self.network(small.permute(2, 0, 1)[None], hole)[0].clamp(0, 1)
+        filled = self.network(as_batch(small[None], hole.device), hole)[0].clamp(0, 1)
         filled_image = (filled.permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
         large = cv2.resize(filled_image, (width, height), interpolation=cv2.INTER_LINEAR)
         inside = rectangle_mask(share, height, width)[0, 0].numpy() > 0

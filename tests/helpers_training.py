@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from models.inpainter import Inpainter
-from models.known_background import KnownBackground
+from models.known_background import BackgroundModel, KnownBackground
 from models.model import SegmentationModel
 from models.reconstruction import ReconstructionLoss
+from pipeline.image_batches import as_batch
 from pipeline.networks import build_model, save_network
 from pipeline.params.training import TrainModel
 from pipeline.store import paths
@@ -57,17 +58,21 @@ def tiny_batch(flipped: bool = False) -> Batch:
     return Batch(image, flow_image, torch.ones(4), flipped)
 
 
-def write_inpainter(height: int, width: int, known: np.ndarray | None = None) -> None:
+def write_inpainter(
+    height: int, width: int, kind: str = "rgb", known: np.ndarray | None = None
+) -> BackgroundModel:
     """One with random weights, or a known background (H, W, 3) uint8 in its place."""
-    network = {"height": height, "width": width}
+    config: dict[str, object] = {"network": {"height": height, "width": width}}
     torch.manual_seed(0)
-    module: nn.Module = Inpainter(4)
-    config: dict[str, object] = {"schema": "backdrop.inpainter", "channels": 4}
-    if known is not None:
+    module: BackgroundModel = Inpainter(4).eval()
+    if known is None:
+        config |= {"schema": "backdrop.inpainter", "kind": kind, "channels": 4}
+    else:
         module = KnownBackground(1, height, width)
-        module.backgrounds[0] = torch.from_numpy(known).permute(2, 0, 1) / 255
-        config = {"schema": "backdrop.known_background", "backgrounds": ["a"]}
-    save_network(paths.inpainter("rgb"), module, {**config, "network": network})
+        module.backgrounds[:] = as_batch(known[None], torch.device("cpu"))
+        config |= {"schema": "backdrop.known_background", "backgrounds": ["a"]}
+    save_network(paths.inpainter(kind), module, config)
+    return module
 
 
 def recorded_batches(monkeypatch: pytest.MonkeyPatch, stage: ModuleType, step: str) -> list[Tensor]:

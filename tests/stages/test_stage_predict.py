@@ -5,15 +5,14 @@ import numpy as np
 import pytest
 import torch
 from helpers_artifacts import make_project
-from helpers_training import tiny_model, tiny_params
+from helpers_training import tiny_model, tiny_params, write_inpainter
 
-from models.inpainter import Inpainter
 from pipeline.errors import BackdropError
 from pipeline.image_batches import fit
 from pipeline.networks import save_network
 from pipeline.store.hdf5 import PREDICTIONS as SCHEMA
 from pipeline.store.hdf5 import open_artifact
-from pipeline.store.paths import MODEL, PREDICTIONS, inpainter, video_file
+from pipeline.store.paths import MODEL, PREDICTIONS, video_file
 from stages import predict
 
 NETWORK = {"height": 32, "width": 48}
@@ -24,11 +23,7 @@ def write_networks():
     model = tiny_model(PARAMS).eval()
     config = {"schema": "backdrop.model", "network": NETWORK, "train_model": PARAMS.model_dump()}
     save_network(MODEL, model, config)
-    torch.manual_seed(0)
-    background = Inpainter(4).eval()
-    kind = {"schema": "backdrop.inpainter", "kind": "rgb", "channels": 4, "network": NETWORK}
-    save_network(inpainter("rgb"), background, kind)
-    return model, background
+    return model, write_inpainter(**NETWORK)
 
 
 @pytest.fixture

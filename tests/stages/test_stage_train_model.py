@@ -13,20 +13,24 @@ import pytest
 import torch
 from helpers_artifacts import make_project
 from helpers_records import record_training_set
-from helpers_training import TINY, assert_only_the_first_differs, recorded_starts
+from helpers_training import (
+    TINY,
+    assert_only_the_first_differs,
+    recorded_starts,
+    write_inpainter,
+)
 from safetensors.torch import save_file
 
-from models.inpainter import Inpainter
 from pipeline.drawing.marks import draw_box, draw_detection
 from pipeline.errors import BackdropError
 from pipeline.flow_image import encode_flow
 from pipeline.job import Job
-from pipeline.networks import load_model, save_network
+from pipeline.networks import load_model
 from pipeline.params.results import Predict
 from pipeline.params.training import Compute
 from pipeline.store.hdf5 import PREDICTIONS as SCHEMA
 from pipeline.store.hdf5 import open_artifact
-from pipeline.store.paths import FLOW, MODEL, inpainter, video_file
+from pipeline.store.paths import FLOW, MODEL, video_file
 from pipeline.training.collapse_watch import CollapseError
 from stages import predict, train_model
 
@@ -38,9 +42,7 @@ SHORT = {**TINY, "iterations": 3, "warmup_iterations": 2, "warmup_frames": 4}
 def project(tmp_path, monkeypatch):
     made = make_project(tmp_path, monkeypatch, videos=["train"], frames=5, height=48, width=64)
     for kind in ("rgb", "flow"):
-        torch.manual_seed(0)
-        config = {"schema": "backdrop.inpainter", "kind": kind, "channels": 4, "network": NETWORK}
-        save_network(inpainter(kind), Inpainter(4), config)
+        write_inpainter(**NETWORK, kind=kind)
     subprocess.run(["git", "init", "--quiet", "."], check=True)
     identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
     empty = ["commit", "--quiet", "--allow-empty", "-m", "start"]

@@ -8,16 +8,13 @@ from pathlib import Path
 
 import h5py
 import pytest
-import torch
 import yaml
 from helpers_artifacts import make_project
 from helpers_records import record_training_set
-from helpers_training import TINY
+from helpers_training import TINY, write_inpainter
 
-from models.inpainter import Inpainter
 from pipeline.errors import BackdropError
-from pipeline.networks import save_network
-from pipeline.store.paths import CURVES, FRAMES, MODEL, inpainter, video_file
+from pipeline.store.paths import CURVES, FRAMES, MODEL, video_file
 from pipeline.training.collapse_watch import CollapseError
 from stages import train_model
 
@@ -40,9 +37,7 @@ class PowerCutError(Exception):
 def project(tmp_path, monkeypatch):
     make_project(tmp_path, monkeypatch, videos=["train", "train"], frames=8)
     for kind in ("rgb", "flow"):
-        torch.manual_seed(0)
-        config = {"schema": "backdrop.inpainter", "kind": kind, "channels": 4, "network": NETWORK}
-        save_network(inpainter(kind), Inpainter(4), config)
+        write_inpainter(**NETWORK, kind=kind)
     set_params()
 
 
