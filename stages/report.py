@@ -14,7 +14,14 @@ from pipeline.inpainting import FrameInpainter
 from pipeline.params.results import Report
 from pipeline.progress import Progress
 from pipeline.reporting.curves import accuracy_chart, training_charts
-from pipeline.reporting.inputs import Inputs, VideoSummary, frames_of, read_inputs, summarize
+from pipeline.reporting.inputs import (
+    Inputs,
+    VideoSummary,
+    frames_of,
+    read_inputs,
+    summarize,
+    worst_first,
+)
 from pipeline.reporting.numbers import number
 from pipeline.reporting.page import VideoSection, render_page
 from pipeline.reporting.panels import video_panels
@@ -49,10 +56,10 @@ def main() -> None:
 
 
 def _draw_videos(inputs: Inputs, rows: list[VideoSummary], report: Report) -> list[VideoSection]:
-    """The panels of the first `max_videos` videos."""
+    """The panels of `max_videos` videos, the worst of each split first."""
     inpaint = FrameInpainter(paths.inpainter("rgb"))
     truth = {video["video"]: TruthFiles.of(video) for video in inputs.videos.to_dict("records")}
-    shown = rows[: report.max_videos]
+    shown = worst_first(rows)[: report.max_videos]
     sections = []
     with Progress("report", len(shown), "videos") as progress:
         for position, row in enumerate(shown):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.boxes import HOLE_SCALE
 from pipeline.drawing.captions import resize, resize_mask
-from pipeline.drawing.colours import WHITE
+from pipeline.drawing.colours import GREY, WHITE
 from pipeline.drawing.marks import Image, draw_box, draw_detection, draw_instances
 from pipeline.drawing.masks import (
     flow_colours,
@@ -20,6 +20,15 @@ from pipeline.drawing.masks import (
     overlay_at_rest,
     overlay_instances,
 )
+
+
+class StudentResult(NamedTuple):
+    """`soft`, `hard` and `moving` as in `FrameResult`, the student's; `box`: around its mask."""
+
+    soft: Image
+    hard: NDArray[np.bool_]
+    moving: NDArray[np.bool_]
+    box: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,9 @@ class FrameResult:
         cell_probability: (C,).
         soft: (H, W) uint8, the soft mask.
         hard: (H, W) bool, the mask after CRF, and `moving`, what of it moves in the video.
-        student: the same three of the student, or None without self-training.
-        flow: (H, W, 2) px, residual flow, and `flow_scale_px` of its encoding.
+        student: what the student makes of the frame, or None without self-training.
+        flow: (H, W, 2) px, residual flow, or None where the pair of frames was not aligned; and
+            `flow_scale_px` of its encoding.
         background: (H, W, 3) uint8, the frame with the inpainter's picture in the 1.1x box.
         truth: ground truth (h, w) bool at its own size, or None.
         instances: of several subjects, boxes (K, 4) with NaN for who is not there, and labels
@@ -48,10 +58,10 @@ class FrameResult:
     soft: Image
     hard: NDArray[np.bool_]
     moving: NDArray[np.bool_]
-    flow: NDArray[np.floating]
+    flow: NDArray[np.floating] | None
     flow_scale_px: float
     background: Image
-    student: tuple[Image, NDArray[np.bool_], NDArray[np.bool_]] | None = None
+    student: StudentResult | None = None
     truth: NDArray[np.bool_] | None = None
     instances: tuple[NDArray[np.floating], Image] | None = None
 
@@ -81,23 +91,37 @@ def draw_panel(frame: FrameResult, width: int) -> list[Picture]:
         result = overlay_instances(large, resize(labels, width, smooth=False))
     pictures = [
         Picture("Input", detected),
-        Picture("Flow", resize(flow_colours(frame.flow, frame.flow_scale_px), width)),
+        _flow_picture(frame, width),
         Picture("Inpainted", hole),
         Picture("Soft mask", heat(resize(frame.soft, width))),
         Picture("CRF mask", overlay_at_rest(result, large, at_rest)),
     ]
     if frame.student is not None:
-        soft, hard, moving = frame.student
-        learnt = overlay(large, resize_mask(hard, height, width))
-        at_rest = resize_mask(hard & ~moving, height, width)
-        pictures += [
-            Picture("Student", heat(resize(soft, width))),
-            Picture("Student, CRF mask", overlay_at_rest(learnt, large, at_rest)),
-        ]
+        pictures += _student_pictures(frame.student, large, scale)
     if frame.truth is not None:
         truth = resize_mask(frame.truth, height, width)
         pictures.append(Picture("Ground truth", ground_truth(large, truth)))
     return pictures
+
+
+def _flow_picture(frame: FrameResult, width: int) -> Picture:
+    """Grey where there is no flow: the colour of no motion would claim that nothing moves."""
+    if frame.flow is None:
+        empty = np.full_like(frame.image, GREY)
+        return Picture("No flow: frames not aligned", resize(empty, width))
+    return Picture("Flow", resize(flow_colours(frame.flow, frame.flow_scale_px), width))
+
+
+def _student_pictures(student: StudentResult, large: Image, scale: float) -> list[Picture]:
+    height, width = large.shape[:2]
+    learnt = overlay(large, resize_mask(student.hard, height, width))
+    at_rest = resize_mask(student.hard & ~student.moving, height, width)
+    mask = overlay_at_rest(learnt, large, at_rest)
+    box = np.asarray(student.box, dtype=np.float64) * scale
+    return [
+        Picture("Student", heat(resize(student.soft, width))),
+        Picture("Student, CRF mask", draw_box(mask, box)),
+    ]
 
 
 def _grown(box: NDArray[np.floating], factor: float) -> NDArray[np.floating]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -132,6 +133,22 @@ def summarize(inputs: Inputs) -> list[VideoSummary]:
             )
         )
     return rows
+
+
+def worst_first(rows: Iterable[VideoSummary]) -> list[VideoSummary]:
+    """By split as the page shows them; within it, those to look at first come first.
+
+    Those are the ones of the lowest J; then, without ground truth, of the lowest overlap with
+    motion; then those in which nothing tells.
+    """
+    return sorted(
+        rows,
+        key=lambda row: (
+            SPLIT_ORDER.index(row.split),
+            *(value if math.isfinite(value) else math.inf for value in (row.J, row.motion_overlap)),
+            row.video,
+        ),
+    )
 
 
 def frames_of(inputs: Inputs, video: str) -> pd.DataFrame:

@@ -33,13 +33,18 @@ def data_uri(image: Image) -> str:
 def legend(*, student: bool) -> list[Item]:
     """All items, in the order of the pictures; those of self-training where there is a student."""
     items = [
-        Item(_svg(_dashes(RED)), "Box", "The window that the mask was cut from."),
+        Item(
+            _svg(_dashes(RED)),
+            "Box",
+            "The window that the mask was cut from; over the student's mask, around it.",
+        ),
         Item(_svg(_dots(BLUE)), "Cell probabilities", "Area of a dot: the cell's probability p."),
         Item(_svg(_line(GREEN)), "Offset", "From the winning cell's centre to its box's centre."),
         Item(
             _image(flow_key(SIGN, 1.0)),
             "Flow",
-            "What moves against the background: colour by direction, olive where nothing does.",
+            "What moves against the background: colour by direction, olive where nothing does; "
+            "all grey where the frames could not be aligned.",
         ),
         Item(
             _svg(_dashes(GREY)),

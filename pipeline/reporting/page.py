@@ -36,7 +36,7 @@ class VideoSection:
     @property
     def facts(self) -> str:
         """What stands behind the name."""
-        facts = [f"{self.row.frames} frames"]
+        facts = [numbers.counted(self.row.frames, "frame")]
         if self.row.camera:
             facts.append(f"camera {self.row.camera}")
         if self.row.J == self.row.J:
@@ -65,7 +65,11 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"data_uri": data_uri, "number": numbers.number}
+    environment.filters |= {
+        "data_uri": data_uri,
+        "number": numbers.number,
+        "counted": numbers.counted,
+    }
     return environment.get_template("page.html").render(
         name=params.name,
         style=Markup((HERE / "style.css").read_text()),
@@ -98,8 +102,10 @@ def _facts(inputs: Inputs, params: RunParams) -> list[str]:
     """The line under the title."""
     sizes = [f"{width}x{height}" for width, height in inputs.frame_sizes]
     network = params.network
+    videos = numbers.counted(len(inputs.videos), "video")
+    frames = numbers.counted(len(inputs.per_frame), "frame")
     return [
-        f"{len(inputs.videos)} videos, {len(inputs.per_frame)} frames of {', '.join(sizes)} px",
+        f"{videos}, {frames} of {', '.join(sizes)} px",
         f"network input {network.width}x{network.height} px",
         f"flow: {inputs.flow_backend}" + (f" ({inputs.flow_reason})" if inputs.flow_reason else ""),
         f"seed {params.seed}",
@@ -123,7 +129,9 @@ def _trained_on(inputs: Inputs) -> str:
     both, alone = int(counts.get("train_test", 0)), int(counts.get("test", 0))
     if not both or inputs.metrics["test"]["J"] is None:
         return ""
-    return f"Of the {both + alone} test videos, {both} were trained on, without their ground truth."
+    were = "was" if both == 1 else "were"
+    videos = numbers.counted(both + alone, "test video")
+    return f"Of the {videos}, {both} {were} trained on, without their ground truth."
 
 
 def _resting(rows: Sequence[VideoSummary], source: Source) -> str:
@@ -145,4 +153,5 @@ def _scored(rows: Sequence[VideoSummary]) -> str:
     if not partly:
         return ""
     scored, frames = sum(row.scored for row in partly), sum(row.frames for row in partly)
-    return f"Of {len(partly)} video(s) only {scored} of {frames} frames have ground truth."
+    videos = numbers.counted(len(partly), "video")
+    return f"Of {videos} only {scored} of {frames} frames have ground truth."

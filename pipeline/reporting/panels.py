@@ -6,13 +6,12 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.drawing.marks import Image
-from pipeline.drawing.panel import FrameResult, Picture, draw_panel
+from pipeline.drawing.panel import FrameResult, Picture, StudentResult, draw_panel
 from pipeline.evaluation.final import sources
 from pipeline.frames import open_frames
 from pipeline.ground_truth import open_truth
@@ -129,12 +128,10 @@ def _read_results(
                 soft=predictions["mask"][frame],
                 hard=refined["mask"][frame] > 0,
                 moving=moving["mask"][frame] > 0,
-                flow=flow["flow"][frame].astype(np.float32),
+                flow=flow["flow"][frame].astype(np.float32) if flow["ok"][frame] else None,
                 flow_scale_px=float(flow.attrs["scale_px"]),
                 background=inpaint(image, box),
-                student=(learnt[0][frame], learnt[1][frame] > 0, learnt[2][frame] > 0)
-                if learnt
-                else None,
+                student=learnt(frame) if learnt else None,
                 truth=masks.load(source_frames[frame]),
                 instances=(predictions["instance_boxes"][frame], refined["instance"][frame])
                 if has_instances(predictions)
@@ -142,15 +139,20 @@ def _read_results(
             )
 
 
-def _open_student(video: str, stack: ExitStack) -> tuple[h5py.Dataset, h5py.Dataset, h5py.Dataset]:
-    """The student's soft and refined masks, and what of these moves; open as long as `stack` is."""
+def _open_student(video: str, stack: ExitStack) -> Callable[[int], StudentResult]:
+    """Reads the student's result of a frame; its artifacts are open as long as `stack` is."""
     student = Source.STUDENT
-    soft, hard, moving = (
-        stack.enter_context(open_artifact(video_file(folder, video), schema))["mask"]
+    predictions, refined, moving = (
+        stack.enter_context(open_artifact(video_file(folder, video), schema))
         for folder, schema in (
             (student.predictions_folder, PREDICTIONS),
             (student.masks_folder, MASKS),
             (student.moving_folder, MASKS),
         )
     )
-    return soft, hard, moving
+    return lambda frame: StudentResult(
+        soft=predictions["mask"][frame],
+        hard=refined["mask"][frame] > 0,
+        moving=moving["mask"][frame] > 0,
+        box=predictions["boxes"][frame],
+    )

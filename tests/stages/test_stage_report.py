@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
-import cv2
+import h5py
 import numpy as np
 import pytest
 import yaml
 from helpers_artifacts import keep_truth
+from helpers_page import Page, decode
 from helpers_report import FlatInpainter, make_evaluated_project
 
 import stages.report
@@ -19,41 +18,6 @@ from pipeline.errors import BackdropError
 from pipeline.store import paths
 from pipeline.store.atomic import read_json, write_json
 from pipeline.store.tables import PER_FRAME, SCORES, VIDEOS, read_table, write_table
-
-VOID = {"meta", "link", "img", "br", "line", "circle", "polyline", "rect", "ellipse", "path"}
-URL_ATTRIBUTES = {"src", "href", "srcset", "action", "poster", "xlink:href"}
-
-
-class Page(HTMLParser):
-    """Checks that tags nest, and collects pictures, URLs and text."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.pictures: dict[str, str] = {}
-        self.urls: list[str] = []
-        self.ids: set[str] = set()
-        self.text = ""
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {key: value or "" for key, value in attrs}
-        self.urls += [value for key, value in values.items() if key in URL_ATTRIBUTES]
-        self.ids |= {values["id"]} if "id" in values else set()
-        if tag == "img" and values.get("alt"):
-            self.pictures[values["alt"]] = values["src"]
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        pass
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +29,6 @@ def write_page() -> tuple[str, Page]:
     stages.report.main()
     html = (paths.REPORT / "index.html").read_text()
     return html, Page(html)
-
-
-def decode(uri: str) -> np.ndarray:
-    data = base64.b64decode(uri.removeprefix("data:image/jpeg;base64,"), validate=True)
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
 def test_the_page_is_whole_and_needs_nothing_else(
@@ -137,7 +96,7 @@ def test_videos_that_were_trained_on_and_count_as_test_are_told(
         rows["split"] = rows["split"].replace({"train": "train_test"})
         write_table(table, rows.to_dict("records"), schema)
     _, page = write_page()
-    assert "Of the 2 test videos, 1 were trained on, without their ground truth." in page.text
+    assert "Of the 2 test videos, 1 was trained on, without their ground truth." in page.text
 
 
 def test_every_split_has_its_panels_with_all_pictures(
@@ -170,7 +129,39 @@ def test_max_videos_shows_test_first_and_says_how_many_are_left(
     _, page = write_page()
     shown = {alt.rsplit(" ", 1)[1] for alt in page.pictures}
     assert shown == {"clip_0"}  # the test video
-    assert "3 more videos" in page.text
+    assert "3 more videos are in the table" in page.text
+    project.set_params(report={"panels_per_video": 1, "panel_width": 80, "max_videos": 3})
+    _, page = write_page()
+    assert "1 more video is in the table" in page.text
+
+
+def test_within_a_split_the_worst_videos_are_shown_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All four as test videos: two with ground truth by J, the others by overlap with motion."""
+    make_evaluated_project(tmp_path, monkeypatch)
+    for table, schema in ((paths.VIDEOS_TABLE, VIDEOS), (paths.PER_FRAME_TABLE, PER_FRAME)):
+        rows = read_table(table, schema)
+        rows["split"] = "test"
+        if "J" in rows:
+            rows["J"] = rows["video"].map({"clip_0": 0.7, "clip_2": 0.3})
+            rows["motion_overlap"] = rows["video"].map(
+                {"clip_0": 0.1, "clip_1": 0.4, "clip_2": 0.9}
+            )
+        write_table(table, rows.to_dict("records"), schema)
+    html, _ = write_page()
+    shown = re.findall(r'<summary><span class="name">(clip_\d)', html)
+    assert shown == ["clip_2", "clip_0", "clip_1", "clip_3"]
+
+
+def test_a_frame_without_flow_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_evaluated_project(tmp_path, monkeypatch)
+    with h5py.File(paths.video_file(paths.FLOW, "clip_0"), "r+") as file:
+        file["ok"][4] = False
+    _, page = write_page()
+    assert "No flow: frames not aligned, frame 4 of clip_0" in page.pictures
+    assert "Flow, frame 4 of clip_0" not in page.pictures
+    assert "Flow, frame 1 of clip_0" in page.pictures
 
 
 def test_without_ground_truth_the_page_says_so(
@@ -201,7 +192,7 @@ def test_of_some_labelled_frames_those_are_shown_and_counted(
     truth = {alt for alt in shown if alt.startswith("Ground truth")}
     assert truth == {f"Ground truth, frame {frame} of clip_0" for frame in (0, 3)}
     assert "6 frames · camera static · J 0.57, F 0.57 (2 scored)" in page.text
-    assert "Of 1 video(s) only 2 of 6 frames have ground truth." in page.text
+    assert "Of 1 video only 2 of 6 frames have ground truth." in page.text
     (chart,) = re.findall(r"<title>J over the frames of clip_0</title>.*?</svg>", html)
     assert len(re.findall("<polyline", chart)) == 2  # a line of two points, not two lone dots
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.drawing.colours import CYAN, GREY, ORANGE, RED, WHITE
-from pipeline.drawing.panel import FrameResult, draw_panel
+from pipeline.drawing.panel import FrameResult, StudentResult, draw_panel
 
 BOX = np.array([20.0, 10.0, 20.0, 30.0])
 
@@ -66,11 +66,31 @@ def test_truth_of_another_size_lands_on_the_same_place(frame: FrameResult) -> No
     assert np.abs(edges[0] - edges[1]).max() <= 2
 
 
+def test_a_pair_that_was_not_aligned_is_not_drawn_as_at_rest(frame: FrameResult) -> None:
+    rest = draw_panel(frame, 320)[1]
+    assert rest.caption == "Flow"
+    assert not has(rest.image, GREY).any()
+    failed = draw_panel(replace(frame, flow=None), 320)[1]
+    assert failed.caption == "No flow: frames not aligned"
+    assert failed.image.shape == rest.image.shape
+    assert has(failed.image, GREY).all()
+
+
+def test_the_students_box_is_drawn_over_its_mask(frame: FrameResult) -> None:
+    box = np.array([5.0, 5.0, 40.0, 20.0])
+    student = StudentResult(frame.soft, frame.hard, frame.moving, box)
+    pictures = {p.caption: p.image for p in draw_panel(replace(frame, student=student), 320)}
+    rows, columns = np.nonzero(has(pictures["Student, CRF mask"], RED))
+    edges = (columns.min(), columns.max(), rows.min(), rows.max())
+    assert edges == pytest.approx((25, 225, 25, 125), abs=2)
+    assert not has(pictures["CRF mask"], RED).any()
+
+
 def test_what_never_moves_has_no_colour(frame: FrameResult) -> None:
     """The lower half of the mask rests: its outline is grey, the upper half's is not."""
     moving = frame.hard.copy()
     moving[25:] = False
-    student = (frame.soft, frame.hard, moving)
+    student = StudentResult(frame.soft, frame.hard, moving, BOX)
     pictures = draw_panel(replace(frame, moving=moving, student=student), 320)
     for number in (4, 6):
         image = pictures[number].image
