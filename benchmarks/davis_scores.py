@@ -24,10 +24,11 @@ from pipeline.store.atomic import read_json
 from pipeline.store.tables import HOMOGRAPHIES, matrices, read_table
 
 Masks = NDArray[np.bool_]
-FLOW, MOG2, GRAB_CUT = "residual flow", "MOG2, stabilised", "GrabCut, our box"
+FLOW, FLOW_SCALED = "residual flow", "residual flow, half its scale"
+MOG2, GRAB_CUT = "MOG2, stabilised", "GrabCut, our box"
 OURS, NO_CRF, NO_SELF_TRAIN = "ours", "ours without CRF", "ours without self-training"
 MOVING = "ours, what moves"
-METHODS = (OURS, NO_SELF_TRAIN, NO_CRF, MOVING, FLOW, MOG2, GRAB_CUT)
+METHODS = (OURS, NO_SELF_TRAIN, NO_CRF, MOVING, FLOW, FLOW_SCALED, MOG2, GRAB_CUT)
 SHOWN = 8  # frames of a contact sheet
 
 
@@ -80,6 +81,7 @@ def baselines(video: VideoResult, frames: list[FrameResult]) -> dict[str, Masks]
     images = np.stack([frame.image for frame in frames])
     return {
         FLOW: np.stack([moving_pixels(frame.speed, gap) for frame in frames]),
+        FLOW_SCALED: np.stack([frame.speed > frame.moving_px for frame in frames]),
         MOG2: background_subtraction(images, motion(video.video, gap), gap),
         GRAB_CUT: np.stack([grab_cut(frame.image, frame.box) for frame in frames]),
     }

@@ -67,7 +67,7 @@ def place(sources: list[Source], root: Path, *, force: bool) -> bool:
         if force:
             _keep_only_copies(root, stale, plan)
         else:
-            _refuse_loss(root, stale)
+            _refuse_loss(root, stale, plan)
         changes = bool(stale) or not all((root / path).is_file() for path in plan)
         wanted = {path: root / path for path in _hidden(root, plan)} | plan
     if changes:
@@ -82,8 +82,9 @@ def place(sources: list[Source], root: Path, *, force: bool) -> bool:
 
 def refuse_loss(sources: list[Source], root: Path) -> None:
     """Raise what `place` would raise without `force`, where `root` holds other things."""
+    plan = _plan(sources)
     with readable(root):
-        _refuse_loss(root, _stale(root, _plan(sources)))
+        _refuse_loss(root, _stale(root, plan), plan)
 
 
 def linked(root: Path) -> bool:
@@ -172,10 +173,11 @@ def _is_placed(root: Path, path: Path, original: Path) -> bool:
     return not (is_link and _is_mask(path)) and filecmp.cmp(file, original, shallow=False)
 
 
-def _refuse_loss(root: Path, stale: list[Path]) -> None:
+def _refuse_loss(root: Path, stale: list[Path], plan: dict[Path, Path]) -> None:
     """Raise if what would be lost is more than masks that `init` copied and can copy again."""
     videos = [path for path in stale if not _is_mask(path)]
-    masks = only_copies(root, filter(_is_mask, stale))
+    given = [original for path, original in plan.items() if _is_mask(path)]
+    masks = only_copies(root, filter(_is_mask, stale), given)
     remedy = (
         "give these another --name, or add --force to replace them; params changed by hand stay"
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 from pipeline.errors import BackdropError
@@ -17,17 +18,27 @@ from pipeline.store.digest import file_sha256
 Entry = Mapping[str, str]  # of the record: `sha256`, and the path of the `original`
 
 
-def only_copies(root: Path, files: Iterable[Path]) -> list[Path]:
+def only_copies(root: Path, files: Iterable[Path], given: Iterable[Path] = ()) -> list[Path]:
     """Of `files`, relative to the root, those that may lie nowhere else.
 
     They are neither hard links, as videos are, nor masks that `init` copied from files that are
-    still there.
+    still there, be it under another name.
+
+    Args:
+        root: the data set's folder.
+        files: to be removed or replaced.
+        given: masks that `init` is about to copy.
     """
     known = _read(root)
+    contents = cache(lambda: {file_sha256(path) for path in given})
 
     def is_copy(file: Path) -> bool:
         entry = known.get(file.as_posix())
-        return entry is not None and _holds(root, file, entry) and Path(entry["original"]).is_file()
+        return (
+            entry is not None
+            and _holds(root, file, entry)
+            and (Path(entry["original"]).is_file() or entry["sha256"] in contents())
+        )
 
     return [file for file in files if (root / file).stat().st_nlink == 1 and not is_copy(file)]
 

@@ -93,6 +93,22 @@ def test_masks_whose_originals_are_gone_are_not_lost_unasked(tmp_path: Path) -> 
     assert tree(root) == ["a.mp4"]
 
 
+def test_renamed_masks_follow_their_source_without_force(tmp_path: Path) -> None:
+    clip = touch(tmp_path / "a.mp4")
+    masks = [touch(tmp_path / f"masks/a/{number}.png", f"mask {number}") for number in (7, 8)]
+    root = tmp_path / "raw"
+    place(collect([clip]), root, force=False)
+    for mask in masks:
+        mask.rename(mask.with_name(f"frame_{mask.name}"))
+    assert place(collect([clip]), root, force=False)
+    assert tree(root) == ["a.mp4", "masks/a/frame_7.png", "masks/a/frame_8.png"]
+    (tmp_path / "masks/a/frame_7.png").write_text("mask 8")  # now nowhere but in the project
+    (tmp_path / "masks/a/frame_8.png").rename(tmp_path / "masks/a/9.png")
+    (tmp_path / "masks/a/frame_7.png").unlink()
+    with pytest.raises(BackdropError, match=r"may lie nowhere else \(masks/a/frame_7.png"):
+        place(collect([clip]), root, force=False)
+
+
 def test_a_damaged_record_of_masks_is_named(tmp_path: Path) -> None:
     clip = touch(tmp_path / "a.mp4")
     touch(tmp_path / "masks/a/0.png")
