@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
 
+CODECS = {".avi": "mpeg4", ".h265": "libx265", ".mjpeg": "mjpeg", ".m2v": "mpeg2video"} | {
+    ".y4m": "rawvideo"
+}
+
 
 def texture(height: int, width: int, seed: int = 0) -> Image:
     """Natural-looking colours: noise at several scales."""
@@ -43,13 +47,15 @@ def write_video(
     pixel_aspect: Fraction | None = None,
 ) -> Path:
     """Write RGB frames; `ticks` are presentation times in ms, for a variable rate."""
-    codec = "mpeg4" if path.suffix == ".avi" else "libx264"
+    codec = CODECS.get(path.suffix, "libx264")
     options = {"movflags": "faststart"} if faststart else {}
-    with av.open(str(path), "w", container_options=options) as container:
+    muxer = "hevc" if path.suffix == ".h265" else None  # FFmpeg writes that under .hevc alone
+    with av.open(str(path), "w", muxer, container_options=options) as container:
         stream = container.add_stream(codec, rate=fps, options={"threads": "1"})
         if codec == "libx264":
             stream.codec_context.options = {"crf": "10", "threads": "1"}
-        stream.pix_fmt, stream.bit_rate = "yuv420p", 8_000_000
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.bit_rate = 8_000_000
         if pixel_aspect:
             stream.codec_context.sample_aspect_ratio = pixel_aspect
         if ticks:

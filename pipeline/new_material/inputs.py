@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pipeline.errors import BackdropError
 from pipeline.params.data import ExtractFrames
-from pipeline.video.decode import FOLDER_FPS, DecodedFrame, iter_frames
-from pipeline.video.folder import IMAGE_SUFFIXES, read_image
+from pipeline.video.decode import DecodedFrame, iter_frames
+from pipeline.video.folder import FOLDER_FPS, IMAGE_SUFFIXES, read_image
 from pipeline.video.probe import Header, read_header
 from pipeline.video.resize import Framing, plan
 from pipeline.video.sources import Source, find_videos, video_name

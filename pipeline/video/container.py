@@ -13,9 +13,11 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from pipeline.errors import BackdropError, unreadable
+from pipeline.video.folder import FOLDER_FPS
 
 MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")  # 00:00:02.400000000, if at all
 MKVMERGE = "_STATISTICS_TAGS"  # mkvmerge's DURATION is a length, unlike FFmpeg's
+BARE_STREAMS = frozenset({"h264", "hevc", "mjpeg", "mpegvideo"})  # FFmpeg's demuxers of them
 STILL_IMAGE = "_pipe"  # FFmpeg's demuxers of single pictures: png_pipe, jpeg_pipe, ...
 
 
@@ -66,6 +68,16 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
             return stream
     held = "only sound" if container.streams.audio else "no pictures"
     raise BackdropError(f"holds {held}, no video", where=str(path), remedy="give a video file")
+
+
+def frame_rate(container: InputContainer, stream: VideoStream) -> float:
+    """Frames per second, as far as the file tells.
+
+    A bare stream, as cameras of single-board computers write it, has no clock: it may state its
+    rate, and counts as 25 otherwise, as FFmpeg takes it.
+    """
+    stated = stream.codec_context.framerate if container.format.name in BARE_STREAMS else None
+    return float(stated or stream.average_rate or FOLDER_FPS)
 
 
 def announced_seconds(container: InputContainer, stream: VideoStream) -> float | None:

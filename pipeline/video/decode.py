@@ -19,10 +19,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
-from pipeline.video.container import announced_seconds, open_video, video_stream
-from pipeline.video.folder import folder_images, read_images
-
-FOLDER_FPS = 24.0  # a folder of frames has no clock; DAVIS's sequences play at 24
+from pipeline.video.container import announced_seconds, frame_rate, open_video, video_stream
+from pipeline.video.folder import FOLDER_FPS, folder_images, read_images
 
 
 class DecodedFrame:
@@ -141,7 +139,7 @@ def _file_frames(path: Path, damage: Damage) -> Iterator[DecodedFrame]:
     with open_video(path) as container:
         stream = video_stream(path, container)
         stream.codec_context.thread_count = 1  # the cores are shared out by videos
-        rate = float(stream.average_rate or FOLDER_FPS)
+        rate = frame_rate(container, stream)
         count, first_s, end_s, last_s = 0, 0.0, 0.0, None
         for raw in _decode(container, stream, damage):
             told_s = _told_s(raw, container)

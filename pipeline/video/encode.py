@@ -48,7 +48,12 @@ def open_encoder(
     with av.open(str(path), "w") as container:
         # One thread, as x264 splits the work, and with it the bits, by the number of threads.
         # Its macroblock tree reads beyond small frames: the same clip then differs from run to run.
-        options = {"crf": str(crf), "preset": preset, "threads": "1", "x264-params": "mbtree=0"}
+        x264 = "mbtree=0"
+        if timed:
+            # Where the frame decoded last is not the one shown last, MP4 takes that one's time for
+            # the end: a last frame that stands for long was lost from the stated duration.
+            x264 += ":bframes=0"
+        options = {"crf": str(crf), "preset": preset, "threads": "1", "x264-params": x264}
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         if timed:

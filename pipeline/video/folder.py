@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BackdropError, unreadable
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+FOLDER_FPS = 24.0  # a folder of frames has no clock; DAVIS's sequences play at 24
 EXPORT_AGAIN = "export the frames in 8 bits, with black at 0 and white at 255"
 DARK = 2**14  # of 16 bits: 14 bits and fewer are stored so; a film may be dark, but not so dark
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

@@ -6,9 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.video.container import announced_seconds, count_packets, open_video, video_stream
-from pipeline.video.decode import FOLDER_FPS, Damage, DecodedFrame, damaged, iter_frames
-from pipeline.video.folder import folder_images
+from pipeline.video.container import (
+    announced_seconds,
+    count_packets,
+    frame_rate,
+    open_video,
+    video_stream,
+)
+from pipeline.video.decode import Damage, DecodedFrame, damaged, iter_frames
+from pipeline.video.folder import FOLDER_FPS, folder_images
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def read_header(path: Path) -> Header:
         return Header("pictures", count, count / FOLDER_FPS, FOLDER_FPS, 1.0)
     with open_video(path) as container:
         stream = video_stream(path, container)
-        fps = float(stream.average_rate or FOLDER_FPS)
+        fps = frame_rate(container, stream)
         duration_s = announced_seconds(container, stream)
         if not duration_s and not stream.frames:
             duration_s = count_packets(container, stream) / fps

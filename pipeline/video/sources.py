@@ -17,7 +17,8 @@ log = logging.getLogger("backdrop")
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
-    | {".wmv", ".flv", ".3gp", ".ogv", ".gif", ".vob", ".mxf", ".asf"}
+    | {".wmv", ".flv", ".3gp", ".ogv", ".gif", ".vob", ".mxf", ".asf", ".y4m"}
+    | {".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".m2v"}  # bare streams
 )
 MASKS_FOLDER = "masks"  # ground truth beside the videos: ROOT/masks/VIDEO/*.png
 DAVIS_MASKS = "Annotations"  # likewise, beside DAVIS's JPEGImages

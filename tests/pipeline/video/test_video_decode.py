@@ -24,7 +24,8 @@ from helpers_video import (
 from pipeline.errors import BackdropError
 from pipeline.video.decode import Damage, iter_frames
 from pipeline.video.folder import read_image
-from pipeline.video.probe import read_header
+from pipeline.video.probe import probe_video, read_header
+from pipeline.video.sources import find_videos
 
 
 def decode(path: Path) -> list[np.ndarray]:
@@ -43,6 +44,24 @@ def test_every_frame_in_order(tmp_path, suffix):
     assert [frame.index for frame in frames] == list(range(30))
     assert [number_of(frame.image) for frame in frames] == list(range(30))
     assert np.allclose([frame.time_s for frame in frames], np.arange(30) / 25, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "fps"), [(".h264", 50), (".h265", 50), (".m2v", 50), (".y4m", 50), (".mjpeg", 25)]
+)
+def test_a_stream_without_container_is_read_at_its_rate(tmp_path, suffix, fps):
+    """M-JPEG states no rate, and counts as 25 frames a second."""
+    path = write_video(tmp_path / f"a{suffix}", numbered(30), fps=50)
+    (source,) = find_videos([tmp_path])
+    assert source.video == "a"
+    frames = list(iter_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(30))
+    assert np.allclose([frame.time_s for frame in frames], np.arange(30) / fps)
+    info = probe_video(path)
+    assert (info.frames, info.fps, info.constant_rate) == (30, pytest.approx(fps), True)
+    assert info.duration_s == pytest.approx(30 / fps)
+    assert not info.damage.found
+    assert read_header(path).fps == pytest.approx(fps)
 
 
 def test_pixels_agree_with_opencv(tmp_path):

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+import pytest
 from helpers_video import texture
 
 from pipeline.video.encode import open_encoder
@@ -45,3 +46,14 @@ def test_frames_come_at_their_own_times(tmp_path):
     with av.open(str(tmp_path / "a.mp4")) as container:
         shown = [float(frame.time) for frame in container.decode(video=0)]
     np.testing.assert_allclose(shown, times, atol=2e-5)
+
+
+@pytest.mark.parametrize("times", [[0.0, 0.04, 0.5, 0.6, 2.0], [0.0, 0.7, 1.4, 1.44, 1.48]])
+def test_the_stated_duration_reaches_the_last_frame(tmp_path, times):
+    """And beyond it, for it is shown, too; by no more than the others."""
+    with open_encoder(tmp_path / "a.mp4", Fraction(25), 48, 64, 20, timed=True) as encode:
+        for image, time_s in zip(IMAGES, times, strict=True):
+            encode(image, time_s)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        stated_s = container.duration / av.time_base
+    assert times[-1] < stated_s <= times[-1] + max(np.diff(times))
