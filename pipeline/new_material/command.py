@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -102,9 +103,9 @@ def _written(target: Path) -> int:
 
 def _told(target: Path) -> str:
     """How many frames its table has, and how many of their masks are empty."""
-    rows = (target / results.BOXES).read_text().splitlines()[1:]
-    empty = sum(row.endswith(",1") for row in rows)
-    return f"{len(rows)} frame(s), {empty} of them with an empty mask"
+    with (target / results.BOXES).open(encoding="utf-8", newline="") as table:
+        empty = [row["empty"] == "1" for row in csv.DictReader(table)]
+    return f"{len(empty)} frame(s), {sum(empty)} of them with an empty mask"
 
 
 def _steps(source: Input, trained: Trained) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import BackdropError
 from pipeline.params.data import ExtractFrames
 from pipeline.video.decode import DecodedFrame, iter_frames
-from pipeline.video.folder import FOLDER_FPS, IMAGE_SUFFIXES, read_image
+from pipeline.video.folder import FOLDER_FPS, IMAGE_SUFFIXES, folder_images, read_image
 from pipeline.video.probe import Header, read_header
 from pipeline.video.resize import Framing, plan
 from pipeline.video.sources import Source, find_videos, video_name
@@ -47,6 +47,12 @@ class Input:
     def is_picture(self) -> bool:
         """Whether it is a single picture; as such it has no time."""
         return is_picture(self.path)
+
+    def picture_files(self) -> list[str]:
+        """Name of each frame's picture, whether the frame is taken or not; of a video, nothing."""
+        if self.is_picture:
+            return [self.path.name]
+        return [file.name for file in folder_images(self.path)] if self.path.is_dir() else []
 
     def decode(self) -> Iterator[DecodedFrame]:
         """The frames taken, in order. All are decoded, so that damage is seen wherever it is.

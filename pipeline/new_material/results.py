@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,18 @@ from pipeline.pool import Advance
 from pipeline.store.images import encode
 
 MASKS, BOXES, VIDEO, PICTURE = "masks", "boxes.csv", "overlay.mp4", "overlay.png"
-COLUMNS = "frame,time_s,x,y,width,height,confidence,mask_area,empty"
+COLUMNS = (
+    "frame",
+    "time_s",
+    "x",
+    "y",
+    "width",
+    "height",
+    "confidence",
+    "mask_area",
+    "empty",
+    "file",
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +53,11 @@ class Result:
     confidence: float
 
     @property
-    def row(self) -> str:
-        """Its line of the table."""
-        box = ",".join(f"{value:.2f}" for value in self.box)
-        area, empty = self.mask.mean(), int(not self.mask.any())
-        told = f"{self.confidence:.4f},{area:.6f},{empty}"
-        return f"{self.index},{self.time_s:.6f},{box},{told}\n"
+    def row(self) -> list[str]:
+        """Its line of the table, but for the file."""
+        box = [f"{value:.2f}" for value in self.box]
+        area, empty = f"{self.mask.mean():.6f}", str(int(not self.mask.any()))
+        return [str(self.index), f"{self.time_s:.6f}", *box, f"{self.confidence:.4f}", area, empty]
 
 
 def write_results(
@@ -62,11 +73,13 @@ def write_results(
     if overlay:
         found = _filmed(source, found, folder)
     with (folder / BOXES).open("w", encoding="utf-8", newline="\n") as table:
-        table.write(f"{COLUMNS}\n")
+        lines = csv.writer(table, lineterminator="\n")
+        lines.writerow(COLUMNS)
+        files = source.picture_files()
         for one in found:
             data = encode(np.where(one.mask, 255, 0).astype(np.uint8), ".png")
             (folder / MASKS / f"{one.index:06d}.png").write_bytes(data)
-            table.write(one.row)
+            lines.writerow([*one.row, files[one.index] if files else ""])
             advance(source.stride)
 
 

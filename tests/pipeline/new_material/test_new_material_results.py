@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers_trained import make_trained, read_mask
-from helpers_video import texture, walker, write_video
+from helpers_video import number_of, numbered, texture, walker, write_video
 
 from pipeline.new_material.films import drawn, film_size
 from pipeline.new_material.inputs import find_inputs
@@ -73,7 +73,7 @@ def test_masks_and_table_are_at_the_sources_size(tmp_path, monkeypatch):
         assert set(np.unique(mask)) == {0, 255}
         large = cv2.resize(project.masks()[n].astype(np.float32) / 255, (192, 144))
         np.testing.assert_array_equal(mask > 0, large > 0.5)
-        assert (int(row["frame"]), row["empty"]) == (n, "0")
+        assert (int(row["frame"]), row["empty"], row["file"]) == (n, "0", "")
         assert float(row["time_s"]) == pytest.approx(n / 25, abs=1e-6)
         assert float(row["confidence"]) == pytest.approx(confidence[n], abs=1e-4)
         assert float(row["mask_area"]) == pytest.approx((mask > 0).mean(), abs=1e-6)
@@ -114,7 +114,20 @@ def test_a_picture_gets_a_picture(tmp_path, monkeypatch):
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"masks", "boxes.csv", "overlay.png"}
     assert read_mask(tmp_path / "out/masks/000000.png").shape == (61, 83)
-    assert len(rows(tmp_path / "out")) == 1
+    assert [row["file"] for row in rows(tmp_path / "out")] == ["photo.png"]
+
+
+def test_each_frame_of_a_folder_is_told_with_its_file(tmp_path, monkeypatch):
+    """Brightest last; by number they sort 2, 10, 11, and the last name wants quoting in a CSV."""
+    make_trained(tmp_path, monkeypatch, student=False)
+    names = ["cam 2.png", "cam 10.png", 'cam 11, "b".png']
+    for name, image in zip(names, numbered(3), strict=True):
+        (tmp_path / "walk").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "walk" / name), image)
+    source, _ = results_of(tmp_path / "walk", tmp_path / "out", stride=2)
+    found = rows(tmp_path / "out")
+    assert [(row["frame"], row["file"]) for row in found] == [("0", names[0]), ("2", names[2])]
+    assert [number_of(frame.image) for frame in source.decode()] == [0, 2]
 
 
 def test_a_film_is_even_square_and_not_too_large(tmp_path):
