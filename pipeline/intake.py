@@ -45,7 +45,7 @@ def place(sources: list[Source], root: Path, *, force: bool) -> bool:
     """Make `root` hold exactly these videos and their masks; originals are never changed.
 
     Videos are added, and masks that `init` copied from files that are still there are replaced or
-    removed, without `force`.
+    removed, without `force`; so are those that were renamed.
 
     Returns:
         False if it held them already.
@@ -176,8 +176,13 @@ def _is_placed(root: Path, path: Path, original: Path) -> bool:
 def _refuse_loss(root: Path, stale: list[Path], plan: dict[Path, Path]) -> None:
     """Raise if what would be lost is more than masks that `init` copied and can copy again."""
     videos = [path for path in stale if not _is_mask(path)]
-    given = [original for path, original in plan.items() if _is_mask(path)]
-    masks = only_copies(root, filter(_is_mask, stale), given)
+    changed = [path for path in stale if path in plan]
+    coming = {
+        path: plan[path]
+        for path in plan
+        if _is_mask(path) and (path in changed or not (root / path).is_file())
+    }
+    masks = only_copies(root, filter(_is_mask, stale), coming)
     remedy = (
         "give these another --name, or add --force to replace them; params changed by hand stay"
     )

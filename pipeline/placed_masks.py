@@ -7,6 +7,7 @@ changed there by hand differs from it; one whose original is gone may be the onl
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -15,29 +16,38 @@ from pipeline.errors import BackdropError
 from pipeline.store.atomic import write_json
 from pipeline.store.digest import file_sha256
 
+NOTHING: Mapping[Path, Path] = {}
 Entry = Mapping[str, str]  # of the record: `sha256`, and the path of the `original`
 
 
-def only_copies(root: Path, files: Iterable[Path], given: Iterable[Path] = ()) -> list[Path]:
+def only_copies(
+    root: Path, files: Iterable[Path], coming: Mapping[Path, Path] = NOTHING
+) -> list[Path]:
     """Of `files`, relative to the root, those that may lie nowhere else.
 
     They are neither hard links, as videos are, nor masks that `init` copied from files that are
-    still there, be it under another name.
+    still there, or that now have another name.
 
     Args:
         root: the data set's folder.
         files: to be removed or replaced.
-        given: masks that `init` is about to copy.
+        coming: masks that are to take places of their own, relative to the root, and the original
+            of each. One stands for one mask of its video that has the same content.
     """
     known = _read(root)
-    contents = cache(lambda: {file_sha256(path) for path in given})
+    renamed = cache(lambda: Counter(map(_told_apart_by, coming, map(file_sha256, coming.values()))))
+
+    def has_moved(file: Path, sha256: str) -> bool:
+        content = _told_apart_by(file, sha256)
+        renamed()[content] -= 1
+        return renamed()[content] >= 0
 
     def is_copy(file: Path) -> bool:
         entry = known.get(file.as_posix())
         return (
             entry is not None
             and _holds(root, file, entry)
-            and (Path(entry["original"]).is_file() or entry["sha256"] in contents())
+            and (Path(entry["original"]).is_file() or has_moved(file, entry["sha256"]))
         )
 
     return [file for file in files if (root / file).stat().st_nlink == 1 and not is_copy(file)]
@@ -54,6 +64,11 @@ def remember(root: Path, copied: Mapping[Path, Path]) -> None:
         }
     if known != before:
         write_json(_record(root), known)
+
+
+def _told_apart_by(file: Path, sha256: str) -> tuple[Path, str]:
+    """A mask's video, by its folder, and content."""
+    return file.parent, sha256
 
 
 def _holds(root: Path, file: Path, entry: Entry) -> bool:

@@ -23,7 +23,7 @@ from pipeline.drawing.masks import (
 
 
 class StudentResult(NamedTuple):
-    """`soft`, `hard` and `moving` as in `FrameResult`, the student's; `box`: around its mask."""
+    """As in `FrameResult`, but the student's; its `box` holds the main parts of `soft`."""
 
     soft: Image
     hard: NDArray[np.bool_]
@@ -117,10 +117,11 @@ def _student_pictures(student: StudentResult, large: Image, scale: float) -> lis
     learnt = overlay(large, resize_mask(student.hard, height, width))
     at_rest = resize_mask(student.hard & ~student.moving, height, width)
     mask = overlay_at_rest(learnt, large, at_rest)
-    box = np.asarray(student.box, dtype=np.float64) * scale
+    if student.hard.any():  # else the box is a guess
+        mask = draw_box(mask, np.asarray(student.box, dtype=np.float64) * scale)
     return [
         Picture("Student", heat(resize(student.soft, width))),
-        Picture("Student, CRF mask", draw_box(mask, box)),
+        Picture("Student, CRF mask", mask),
     ]
 
 

@@ -103,7 +103,7 @@ def _written(target: Path) -> int:
 
 def _told(target: Path) -> str:
     """How many frames its table has, and how many of their masks are empty."""
-    with (target / results.BOXES).open(encoding="utf-8", newline="") as table:
+    with (target / results.BOXES).open(encoding="utf-8", errors=results.RAW, newline="") as table:
         empty = [row["empty"] == "1" for row in csv.DictReader(table)]
     return f"{len(empty)} frame(s), {sum(empty)} of them with an empty mask"
 

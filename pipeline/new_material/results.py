@@ -20,6 +20,7 @@ from pipeline.pool import Advance
 from pipeline.store.images import encode
 
 MASKS, BOXES, VIDEO, PICTURE = "masks", "boxes.csv", "overlay.mp4", "overlay.png"
+RAW = "surrogateescape"  # how Python keeps such bytes in a `str`
 COLUMNS = (
     "frame",
     "time_s",
@@ -72,14 +73,15 @@ def write_results(
     found = find(source, trained, folder, advance)
     if overlay:
         found = _filmed(source, found, folder)
-    with (folder / BOXES).open("w", encoding="utf-8", newline="\n") as table:
-        lines = csv.writer(table, lineterminator="\n")
-        lines.writerow(COLUMNS)
+    # A name on disk may be no UTF-8; its bytes then stand in the table as they are.
+    with (folder / BOXES).open("w", encoding="utf-8", errors=RAW, newline="") as table:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(COLUMNS)
         files = source.picture_files()
         for one in found:
             data = encode(np.where(one.mask, 255, 0).astype(np.uint8), ".png")
             (folder / MASKS / f"{one.index:06d}.png").write_bytes(data)
-            lines.writerow([*one.row, files[one.index] if files else ""])
+            writer.writerow([*one.row, files[one.index] if files else ""])
             advance(source.stride)
 
 

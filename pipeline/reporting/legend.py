@@ -36,7 +36,7 @@ def legend(*, student: bool) -> list[Item]:
         Item(
             _svg(_dashes(RED)),
             "Box",
-            "The window that the mask was cut from; over the student's mask, around it.",
+            "The window that the mask was cut from; the student's: around its main parts.",
         ),
         Item(_svg(_dots(BLUE)), "Cell probabilities", "Area of a dot: the cell's probability p."),
         Item(_svg(_line(GREEN)), "Offset", "From the winning cell's centre to its box's centre."),

@@ -17,6 +17,8 @@ from pipeline.video.folder import FOLDER_FPS
 
 MATROSKA_DURATION = re.compile(r"(\d+):(\d+):(\d+(?:\.\d+)?)")  # 00:00:02.400000000, if at all
 MKVMERGE = "_STATISTICS_TAGS"  # mkvmerge's DURATION is a length, unlike FFmpeg's
+MOTION_JPEG = frozenset({".mjpeg", ".mjpg"})
+JPEG = b"\xff\xd8"  # first bytes of a picture
 BARE_STREAMS = frozenset({"h264", "hevc", "mjpeg", "mpegvideo"})  # FFmpeg's demuxers of them
 STILL_IMAGE = "_pipe"  # FFmpeg's demuxers of single pictures: png_pipe, jpeg_pipe, ...
 
@@ -44,7 +46,9 @@ def open_video(path: Path) -> Iterator[InputContainer]:
         raise BackdropError("is empty (0 bytes)", where=str(path), remedy="copy it again")
     try:
         # Absolute, because FFmpeg takes the `12` of a relative 12:30.mp4 for a protocol.
-        container = av.open(str(path.absolute()))
+        # Large pictures one after the other FFmpeg would take for a single one.
+        pictures = path.suffix.lower() in MOTION_JPEG and head.startswith(JPEG)
+        container = av.open(str(path.absolute()), format="mjpeg" if pictures else None)
     except av.FFmpegError as error:
         raise _unreadable(path, head) from error
     with container:
@@ -71,13 +75,13 @@ def video_stream(path: Path, container: InputContainer) -> VideoStream:
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> float:
-    """Frames per second, as far as the file tells.
+    """Frames per second, as far as the file tells; as of a folder of frames where it does not.
 
-    A bare stream, as cameras of single-board computers write it, has no clock: it may state its
-    rate, and counts as 25 otherwise, as FFmpeg takes it.
+    A bare stream, as cameras of single-board computers write it, has no clock. For its average rate
+    FFmpeg takes 25, whatever the stream itself states; that it looks at for its guess.
     """
-    stated = stream.codec_context.framerate if container.format.name in BARE_STREAMS else None
-    return float(stated or stream.average_rate or FOLDER_FPS)
+    bare = container.format.name in BARE_STREAMS
+    return float((stream.guessed_rate if bare else stream.average_rate) or FOLDER_FPS)
 
 
 def announced_seconds(container: InputContainer, stream: VideoStream) -> float | None:

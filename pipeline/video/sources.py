@@ -15,10 +15,10 @@ from pipeline.video.folder import folder_images, natural_key
 
 log = logging.getLogger("backdrop")
 
-VIDEO_SUFFIXES = frozenset(
+BARE_SUFFIXES = frozenset({".h264", ".h265", ".hevc", ".mjpeg", ".mjpg", ".m2v"})
+VIDEO_SUFFIXES = BARE_SUFFIXES | frozenset(
     {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"}
     | {".wmv", ".flv", ".3gp", ".ogv", ".gif", ".vob", ".mxf", ".asf", ".y4m"}
-    | {".h264", ".264", ".h265", ".265", ".hevc", ".mjpeg", ".mjpg", ".m2v"}  # bare streams
 )
 MASKS_FOLDER = "masks"  # ground truth beside the videos: ROOT/masks/VIDEO/*.png
 DAVIS_MASKS = "Annotations"  # likewise, beside DAVIS's JPEGImages
@@ -47,9 +47,10 @@ def find_videos(paths: Iterable[Path]) -> list[Source]:
     """Videos in files, folders of videos and folders of frames; naturally sorted by name.
 
     A file that is named itself is taken whatever its suffix; inside a folder only known suffixes
-    count, hidden files and the folder `masks` do not. A link that leads nowhere is a missing video.
-    Folders in a folder are not searched: a warning names those that hold videos, and those that
-    cannot be read. Another tells of pictures that by their folder's name are masks.
+    count, hidden files, the folder `masks` and a bare stream beside a video of its name do not. A
+    link that leads nowhere is a missing video. Folders in a folder are not searched: a warning
+    names those that hold videos, and those that cannot be read. Another tells of pictures that by
+    their folder's name are masks.
 
     Raises:
         BackdropError: a path is missing or cannot be read, a folder holds no video, or pictures
@@ -162,10 +163,23 @@ def _videos_at(path: Path) -> tuple[list[Path], list[Path]]:
             where=str(path),
             remedy="move one or the other elsewhere",
         )
-    videos = [*here.files, *frame_folders] or ([path] if frames else [])
+    videos = [*_without_twins(here.files), *frame_folders] or ([path] if frames else [])
     if not videos:
         raise _nothing_at(path, unsearched)
     return videos, unsearched
+
+
+def _without_twins(files: Sequence[Path]) -> list[Path]:
+    """Files but for bare streams beside the container that they were put into: one video each."""
+    held = {file.stem: file for file in files if file.suffix.lower() not in BARE_SUFFIXES}
+    kept = []
+    for file in files:
+        other = held.get(file.stem, file)
+        if file.suffix.lower() in BARE_SUFFIXES and other != file:
+            log.warning("%s: left out: %s has the same name", file, other.name)
+        else:
+            kept.append(file)
+    return kept
 
 
 def _refuse_lost_links(folder: Path) -> None:

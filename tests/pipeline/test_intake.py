@@ -102,11 +102,27 @@ def test_renamed_masks_follow_their_source_without_force(tmp_path: Path) -> None
         mask.rename(mask.with_name(f"frame_{mask.name}"))
     assert place(collect([clip]), root, force=False)
     assert tree(root) == ["a.mp4", "masks/a/frame_7.png", "masks/a/frame_8.png"]
-    (tmp_path / "masks/a/frame_7.png").write_text("mask 8")  # now nowhere but in the project
     (tmp_path / "masks/a/frame_8.png").rename(tmp_path / "masks/a/9.png")
-    (tmp_path / "masks/a/frame_7.png").unlink()
+    (tmp_path / "masks/a/frame_7.png").unlink()  # now nowhere but in the project
     with pytest.raises(BackdropError, match=r"may lie nowhere else \(masks/a/frame_7.png"):
         place(collect([clip]), root, force=False)
+
+
+def test_an_equal_mask_of_another_frame_or_video_is_no_renamed_one(tmp_path: Path) -> None:
+    """Masks of frames without a subject are all alike, but each says so of its own frame."""
+    clips = [touch(tmp_path / f"{name}.mp4") for name in "ab"]
+    empty = [touch(tmp_path / f"masks/{name}.png", "black") for name in ("a/0", "a/1", "b/0")]
+    root = tmp_path / "raw"
+    place(collect(clips), root, force=False)
+    empty[1].unlink()
+    with pytest.raises(BackdropError, match=r"may lie nowhere else \(masks/a/1.png"):
+        place(collect(clips), root, force=False)
+    empty[0].rename(tmp_path / "masks/a/7.png")  # one new name for two that are gone
+    with pytest.raises(BackdropError, match=r"may lie nowhere else \(masks/a/1.png"):
+        place(collect(clips), root, force=False)
+    touch(tmp_path / "masks/a/8.png", "black")
+    assert place(collect(clips), root, force=False)
+    assert tree(root / "masks") == ["a/7.png", "a/8.png", "b/0.png"]
 
 
 def test_a_damaged_record_of_masks_is_named(tmp_path: Path) -> None:

@@ -84,6 +84,9 @@ def test_the_students_box_is_drawn_over_its_mask(frame: FrameResult) -> None:
     edges = (columns.min(), columns.max(), rows.min(), rows.max())
     assert edges == pytest.approx((25, 225, 25, 125), abs=2)
     assert not has(pictures["CRF mask"], RED).any()
+    empty = student._replace(hard=np.zeros_like(frame.hard))
+    pictures = {p.caption: p.image for p in draw_panel(replace(frame, student=empty), 320)}
+    assert not has(pictures["Student, CRF mask"], RED).any()
 
 
 def test_what_never_moves_has_no_colour(frame: FrameResult) -> None:

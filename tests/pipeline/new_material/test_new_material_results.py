@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers_trained import make_trained, read_mask
-from helpers_video import number_of, numbered, texture, walker, write_video
+from helpers_video import number_of, numbered, texture, walker, write_pictures, write_video
 
 from pipeline.new_material.films import drawn, film_size
 from pipeline.new_material.inputs import find_inputs
@@ -128,6 +129,14 @@ def test_each_frame_of_a_folder_is_told_with_its_file(tmp_path, monkeypatch):
     found = rows(tmp_path / "out")
     assert [(row["frame"], row["file"]) for row in found] == [("0", names[0]), ("2", names[2])]
     assert [number_of(frame.image) for frame in source.decode()] == [0, 2]
+
+
+def test_a_name_that_is_no_text_stands_in_the_table_as_its_bytes(tmp_path, monkeypatch):
+    make_trained(tmp_path, monkeypatch, student=False)
+    name = os.fsdecode(b"caf\xe9.png")
+    (write_pictures(tmp_path / "walk", numbered(1)) / "0.png").rename(tmp_path / "walk" / name)
+    results_of(tmp_path / "walk", tmp_path / "out")
+    assert b"caf\xe9.png\n" in (tmp_path / "out/boxes.csv").read_bytes()
 
 
 def test_a_film_is_even_square_and_not_too_large(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from itertools import product
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers_video import (
+    copy_packets,
     cut_file,
     number_of,
     numbered,
@@ -23,6 +25,7 @@ from helpers_video import (
 
 from pipeline.errors import BackdropError
 from pipeline.video.decode import Damage, iter_frames
+from pipeline.video.encode import open_encoder
 from pipeline.video.folder import read_image
 from pipeline.video.probe import probe_video, read_header
 from pipeline.video.sources import find_videos
@@ -62,6 +65,28 @@ def test_a_stream_without_container_is_read_at_its_rate(tmp_path, suffix, fps):
     assert info.duration_s == pytest.approx(30 / fps)
     assert not info.damage.found
     assert read_header(path).fps == pytest.approx(fps)
+
+
+def test_a_bare_stream_of_uneven_times_is_not_taken_for_slow_motion(tmp_path):
+    """Where frames come at their own times, x264 states its clock: 90,000 ticks a second."""
+    with open_encoder(tmp_path / "a.mp4", Fraction(25), 48, 64, 20, timed=True) as write:
+        for number, image in enumerate(numbered(12)):
+            write(image, number / 10 + 0.01 * (number % 2))
+    copy_packets(tmp_path / "a.mp4", tmp_path / "a.h264", live=False)
+    with av.open(str(tmp_path / "a.h264")) as container:
+        assert container.streams.video[0].codec_context.framerate > 1000
+    assert read_header(tmp_path / "a.h264").fps == 25
+    assert [number_of(frame.image) for frame in iter_frames(tmp_path / "a.h264")] == [*range(12)]
+
+
+def test_motion_jpeg_of_large_pictures_is_no_single_one(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (2, 1440, 2560, 3), dtype=np.uint8)
+    path = tmp_path / "a.mjpg"
+    path.write_bytes(b"".join(cv2.imencode(".jpg", image)[1].tobytes() for image in images))
+    with av.open(str(path)) as container:
+        assert container.format.name == "jpeg_pipe", "what FFmpeg takes it for"
+    assert len(decode(path)) == 2
 
 
 def test_pixels_agree_with_opencv(tmp_path):

@@ -114,6 +114,13 @@ def test_a_cover_and_thumbnails_beside_video_files_are_no_frames(tmp_path):
     assert names(tmp_path) == ["a", "b"]
 
 
+def test_a_bare_stream_beside_its_container_is_not_a_second_video(tmp_path, caplog):
+    """Cameras write a.h264, and people put it into a.mp4."""
+    touch(tmp_path / "a.h264", tmp_path / "a.mp4", tmp_path / "b.h264")
+    assert [source.path.name for source in find_videos([tmp_path])] == ["a.mp4", "b.h264"]
+    assert caplog.messages == [f"{tmp_path / 'a.h264'}: left out: a.mp4 has the same name"]
+
+
 def test_folders_that_are_not_searched_are_named_in_one_line(tmp_path, caplog):
     touch(tmp_path / "x.mp4", tmp_path / "day1/a.mp4", tmp_path / "empty/notes.txt")
     pictures(tmp_path / "clipframes/images")
