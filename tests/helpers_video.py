@@ -17,7 +17,6 @@ CODECS = {
     ".avi": "mpeg4",
     ".h265": "libx265",
     ".mjpeg": "mjpeg",
-    ".mjpg": "mjpeg",
     ".m2v": "mpeg2video",
 } | {".y4m": "rawvideo"}
 
@@ -53,7 +52,7 @@ def write_video(
     """Write RGB frames; `ticks` are presentation times in ms, for a variable rate."""
     codec = CODECS.get(path.suffix, "libx264")
     options = {"movflags": "faststart"} if faststart else {}
-    muxer = {".h265": "hevc", ".mjpg": "mjpeg"}.get(path.suffix)  # names FFmpeg writes otherwise
+    muxer = "hevc" if path.suffix == ".h265" else None  # FFmpeg writes that under .hevc alone
     with av.open(str(path), "w", muxer, container_options=options) as container:
         stream = container.add_stream(codec, rate=fps, options={"threads": "1"})
         if codec == "libx264":
