@@ -18,7 +18,8 @@ CODECS = {
     ".h265": "libx265",
     ".mjpeg": "mjpeg",
     ".m2v": "mpeg2video",
-} | {".y4m": "rawvideo"}
+    ".y4m": "rawvideo",
+}
 
 
 def texture(height: int, width: int, seed: int = 0) -> Image:
