@@ -13,6 +13,7 @@ from models.stabilization import (
     estimate_homography,
     unknown_homography,
 )
+from models.tracks import Tracks
 from models.warping import MESH_SIZE, mesh_displacement
 from pipeline.synthetic.recipe import ClipSpec, Recipe
 from pipeline.synthetic.render import camera_homographies, render_clip
@@ -172,3 +173,57 @@ def test_a_chain_is_the_product_in_order_and_errors_add_up():
     np.testing.assert_allclose(found.pair.H, shift @ turn, atol=1e-9)
     assert np.abs(shift @ turn - turn @ shift).max() > 1
     assert (found.pair.inliers, found.pair.error_px, found.pair.motion_px) == (60, 0.75, 13.0)
+
+
+def test_a_chain_of_tilts_has_a_homography_of_the_usual_scale():
+    """H[2, 2] is 1 of each link, and 1.02 of their product."""
+    bare = view(np.full((*SIZE, 3), 90, np.uint8))
+    H = np.array([[1, 0, 40.0], [0, 1, 0], [0.0005, 0, 1]])
+    link = Alignment(PairHomography(H, 100, 80, 70, 0.25, 40.0, ""), "keypoints")
+    found = chain([link, link], bare, bare, HomographySettings(max_shift=9.0), mesh=False)
+    assert (found.pair.ok, found.pair.H[2, 2]) == (True, 1.0)
+    np.testing.assert_allclose(found.pair.H * (H @ H)[2, 2], H @ H, atol=1e-9)
+
+
+def all_over(moved: np.ndarray, tried: int = 40) -> Tracks:
+    """40 corners on a grid over the frame, of which those `moved` are 4 px further right."""
+    points = np.stack(np.meshgrid(np.arange(8, 128, 15), np.arange(8, 96, 20)), -1)
+    points = points.reshape(-1, 2).astype(np.float32)
+    return Tracks(points, points + np.float32([4, 0]) * moved[:, None], tried)
+
+
+def aligned_by(monkeypatch, tracks, source, target):
+    monkeypatch.setattr("models.alignment.follow", lambda *_: tracks)
+    return align(view(source), view(target), LIMITS, mesh=False)
+
+
+BARE = np.full((*SIZE, 3), 90, np.uint8)
+ALL = np.ones(40, bool)
+SOME = np.arange(40) % 5 < 2
+
+
+@pytest.mark.parametrize(("tried", "ok"), [(130, True), (140, False)])
+def test_corners_that_were_lost_count_against_those_that_agree(monkeypatch, tried, ok):
+    """40 agree; three in ten of all that were looked for must."""
+    assert aligned_by(monkeypatch, all_over(ALL, tried), BARE, BARE).pair.ok == ok
+
+
+def test_the_subjects_corners_are_no_error_of_the_background(monkeypatch):
+    tracks = all_over(ALL)
+    tracks.ends[::10] += np.float32([0, 9])
+    found = aligned_by(monkeypatch, tracks, BARE, BARE)
+    assert (found.pair.ok, found.pair.inliers) == (True, 36)
+    assert found.pair.error_px < 0.01
+
+
+def test_the_camera_moved_where_tracks_and_images_say_so_and_not_where_one_of_them_does(
+    monkeypatch,
+):
+    """The images know of the 4 px or are bare; all of the corners follow, or two in five."""
+    wall = texture(SIZE[0], SIZE[1] + 4)
+    apart = wall[:, :-4], wall[:, 4:]
+    assert aligned_by(monkeypatch, all_over(ALL), *apart).moved
+    assert not aligned_by(monkeypatch, all_over(ALL), BARE, BARE).moved
+    few = aligned_by(monkeypatch, all_over(SOME), *apart)
+    assert corner_error(few.pair.H, around_centre(SIZE, shift=(-4.0, 0.0)), SIZE) < 0.5
+    assert not few.moved

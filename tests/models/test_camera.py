@@ -115,3 +115,30 @@ def test_an_animal_that_has_all_the_edges_is_no_camera():
     first, last = (cv2.GaussianBlur(frames[t], (0, 0), 1.0).astype(np.float32) for t in (0, 29))
     assert edge_motion(first, last) > 1
     assert still(noisy(frames, 2))
+
+
+def test_the_strongest_edges_decide_and_not_the_many_pale_ones():
+    """A fifth of the frame are strong stripes that rest, the others are pale ones that move."""
+    x = np.arange(160, dtype=np.float32)
+
+    def frame(shift):
+        row = np.where(x < 32, 128 + 100 * np.sin(x / 2), 128 + 60 * np.sin((x - shift) / 4))
+        return row.astype(np.float32)[None].repeat(32, 0)
+
+    assert edge_motion(frame(0.0), frame(0.5)) < 0.05
+
+
+def test_most_of_the_long_pairs_are_enough_to_tell():
+    """Two of three say that the camera turns; nobody asks the near pairs then."""
+    one = unfitted("too few matches", 4)
+    assert moving_camera([long_pair(4.0)] * 2 + [one], [0.9] * 9) == "rotating"
+    assert moving_camera([long_pair(4.0)] + [one] * 2, [0.9] * 9) == "translating"
+
+
+@pytest.mark.parametrize(("jolts", "rests"), [(1, True), (3, False)])
+def test_a_jolt_now_and_then_is_no_motion_of_the_camera(jolts, rests):
+    """Each is two steps of 59, there and back; one in twenty may be."""
+    frames = np.stack([texture(*SIZE)] * 60)
+    for number in range(jolts):
+        frames[10 + 15 * number] = np.roll(texture(*SIZE), 5, axis=1)
+    assert still(frames) == rests

@@ -142,3 +142,17 @@ def test_floor_bounds_how_sure_a_pixel_may_be():
 
 def test_a_setting_left_alone_is_that_of_the_params():
     assert CrfSetting() == crf_setting(Crf())
+
+
+@pytest.mark.parametrize(("levels", "alike"), [(5.0, False), (60.0, True)])
+@pytest.mark.parametrize("px", [6.0, 40.0])
+def test_its_own_deviation_tells_which_colours_are_alike(levels, px, alike):
+    """Columns of two colours, 25 levels apart: by 5 they are two things, by 60 one."""
+    stripe = np.tile(np.arange(24) % 2 == 0, (16, 1))
+    image = np.repeat(np.where(stripe, 100, 125)[..., None], 3, axis=2).astype(np.uint8)
+    soft = np.where(stripe, 0.75, 0.4).astype(np.float32)
+    setting = CrfSetting(
+        smooth_weight=0.0, bilateral_weight=5.0, bilateral_px=px, bilateral_colour=levels
+    )
+    mask = refine(soft, image, 0.5, setting, 10) > 0.5
+    np.testing.assert_array_equal(mask, stripe | alike)

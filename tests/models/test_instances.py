@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,3 +78,20 @@ def test_the_nearer_box_is_told_in_its_own_sides_and_only_where_soft_values_are_
     assert (turned == labels.T).all()
     soft[1] = 1
     assert (label(mask, soft, boxes) == 2).all()
+
+
+@pytest.mark.parametrize(("away", "expected"), [(8, 0), (9, 1)])
+def test_a_box_follows_from_a_tenth_of_overlap_on(away, expected):
+    """10 px wide and shifted by 8 or 9 px: an IoU of 2/18 or 1/19."""
+    ids = IdKeeper(2)
+    ids.assign(np.array([box(0, 0)]))
+    assert ids.assign(np.array([box(away, 0)])) == [expected]
+
+
+@given(st.lists(st.lists(st.integers(0, 12), min_size=1, max_size=3), min_size=1, max_size=5))
+def test_no_two_boxes_of_a_frame_share_an_id_however_much_they_overlap(frames):
+    ids = IdKeeper(3)
+    for places in frames:
+        given_ids = ids.assign(np.array([box(x, 0) for x in places]))
+        assert len(set(given_ids)) == len(places)
+        assert set(given_ids) <= {0, 1, 2}

@@ -103,3 +103,24 @@ def test_a_pixel_counts_as_moving_from_half_of_the_masks_mean_speed():
     speed[0, :3] = 1, 2, 3  # outside of the mask: a half of that, all, and more
     trust = pixel_agreement(MASK.astype(np.float32), MASK, speed, ALL, 0.1)
     np.testing.assert_allclose(trust[0, :4], 1 - FLOW_DOUBT * np.array([0.5, 1, 1, 0]))
+
+
+@pytest.mark.parametrize(("most", "expected"), [(4.2, 0.0), (4.3, 1.0)])
+def test_how_far_a_neighbour_went_is_measured_as_the_crow_flies(most, expected):
+    """3 px right and 3 down are 4.24 px; a square of 3 px then overlaps with nothing."""
+    square = np.zeros_like(MASK)
+    square[2:5, 2:5] = True
+    moved = np.roll(square, (3, 3), axis=(0, 1))
+    assert neighbour_agreement(square, moved, most=most) == expected
+
+
+@pytest.mark.parametrize(("levels", "expected"), [(0.9, 0.0), (1.1, 1.0), (5.0, 1.0)])
+def test_a_grey_level_of_difference_tells_a_mask_from_the_background(levels, expected):
+    assert background_agreement(MASK, MASK * np.float32(levels / 255)) == expected
+
+
+def test_speeds_that_are_not_valid_do_not_tell_how_fast_the_mask_moves():
+    speed, valid = speeds(4, 0), ALL.copy()
+    speed[:10], valid[:10] = 1000.0, False
+    trust = pixel_agreement(MASK.astype(np.float32), MASK, speed, valid, 0.1)
+    np.testing.assert_array_equal(trust, np.ones_like(speed))

@@ -56,3 +56,17 @@ def test_nothing_at_all_gives_the_frame_without_confidence():
     box, confidence = mask_to_box(np.zeros((24, 32), np.float32))
     assert box.tolist() == [0, 0, 32, 24]
     assert confidence == 0.0
+
+
+def test_what_touches_by_a_corner_belongs_to_the_part():
+    soft = np.zeros((24, 32), np.float32)
+    soft[5:8, 8:11] = 0.9
+    soft[8, 11] = 0.9  # alone it would be a speck
+    assert mask_to_box(soft)[0].tolist() == [8, 5, 4, 4]
+
+
+def test_a_mask_that_is_even_everywhere_has_a_box():
+    """Nothing is above a half then, and the pixels above half of the largest value count."""
+    box, confidence = mask_to_box(rectangle(0.5))
+    assert box.tolist() == [8, 5, 6, 10]
+    assert confidence == 0.5

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from models.objectives import (
+    background_objective,
     box_fit,
     exact_background_objective,
     flow_objective,
+    foreground_objective,
     mask_prior,
     probability_prior,
 )
@@ -87,3 +89,16 @@ def test_box_fit_moves_the_box_onto_the_extent_and_trains_nothing_else():
     cost.backward()
     assert torch.sign(boxes.grad).tolist() == [[[1.0, -1.0, -1.0, 0.0]]]
     assert weights.grad is None
+
+
+@given(arrays(np.float64, (3, 2), elements=st.floats(0.1, 3)), st.booleans())
+def test_the_baseline_is_a_constant_to_what_the_loss_trains(weights, exact):
+    """The gradient to the loss is p/q of its own draw over the number of draws, of no other."""
+    given_weights = torch.from_numpy(weights)
+    loss = torch.linspace(0, 1, 6, dtype=torch.float64).view(3, 2).requires_grad_()
+    for cost, sign in (
+        (foreground_objective(given_weights, loss, to_probability=True, exact=exact), 1),
+        (background_objective(given_weights, loss), -1),
+    ):
+        (gradient,) = torch.autograd.grad(cost, loss)
+        assert torch.allclose(gradient, sign * given_weights / 6)

@@ -206,3 +206,10 @@ def test_a_camera_that_is_known_to_stand_still_does_whatever_the_frames_say():
     for one in found.values():
         assert one.pair.ok
         np.testing.assert_array_equal(one.pair.H, np.eye(3))
+
+
+def test_what_the_identity_leaves_is_how_far_its_inliers_moved():
+    """A camera that is said to stand still and goes 2 px a frame."""
+    _, found = run(pan(4, SIZE, 2.0), camera="static")
+    for one in found.values():
+        assert one.pair.error_px == pytest.approx(2.0, abs=0.2)

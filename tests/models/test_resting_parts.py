@@ -123,3 +123,33 @@ def test_specks_have_no_place():
         places.add(0, 0, speck)
         kept = places.select(1, speck | walker, walker)
         np.testing.assert_array_equal(kept, walker if left_out else speck | walker)
+
+
+def test_what_rests_is_left_out_to_a_px_around_the_place():
+    """The mask there may be a px wider than it was, and not more."""
+    walker = block(5, 12, 6, 18)
+    places = RestingParts(shifts(5, 0), lambda t, way: STANDS)
+    places.add(0, 0, STANDS)
+    kept = places.select(2, block(28, 8, 12, 24) | walker, walker)
+    expected = (block(28, 8, 12, 24) & ~block(29, 9, 10, 22)) | walker
+    np.testing.assert_array_equal(kept, expected)
+
+
+@pytest.mark.parametrize(("x", "by"), [(0.4, 0), (0.6, 1)])
+def test_a_place_moves_with_the_camera_to_the_nearest_px(x, by):
+    walker = block(5, 12, 6, 18)
+    places = RestingParts(shifts(5, -x), lambda t, way: STANDS)
+    places.add(0, 0, STANDS)
+    kept = places.select(1, block(24, 10, 24, 20) | walker, walker)
+    columns = np.flatnonzero((block(24, 10, 24, 20) & ~kept).any(axis=0))
+    assert columns.tolist() == list(range(29 + by, 39 + by))
+
+
+def test_where_they_are_alone_the_place_is_not_asked_though_the_mask_touches_it():
+    """The frame has told the two apart: what is left of the mask there is the subject's."""
+    beside = block(37, 12, 8, 18)  # shares a column of px with where they stood before
+    places = RestingParts(shifts(5, 0), lambda t, way: STANDS)
+    for number in (0, 1):
+        places.add(number, 0, STANDS)
+    np.testing.assert_array_equal(places.select(1, beside, NOTHING), beside)
+    assert places.select(2, beside, NOTHING).sum() < beside.sum()

@@ -70,3 +70,19 @@ def test_the_bump_falls_with_the_eighth_power():
     for row, column in ((0, 16), (3, 4), (10, 2), (24, 31)):
         y, x = (2 * row + 1) / 48 - 1, (2 * column + 1) / 32 - 1
         assert float(bump[row, column]) == pytest.approx((1 - y**8) * (1 - x**8), abs=1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.3, 0.7), st.floats(0.3, 0.7), st.floats(0.2, 0.5), st.floats(0.2, 0.5))
+def test_uncrop_puts_the_window_where_the_box_says(cx, cy, sx, sy):
+    """Inside the box each px shows its own place in it, outside of the box nothing."""
+    box = torch.tensor([[cx, cy, sx, sy]], dtype=torch.float64)
+    image = uncrop(gradient_image(50, 40), box, 60, 80)[0]
+    x = (torch.arange(80, dtype=torch.float64) + 0.5) / 80
+    y = (torch.arange(60, dtype=torch.float64) + 0.5)[:, None] / 60
+    across, down = (x - cx) / sx + 0.5, (y - cy) / sy + 0.5  # 0 to 1 from side to side of the box
+    inside = (((across - 0.5).abs() < 0.48) & ((down - 0.5).abs() < 0.48)).expand(60, 80)
+    outside = (((across - 0.5).abs() > 0.52) | ((down - 0.5).abs() > 0.52)).expand(60, 80)
+    assert torch.allclose(image[0][inside], across.expand(60, 80)[inside], atol=1e-6)
+    assert torch.allclose(image[1][inside], down.expand(60, 80)[inside], atol=1e-6)
+    assert not image[:, outside].any()

@@ -168,3 +168,33 @@ def test_a_random_matrix_passes_only_if_it_keeps_the_frame_in_shape(entries):
     sides = np.roll(outline, -1, axis=0) - outline
     turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
     assert (turns > 0).all(), "the frame's image is convex and not mirrored"
+
+
+@pytest.mark.parametrize(("zoom", "expected"), [(1.6, "scale change"), (1.4, ""), (1.0, "")])
+def test_to_shrink_is_as_implausible_as_to_grow(zoom, expected):
+    for H in (around_centre(SIZE, zoom=zoom), around_centre(SIZE, zoom=1 / zoom)):
+        assert implausible(H, SIZE, 1.5, 0.5) == expected
+
+
+def test_a_corner_that_shrinks_away_is_strong_perspective():
+    """By 0.7 / 1.45**1.5 = 1 / 2.49; the opposite one grows by 1.72, both limits being 1.5**2."""
+    H = around_centre(SIZE, zoom=0.7, tilt=(0.9 / (SIZE[1] - 1), 0.0))
+    assert implausible(H, SIZE, 1.5, 0.5) == "strong perspective"
+
+
+@pytest.mark.parametrize("size", [(100, 200), (200, 100)])
+@pytest.mark.parametrize(("share", "expected"), [(0.49, ""), (0.51, "shift")])
+def test_a_shift_is_a_share_of_the_longest_side(size, share, expected):
+    for shift in ((200 * share, 0.0), (0.0, -200 * share)):
+        assert implausible(around_centre(size, shift=shift), size, 1.5, 0.5) == expected
+
+
+@pytest.mark.parametrize("size", [(100, 200), (200, 100)])
+def test_the_corners_that_are_looked_at_are_the_frames_own(size):
+    """At the near end of the longest side the scale is 2.37, beyond 1.5**2; half way 1.4."""
+    along = np.array([1.0, 0.0]) if size[1] > size[0] else np.array([0.0, 1.0])
+    for sign in (1, -1):
+        H = around_centre(size, tilt=tuple(sign * 0.0044 * along))
+        assert implausible(H, size, 1.5, 0.5) == "strong perspective"
+        milder = around_centre(size, tilt=tuple(sign * 0.0040 * along))
+        assert implausible(milder, size, 1.5, 0.5) == ""

@@ -129,3 +129,20 @@ def test_reconstruction_loss_in_standardised_units():
     other = image + 0.229 * torch.tensor([1.0, 0.0, 0.0])[:, None, None]  # one deviation of red
     loss = ReconstructionLoss(3.0, 0.0, None)(other, image)
     assert torch.allclose(loss, torch.full((2,), 1.0), atol=1e-4)  # 3 * (1 + 0 + 0) / 3
+
+
+def test_a_second_look_is_never_at_less_than_the_smallest_box():
+    """The mask fills the first box, which is smaller than D may make it by then."""
+    network, inpainter = model(), Inpainter(4).eval()
+    network.synthesis.mask[-1].bias.data.fill_(60.0)
+    image = torch.rand(2, 3, 32, 48)
+    once = network.predict(image, inpainter)
+    network.detector.scale_min = 0.9
+    assert once.box[:, 2:].max() < 0.9
+    assert (network.predict(image, inpainter, looks=2).box[:, 2:] >= 0.9 - 1e-6).all()
+
+
+def test_what_stands_behind_the_subject_is_a_picture_whatever_the_inpainter_says():
+    image = torch.rand(1, 3, 32, 48)
+    found = model().predict(image, lambda seen, _: 4 * seen - 1.5)
+    assert torch.equal(found.background, (4 * image - 1.5).clamp(0, 1))

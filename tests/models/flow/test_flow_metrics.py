@@ -37,3 +37,9 @@ def test_both_limits_make_an_outlier():
 
 def test_no_number_is_an_outlier():
     assert outliers(np.full((1, 2), np.nan), np.zeros((1, 2))).all()
+
+
+def test_the_true_magnitude_sets_the_limit():
+    """5.1 px are more than 5 % of 100 px, though less than those of the 105.1 px estimated."""
+    assert outliers(np.array([[105.1, 0.0]]), np.array([[100.0, 0.0]])).all()
+    assert not outliers(np.array([[100.0, 0.0]]), np.array([[105.1, 0.0]])).any()

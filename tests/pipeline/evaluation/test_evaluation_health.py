@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -183,3 +184,9 @@ def test_empty_masks_of_a_student_whose_teacher_has_masks_are_the_students_fault
     assert ("self_train.iterations" in str(raised.value)) == at_fault
     assert ("in 7 of 300 frames" in str(raised.value)) == at_fault
     assert ("mask_prior_weight" in str(raised.value)) != at_fault
+
+
+def test_one_leap_of_the_box_says_little_of_the_others():
+    """Eighteen steps of 1 px and one of 100."""
+    one = replace(video(), jumps=np.array([np.nan, *[1.0] * 18, 100.0]))
+    assert assess([one], PARAMS)["box_jump_px"] == 1.0

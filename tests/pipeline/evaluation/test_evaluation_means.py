@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.evaluation.means import MEANS, fill_oracle, split_metrics, video_mean
+from pipeline.evaluation.means import MEANS, SPLITS, fill_oracle, split_metrics, video_mean
 
 KEYS = {
     "J",
@@ -141,3 +141,13 @@ def test_the_oracles_threshold_suits_the_videos_not_their_frames():
     rows = [{"video": name, "split": "test"} for name in ["long"] * 9 + ["short"]]
     fill_oracle(rows, [np.array([0.6, 0.5])] * 9 + [np.array([0.2, 0.9])])
     assert [row["J_oracle"] for row in rows] == [0.5] * 9 + [0.9]
+
+
+@pytest.mark.parametrize("split", ["val", "test", "train_test", "test_unseen"])
+def test_each_split_that_is_scored_belongs_to_one_block_of_the_metrics(split):
+    """`train_test` to `test`: those videos are both trained on and scored."""
+    rows = [{"video": "a", "split": split, "J_oracle": None}]
+    fill_oracle(rows, [np.array([0.1, 0.7])])
+    assert rows[0]["J_oracle"] == 0.7
+    blocks = [name for name, splits in SPLITS.items() if split in splits]
+    assert blocks == ["test" if split == "train_test" else split]

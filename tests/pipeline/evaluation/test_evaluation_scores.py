@@ -9,7 +9,7 @@ from helpers_records import BLOB, CONTROLS
 from models.crf import CrfSetting, refine
 from pipeline.evaluation.collect import FrameResult
 from pipeline.evaluation.controls import Controls
-from pipeline.evaluation.scores import hard_at_size_of, score, score_controls
+from pipeline.evaluation.scores import at_size_of, hard_at_size_of, score, score_controls
 
 
 def controls(**changed):
@@ -120,3 +120,38 @@ def test_a_hard_mask_grows_and_shrinks_in_place():
     rows, columns = np.nonzero(grown)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (8, 23, 16, 31)
     np.testing.assert_array_equal(hard_at_size_of(grown, mask), mask)
+
+
+def test_values_are_interpolated_between_the_centres_of_pixels():
+    """The centres of four pixels lie 1/4, 3/4, 5/4 and 7/4 px into two."""
+    grown = at_size_of(np.array([[0.0, 1.0]], np.float32), np.zeros((2, 4), bool))
+    np.testing.assert_allclose(grown, [[0, 0.25, 0.75, 1]] * 2)
+
+
+def test_a_box_whose_middle_lies_beyond_the_frame_hits_nothing():
+    """Of its 14 px 4 are seen, in the middle of the subject; its own middle is at -3."""
+    subject = np.zeros((24, 32), bool)
+    subject[6:18, :8] = True
+    one = frame(boxes=np.array([[-10.0, 6, 14, 12]]), truth=subject)
+    values, _ = score(one, subject, (subject, subject), 0.5, 0.008)
+    assert values["box_iou"] == 0.5
+    assert values["hit"] == 0.0
+
+
+def test_the_blob_under_the_crf_is_cut_at_its_own_threshold():
+    """With a CRF that does nothing: 2^-r^2 is above 0.8 within 0.568 of the semi-axes."""
+    one = frame()
+    idle = {**BLOB["crf"], "smooth_weight": 0.0, "bilateral_weight": 0.0, "floor": 0.0}
+    own = {"scale_crf": 1.0, "threshold": 0.2, "threshold_crf": 0.8, "crf": idle}
+    x, y = np.arange(32) + 0.5, np.arange(24)[:, None] + 0.5
+    disk = np.hypot(x - 14, y - 12) < 6 * np.sqrt(-np.log2(0.8))
+    values = score_controls(one, disk, controls(blob={**BLOB, **own}))
+    assert values["J_blob"] == 1.0
+
+
+def test_the_flow_is_cut_at_the_speed_that_was_chosen_for_the_control():
+    one = frame(moving_px=5.0)
+    subject = one.soft > 0.5
+    for chosen, expected in ((1.9, 1.0), (2.1, 0.0)):
+        values = score_controls(one, subject, controls(flow_threshold_px=chosen))
+        assert values["J_flow_threshold"] == expected

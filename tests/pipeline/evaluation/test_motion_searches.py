@@ -81,3 +81,28 @@ def test_many_videos_share_the_frames_and_those_at_rest_have_none(tmp_path, monk
     found = searches()
     assert [search.video for search in found] == ["clip_0", "clip_1", "clip_2", "clip_4"]
     assert all(0 < search.size <= FRAMES // 5 for search in found)
+
+
+def test_more_moves_where_more_of_the_picture_does_and_not_where_it_is_faster(
+    tmp_path, monkeypatch
+):
+    """In every second frame only an upper part of the subject moves, six times as fast."""
+    project = make_project(tmp_path, monkeypatch, ["train"], frames=12)
+    (scene,) = project.scenes.values()
+    for number in range(1, 12, 2):
+        scene.flow[number] *= 6
+        scene.flow[number, 18 + number // 2 :] = 0
+    write_flow(scene)
+    (search,) = searches()
+    assert set(search.frames) == {0, 2, 4, 6, 8, 10}
+
+
+def test_more_frames_are_examined_than_are_looked_at(tmp_path, monkeypatch):
+    """Of 16 videos two frames each: of 12, those would be 3 and 9, in which little moves."""
+    project = make_project(tmp_path, monkeypatch, ["train"], frames=12)
+    (scene,) = project.scenes.values()
+    scene.flow[[3, 9], 20:] = 0
+    write_flow(scene)
+    for search in motion_searches(predicted_videos() * 16, SCALES, 0.5):
+        assert search.size == FRAMES // 16
+        assert not {3, 9} & set(search.frames)

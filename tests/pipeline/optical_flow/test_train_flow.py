@@ -185,3 +185,10 @@ def test_the_loss_is_the_weighted_sum_of_endpoint_errors():
     assert multi_scale_epe(pyramid, flow).item() == pytest.approx(expected, rel=1e-4)
     perfect = [torch.nn.functional.avg_pool2d(flow, n) for n in (4, 8)]
     assert multi_scale_epe(perfect, flow).item() < 1e-3
+
+
+def test_an_exact_prediction_has_a_gradient_that_is_a_number():
+    flow = torch.ones(1, 2, 8, 8)
+    predicted = flow.clone().requires_grad_()
+    multi_scale_epe([predicted], flow).backward()
+    assert (predicted.grad == 0).all()
