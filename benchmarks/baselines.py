@@ -1,6 +1,7 @@
 """Masks that a user could have without training anything: one fixed setting for every video.
 
     moving_pixels(speed, gap)                  residual flow above a threshold
+    refined_flow(image, speed, moving_px)      residual flow under the dense CRF
     background_subtraction(frames, motion)     OpenCV's MOG2 on stabilised frames
     grab_cut(image, box)                       OpenCV's GrabCut from a box
 
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.crf import CrfSetting, refine
 from models.warping import warp_onto
 
 Image = NDArray[np.uint8]
@@ -25,6 +27,7 @@ Motion = Mapping[int, Matrix]
 
 FLOW_SHARE = 0.003
 """Of the longest side per frame: the best of `benchmarks.stabilization_iou` on two sequences."""
+CRF_ITERATIONS = 5  # as `calibrate` tries first
 REACH = 40  # frames before and after that make the background of a frame
 VARIANCES = 16.0  # OpenCV's default varThreshold: squared distance in units of the variance
 BACKGROUND_RATIO = 0.7  # OpenCV: 0.9; a subject may cover a place for a quarter of the time
@@ -41,6 +44,18 @@ def moving_pixels(speed: NDArray[np.float32], gap: int) -> Mask:
         gap: frames between the two of the pair.
     """
     return np.asarray(speed > FLOW_SHARE * gap * max(speed.shape))
+
+
+def refined_flow(image: Image, speed: NDArray[np.float32], moving_px: float) -> Mask:
+    """Residual flow as a soft mask whose odds are its speed over `moving_px`, after our CRF.
+
+    Args:
+        image: (H, W, 3) RGB.
+        speed: (H, W) magnitude of the residual flow, px.
+        moving_px: even odds.
+    """
+    soft = np.asarray(speed / (speed + moving_px), np.float32)
+    return np.asarray(refine(soft, image, 0.5, CrfSetting(), CRF_ITERATIONS) > 0.5)
 
 
 def background_subtraction(frames: Image, motion: Motion, gap: int) -> Mask:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines import background_subtraction, grab_cut, moving_pixels
+from benchmarks.baselines import background_subtraction, grab_cut, moving_pixels, refined_flow
 from benchmarks.contact_sheet import contact_sheet, spread
 from benchmarks.project import final_masks
 from models.segmentation_metrics import boundary_measure, region_similarity
@@ -25,10 +25,11 @@ from pipeline.store.tables import HOMOGRAPHIES, matrices, read_table
 
 Masks = NDArray[np.bool_]
 FLOW, FLOW_SCALED = "residual flow", "residual flow, half its scale"
+FLOW_CRF = "residual flow, half its scale, CRF"
 MOG2, GRAB_CUT = "MOG2, stabilised", "GrabCut, our box"
 OURS, NO_CRF, NO_SELF_TRAIN = "ours", "ours without CRF", "ours without self-training"
 MOVING = "ours, what moves"
-METHODS = (OURS, NO_SELF_TRAIN, NO_CRF, MOVING, FLOW, FLOW_SCALED, MOG2, GRAB_CUT)
+METHODS = (OURS, NO_SELF_TRAIN, NO_CRF, MOVING, FLOW, FLOW_SCALED, FLOW_CRF, MOG2, GRAB_CUT)
 SHOWN = 8  # frames of a contact sheet
 
 
@@ -82,6 +83,7 @@ def baselines(video: VideoResult, frames: list[FrameResult]) -> dict[str, Masks]
     return {
         FLOW: np.stack([moving_pixels(frame.speed, gap) for frame in frames]),
         FLOW_SCALED: np.stack([frame.speed > frame.moving_px for frame in frames]),
+        FLOW_CRF: np.stack([refined_flow(one.image, one.speed, one.moving_px) for one in frames]),
         MOG2: background_subtraction(images, motion(video.video, gap), gap),
         GRAB_CUT: np.stack([grab_cut(frame.image, frame.box) for frame in frames]),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from helpers_motion import pan
@@ -14,6 +15,7 @@ from benchmarks.baselines import (
     grab_cut,
     moving_pixels,
     neighbours,
+    refined_flow,
 )
 from models.segmentation_metrics import region_similarity
 
@@ -34,6 +36,16 @@ def scene() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
 
 def shift(dx: float) -> NDArray[np.float64]:
     return np.array([[1, 0, dx], [0, 1, 0], [0, 0, 1.0]])
+
+
+def test_flow_under_the_crf_is_cut_at_even_odds_and_moves_to_edges_of_colour() -> None:
+    """The flow reaches 2 px beyond the square, or nowhere far enough."""
+    frames, truth = scene()
+    blurred = cv2.dilate(truth[20].astype(np.float32), np.ones((5, 5)))
+    found = refined_flow(frames[20], 3 * blurred, 1.0)
+    assert region_similarity(found, truth[20]) > 0.9
+    assert region_similarity(blurred > 0, truth[20]) < 0.65
+    assert not refined_flow(frames[20], 0.3 * blurred, 1.0).any()
 
 
 def test_flow_threshold_is_a_share_of_the_longest_side_and_of_the_gap() -> None:

@@ -11,6 +11,7 @@ from helpers_artifacts import make_project
 
 from benchmarks.davis_scores import (
     FLOW,
+    FLOW_CRF,
     FLOW_SCALED,
     GRAB_CUT,
     MOG2,
@@ -54,6 +55,7 @@ def test_a_perfect_mask_scores_one_and_the_flow_of_the_subject_nearly(
     assert scores[MOVING] == Score(0.85, 0.75)
     assert scores[FLOW].J > 0.9, "the flow artifact moves where the subject is"
     assert scores[FLOW_SCALED].J > 0.9
+    assert scores[FLOW_CRF].J > 0.85
     assert scores[MOG2].J > 0.3, "the subject covers each place for half of the video"
     assert scores[GRAB_CUT].J > 0.6, "from the true box"
     assert NO_SELF_TRAIN not in scores
