@@ -91,7 +91,9 @@ def test_stopping_ends_the_stage_and_what_it_started(tmp_path: Path) -> None:
         " preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_IGN)); "
         "signal.signal(signal.SIGTERM, lambda *_: (open('cleaned', 'w').close(), exit(1))); "
         "open('pids.tmp', 'w').write(f'{os.getpid()} {child.pid}'); "
-        "os.rename('pids.tmp', 'pids'); time.sleep(600)"
+        "os.rename('pids.tmp', 'pids'); "
+        # A signal that comes just before a sleep waits for its end.
+        "[time.sleep(0.05) for _ in range(12000)]"
     )
     (tmp_path / "stage.py").write_text(stage.replace("; ", "\n"))
     stages = "stages: {slow: {cmd: exec python stage.py, deps: [stage.py], outs: [never]}}"

@@ -36,7 +36,8 @@ from pipeline.stage import run_stage
 def main():
     with open(os.environ["STARTED"], "a") as started:
         started.write(f"{os.getpid()}\\n")
-    time.sleep(300)
+    for _ in range(6000):  # a signal that comes just before a sleep waits for its end
+        time.sleep(0.05)
 run_stage("slow", main)
 """
 
