@@ -1,4 +1,4 @@
-"""What is trained on: the training videos, and the very bytes of their frames, flow and masks.
+"""What is trained on: the training videos, and the very bytes of their artifacts.
 
 A stage that depended on all of `artifacts/frames` would train anew for every video added, whatever
 its split. Training stages depend on these records instead, which training videos alone can change.
@@ -26,11 +26,11 @@ class Part(StrEnum):
     FRAMES = "frames"
     FLOW = "flow"
     PREDICTIONS = "predictions"
-    MASKS = "masks"
+    LABELS = "labels"
 
     @property
     def folder(self) -> Path:
-        """Of the `VIDEO.h5` files; predictions and masks are the model's."""
+        """Of the `VIDEO.h5` files; predictions are the model's."""
         return paths.ARTIFACTS / self.value
 
     @property

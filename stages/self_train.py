@@ -1,11 +1,11 @@
-"""Self-training, beyond the paper: a student learns from the refined masks.
+"""Self-training, beyond the paper: a student learns from the labels that `make_labels` made.
 
     python -m stages.self_train
 
-Reads frames, flow, predictions and masks of the training videos, and their background where it is
-known; no ground truth. With `rounds` above one, a new student then learns from the masks of the
-last one. Writes the student to `artifacts/student/network`, with which `predict_student` then
-predicts every video. With `self_train.enabled: false` a note takes its place.
+Reads frames and labels of the training videos; no ground truth. With `rounds` above one, a new
+student then learns from the masks of the last one, labelled likewise. Writes the student to
+`artifacts/student/network`, with which `predict_student` then predicts every video. With
+`self_train.enabled: false` a note takes its place.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ import torch
 from torch import Tensor
 
 from models.student import Student
-from pipeline.background_difference import known_difference
 from pipeline.device import decisive, place, set_up
 from pipeline.encoder_files import AUTO
 from pipeline.encoder_weights import pretrained
-from pipeline.evaluation.calibration import Calibration, read_calibration
+from pipeline.evaluation.calibration import read_calibration
 from pipeline.fingerprint import fingerprint
+from pipeline.labelling import Labelling
 from pipeline.networks import WEIGHTS
 from pipeline.params.read import load_section
 from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute
 from pipeline.self_training import switch_off, switch_on
 from pipeline.stage import run_stage
-from pipeline.store.paths import CURVES, STUDENT_NETWORK, Source, inpainter
+from pipeline.store.paths import CURVES, LABELS, STUDENT_NETWORK, Source, inpainter
 from pipeline.student_predictions import Settings
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.curves import Curves, History
 from pipeline.training.finish import finish
 from pipeline.training.loop import Training, iteration_rng, train
 from pipeline.training.pseudo_labels import PseudoLabels, input_size
-from pipeline.training.relabelling import EVEN, relabel
+from pipeline.training.relabelling import relabel
 from pipeline.training.rounds import (
     ROUNDS,
     SCHEMA,
@@ -53,6 +53,7 @@ from pipeline.usable_device import choose_device
 log = logging.getLogger("backdrop")
 STAGE = "self_train"
 OUTS = (STUDENT_NETWORK, CURVES / STAGE)
+LEARNT_FROM = (Part.FRAMES, Part.FLOW, Part.LABELS)  # a later round's labels ask the flow, too
 BATCH = 1  # purpose of randomness, see `iteration_rng`
 
 
@@ -64,22 +65,16 @@ def main() -> None:
         log.info("self_train: off; the masks of refine_masks are the result")
         switch_all_off()
         return
-    background = inpainter("rgb")
-    inputs = [*verified(*Part), background / WEIGHTS]
-    choice = read_calibration(Source.MODEL)
-    labels = PseudoLabels(
-        input_size(params.longest_side),
-        choice.threshold,
-        compute,
-        differs=known_difference(background),
-    )
+    how = Labelling(read_calibration(Source.MODEL), params.flow_in_labels, inpainter("rgb"))
+    inputs = [*verified(*LEARNT_FROM), how.background / WEIGHTS, Source.MODEL.calibration_file]
+    labels = PseudoLabels(input_size(params.longest_side), compute)
     if not labels.usable:  # a collapsed model: the report shall say so, not this stage
         log.warning("self_train: no training frame has a mask to learn from; it stays off")
         switch_all_off()
         return
     for folder in OUTS:
         switch_on(folder)
-    train_in_rounds(params, compute, labels, choice, inputs)
+    train_in_rounds(params, compute, labels, how, inputs)
 
 
 def switch_all_off() -> None:
@@ -92,7 +87,7 @@ def train_in_rounds(
     params: SelfTrain,
     compute: Compute,
     labels: PseudoLabels,
-    choice: Calibration,
+    how: Labelling,
     inputs: list[Path],
 ) -> None:
     """Train and write `artifacts/student/network`. `inputs` are what a checkpoint goes by.
@@ -103,7 +98,6 @@ def train_in_rounds(
     settings = {
         "self_train": params.model_dump(),
         "compute": decisive(compute, device),
-        "threshold": labels.threshold,
     }
     config = {
         "schema": SCHEMA,
@@ -130,12 +124,12 @@ def train_in_rounds(
         earlier = named(number, history)
         labels.release()
         folder = round_folder(number)
-        relabel(Settings(compute, params.batch_size, folder), choice, device.type)
-        labels = PseudoLabels(labels.size, EVEN, compute, folder, labels.differs)
+        relabel(Settings(compute, params.batch_size, folder), how, device.type)
+        labels = PseudoLabels(labels.size, compute, folder / LABELS.name)
         if not labels.usable:
             log.warning("self_train: round %d masks nothing to learn from; it is the last", number)
             break
-    finish(STUDENT_NETWORK, student, config, list(Part), checkpoint)
+    finish(STUDENT_NETWORK, student, config, LEARNT_FROM, checkpoint)
     shutil.rmtree(ROUNDS, ignore_errors=True)
 
 

@@ -1,9 +1,9 @@
 """Record which videos are trained on, and the sha256 of their files.
 
-    python -m stages.training_set frames|flow|predictions|masks
+    python -m stages.training_set frames|flow|predictions|labels
 
 Reads the index and one of the folders; writes `artifacts/training_set/frames.json` and so on, on
-which the training stages depend.
+which the training stages depend. Without self-training there are no labels, and none are recorded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from pipeline.errors import BackdropError
 from pipeline.frame_index import load_index, videos_in_split
 from pipeline.params.data import TRAINED_ON
+from pipeline.self_training import is_off
 from pipeline.stage import run_stage, wanted
 from pipeline.store.atomic import write_json
 from pipeline.store.digest import file_sha256
@@ -39,7 +40,7 @@ def main(part: Part) -> None:
             frames=int(counts[video]),
             sha256=file_sha256(video_file(part.folder, video)),
         )
-        for video in videos
+        for video in ([] if is_off(part.folder) else videos)
     )
     write_json(part.record, TrainingSet(videos=recorded).model_dump(mode="json"))
 

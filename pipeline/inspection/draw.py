@@ -51,7 +51,7 @@ def draw_frame(path: Path, frame: int) -> Image:
     raise BackdropError(
         f"is a {kind.value} and has no frame to draw",
         where=str(path),
-        remedy="draw one of frames, flow, predictions, masks, homographies or a video",
+        remedy="draw one of frames, flow, predictions, masks, labels, homographies or a video",
     )
 
 
@@ -120,6 +120,15 @@ def _draw_masks(path: Path, file: h5py.File, frame: int) -> Image:
     return with_caption(drawn, f"{path.stem}, mask of frame {frame}, {mask.mean():.1%} of it")
 
 
+def _draw_labels(path: Path, file: h5py.File, frame: int) -> Image:
+    """The mask on the frame if it is there, and the trust in each pixel."""
+    ground = _enlarged(_frame_beside(path, frame, file["mask"]))
+    mask = resize_mask(file["mask"][frame] > 0, *ground.shape[:2])
+    text = f"{path.stem}, label of frame {frame}, weight {file['weight'][frame]:.2f}"
+    trust = heat(resize(file["trust"][frame], ground.shape[1]))
+    return side_by_side([with_caption(overlay(ground, mask), text), with_caption(trust, "trust")])
+
+
 def _draw_pair(path: Path, row: int) -> Image:
     """The target frame and, blended half and half with it, the source warped onto it."""
     pairs = tables.read_table(path, tables.HOMOGRAPHIES)
@@ -162,6 +171,7 @@ _HDF5_PAINTERS: dict[hdf5.Schema, Callable[[Path, h5py.File, int], Image]] = {
     hdf5.FLOW: _draw_flow,
     hdf5.PREDICTIONS: _draw_predictions,
     hdf5.MASKS: _draw_masks,
+    hdf5.LABELS: _draw_labels,
 }
 
 

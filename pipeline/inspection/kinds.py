@@ -16,7 +16,7 @@ from pipeline.video.container import NotAVideoError, open_video
 from pipeline.video.folder import folder_images
 from pipeline.video.sources import VIDEO_SUFFIXES
 
-HDF5_SCHEMAS = (hdf5.FRAMES, hdf5.FLOW, hdf5.PREDICTIONS, hdf5.MASKS)
+HDF5_SCHEMAS = (hdf5.FRAMES, hdf5.FLOW, hdf5.PREDICTIONS, hdf5.MASKS, hdf5.LABELS)
 MODEL_SCHEMAS = (
     "backdrop.inpainter v2",
     "backdrop.known_background v2",

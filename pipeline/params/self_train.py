@@ -13,6 +13,9 @@ class SelfTrain(Section):
     """Self-training, beyond the paper; off, the masks of `refine_masks` are the result."""
 
     enabled: bool = False
+    flow_in_labels: bool = Field(
+        True, description="labels take the flow's evidence into account, not the model's alone"
+    )
     rounds: int = Field(
         1, ge=1, le=5, description="after the first, a new student learns from the last one's masks"
     )

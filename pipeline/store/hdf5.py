@@ -40,6 +40,7 @@ FRAMES = Schema("backdrop.frames", 1)
 FLOW = Schema("backdrop.flow", 2)
 PREDICTIONS = Schema("backdrop.predictions", 1)
 MASKS = Schema("backdrop.masks", 1)
+LABELS = Schema("backdrop.labels", 1)
 
 PACKED: dict[str, Any] = {"compression": "gzip", "compression_opts": 1}
 """For masks. Not lzf, as fast and larger: its bytes depend on what its hash table held before."""

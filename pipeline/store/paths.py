@@ -18,6 +18,7 @@ MODEL = ARTIFACTS / "model"
 PREDICTIONS = ARTIFACTS / "predictions"
 CALIBRATION = ARTIFACTS / "calibrate" / "calibration.json"
 MASKS = ARTIFACTS / "masks"
+LABELS = ARTIFACTS / "labels"  # what self-training learns from, of the training videos
 MOVING = ARTIFACTS / "moving"  # these masks without what never moves
 STUDENT = ARTIFACTS / "student"  # self-training: its network, and the same results as the model's
 STUDENT_NETWORK = STUDENT / "network"

@@ -36,11 +36,13 @@ def test_ours_runs_from_data_to_report() -> None:
     assert "compute_flow" in stages["training_set@flow"]
     # Nothing that trains depends on a folder that holds other videos, too.
     of_all_videos = {"extract_frames", "compute_flow", "predict", "refine_masks@model"}
-    for name in ("train_inpainter@rgb", "train_inpainter@flow", "train_model", "self_train"):
+    trains = ("train_inpainter@rgb", "train_inpainter@flow", "train_model", "self_train")
+    for name in (*trains, "make_labels"):
         assert not of_all_videos & set(stages[name])
-    # The student learns from refined masks, and its own are calibrated and refined in turn.
-    assert "training_set@masks" in stages["self_train"]
-    assert "refine_masks@model" in stages["training_set@masks"]
+    # The student learns from labels, and its own masks are calibrated and refined in turn.
+    assert "training_set@labels" in stages["self_train"]
+    assert stages["training_set@labels"] == ("extract_frames", "make_labels")
+    assert {"training_set@predictions", "calibrate@model"} <= set(stages["make_labels"])
     assert stages["predict_student"] == ("extract_frames", "self_train")
     assert "predict_student" in stages["calibrate@student"]
     assert "calibrate@model" in stages["refine_masks@model"]

@@ -9,10 +9,12 @@ import sys
 
 import pytest
 from helpers_artifacts import make_project, write_frames, write_tables
+from helpers_labels import label_all
 from helpers_records import record_training_set
 
 from pipeline.closure import REPOSITORY
 from pipeline.errors import BackdropError
+from pipeline.self_training import switch_off
 from pipeline.store import paths
 from pipeline.training_set import Part, training_set, verified
 from stages.training_set import main as record
@@ -22,7 +24,9 @@ SPLITS = ["train", "val", "test", "train_test"]
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    return make_project(tmp_path, monkeypatch, SPLITS, frames=3, refined=True)
+    made = make_project(tmp_path, monkeypatch, SPLITS, frames=3)
+    label_all(made)
+    return made
 
 
 def records() -> dict[str, bytes]:
@@ -65,7 +69,7 @@ def test_another_split_changes_them_all(project):
 
 
 def test_a_file_that_is_not_the_recorded_one_is_named(project):
-    assert verified(Part.FRAMES, Part.MASKS) == [Part.FRAMES.record, Part.MASKS.record]
+    assert verified(Part.FRAMES, Part.LABELS) == [Part.FRAMES.record, Part.LABELS.record]
     scene = project.scenes["clip_3"]
     scene.frames[0] = 7
     write_frames(scene)
@@ -90,6 +94,13 @@ def test_a_missing_file_is_named(project):
         record(Part.FLOW)
 
 
+def test_without_self_training_no_labels_are_recorded(project):
+    switch_off(paths.LABELS)
+    record(Part.LABELS)
+    assert training_set(Part.LABELS).counts == {}
+    assert verified(Part.LABELS) == [Part.LABELS.record]
+
+
 def test_the_stage_takes_one_part(project):
     before = records()
 
@@ -103,6 +114,6 @@ def test_the_stage_takes_one_part(project):
     for part in Part:
         assert run(part).returncode == 0
     assert records() == before
-    refused = run("labels")
+    refused = run("masks")
     assert refused.returncode == 1
-    assert "usage: python -m stages.training_set frames|flow|predictions|masks" in refused.stderr
+    assert "usage: python -m stages.training_set frames|flow|predictions|labels" in refused.stderr

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from helpers_artifacts import make_project
-from helpers_records import CALIBRATION
+from helpers_labels import label_all, write_label
+from helpers_records import CALIBRATION, record_training_set
 from helpers_training import recorded_batches, write_inpainter
 
 from models.crf import CrfSetting, refine
+from models.flow_evidence import with_flow
 from pipeline.frames import open_frames
 from pipeline.networks import load_student
 from pipeline.store import paths
@@ -38,9 +40,11 @@ TINY = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch) -> Callable[..., None]:
-    project = make_project(
-        tmp_path, monkeypatch, ["train", "test"], frames=4, refined=True, calibrated=True
-    )
+    project = make_project(tmp_path, monkeypatch, ["train", "test"], frames=4, calibrated=True)
+    label_all(project)
+    scene = project.scenes["clip_0"]
+    write_label(scene, mask=np.roll(scene.truth, 6, axis=1).astype(np.uint8) * 255)
+    record_training_set()
     write_inpainter(32, 48)
     monkeypatch.setenv("BACKDROP_WORKERS", "1")
 
@@ -79,19 +83,25 @@ def interrupt_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_train, "student_loss", stopped)
 
 
-def test_the_second_round_learns_from_the_first_students_refined_masks(run, stacks) -> None:
+@pytest.mark.parametrize("flow", [True, False])
+def test_the_second_round_learns_from_the_first_students_refined_masks(run, stacks, flow) -> None:
     """Against masks made here, by the student that one round alone ends with."""
-    run(rounds=1)
+    run(rounds=1, flow_in_labels=flow)
     student, _ = load_student(STUDENT_NETWORK)
     with open_frames("clip_0") as frames:
         images = np.stack([frames.read(number) for number in range(frames.count)])
     soft = np.rint(255 * soft_masks(student, images, torch.device("cpu"))) / np.float32(255)
+    if flow:
+        with h5py.File(paths.video_file(paths.FLOW, "clip_0")) as file:
+            speed, scale = np.linalg.norm(file["flow"][:], axis=-1), float(file.attrs["scale_px"])
+        valid = np.ones(speed.shape[1:], bool)
+        soft = [with_flow(*pair, valid, scale) for pair in zip(soft, speed, strict=True)]
     setting = CrfSetting(**CALIBRATION["crf"])
     iterations = CALIBRATION["iterations"]
     made = [refine(s, i, 0.5, setting, iterations) > 0.5 for s, i in zip(soft, images, strict=True)]
     assert all(0.001 < mask.mean() < 0.9 for mask in made)
     stacks.clear()
-    run(rounds=2)
+    run(rounds=2, flow_in_labels=flow)
     rounds = torch.cat(stacks)[:, [0, 3]].chunk(2)
     assert len(rounds[0]) == len(rounds[1]) == 4 * ITERATIONS
     reds = [torch.from_numpy(image[..., 0] / np.float32(255)) for image in images]
@@ -190,7 +200,7 @@ def to_nothing(relabel: Callable[..., None]) -> Callable[..., None]:
 
     def relabelled(*arguments: object) -> None:
         relabel(*arguments)
-        with h5py.File(ROUNDS / "1" / paths.MASKS.name / "clip_0.h5", "r+") as file:
-            file["mask"][:] = 0
+        with h5py.File(ROUNDS / "1" / paths.LABELS.name / "clip_0.h5", "r+") as file:
+            file["weight"][:] = 0
 
     return relabelled

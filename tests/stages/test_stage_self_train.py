@@ -1,4 +1,4 @@
-"""The stages: off they leave notes; on, one trains without ground truth, one predicts frames."""
+"""The stages: off they leave notes; on, one trains from labels alone, one predicts frames."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from helpers_artifacts import make_project, truth_folder, write_masks, write_predictions
-from helpers_records import CALIBRATION, record_training_set
+from helpers_artifacts import make_project, truth_folder
+from helpers_labels import label_all, write_label
+from helpers_records import record_training_set
 from helpers_training import (
     assert_only_the_first_differs,
     recorded_batches,
@@ -23,7 +24,6 @@ from pipeline.errors import BackdropError
 from pipeline.networks import load_student, save_network
 from pipeline.self_training import NOTE, is_off
 from pipeline.store import paths
-from pipeline.store.atomic import write_json
 from pipeline.store.hdf5 import PREDICTIONS, open_artifact
 from pipeline.store.paths import STUDENT_NETWORK, Source
 from pipeline.student_predictions import soft_masks
@@ -35,9 +35,8 @@ TINY = {"enabled": True, "iterations": 3, "batch_size": 4, "channels": 4, "encod
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    project = make_project(
-        tmp_path, monkeypatch, ["train", "test"], frames=4, refined=True, calibrated=True
-    )
+    project = make_project(tmp_path, monkeypatch, ["train", "test"], frames=4, calibrated=True)
+    label_all(project)
     write_inpainter(32, 48)
     project.set_params(self_train=TINY, compute={"threads": 1})
     monkeypatch.setenv("BACKDROP_WORKERS", "1")
@@ -81,20 +80,6 @@ def test_on_it_removes_the_notes_and_repeats_byte_for_byte(project):
     assert files() == first
 
 
-def test_trust_goes_by_the_threshold_that_was_calibrated(tmp_path, monkeypatch, stacks):
-    """0.3 where 0.2 is even: odds of 12/7, a probability of 12/19; where 0.5 is, 0.3."""
-    made = make_project(tmp_path, monkeypatch, ["train"], frames=2, moving=False, refined=True)
-    write_inpainter(32, 48)
-    (scene,) = made.scenes.values()
-    write_predictions(scene, soft=np.where(scene.truth, 76, 25).astype(np.uint8))
-    record_training_set()
-    write_json(Source.MODEL.calibration_file, {**CALIBRATION, "threshold": 0.2})
-    made.set_params(self_train=TINY, compute={"threads": 1})
-    self_train.main()
-    mask, trust = torch.cat(stacks)[:, 3:].unbind(dim=1)
-    assert trust[mask > 0.5].numpy() == pytest.approx(12 / 19, abs=0.01)
-
-
 def test_another_seed_starts_from_other_weights_and_draws_other_frames(
     project, stacks, monkeypatch
 ):
@@ -117,9 +102,8 @@ def test_ground_truth_changes_nothing(project):
 
 
 def test_a_collapsed_model_leaves_it_off_in_words(project, caplog):
-    scene = project.scenes["clip_0"]
-    write_masks(scene, np.zeros(scene.truth.shape, np.uint8))
-    with pytest.raises(BackdropError, match=r"masks/clip_0\.h5: is not the file .*@masks"):
+    write_label(project.scenes["clip_0"], weight=np.zeros(4))
+    with pytest.raises(BackdropError, match=r"labels/clip_0\.h5: is not the file .*@labels"):
         self_train.main()
     record_training_set()
     self_train.main()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers_artifacts import Project, make_project
+from helpers_labels import label_all
 from safetensors.numpy import save_file
 
 from pipeline.store.atomic import write_json
@@ -14,7 +15,9 @@ from pipeline.store.atomic import write_json
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    return make_project(tmp_path, monkeypatch, refined=True)
+    made = make_project(tmp_path, monkeypatch, refined=True)
+    label_all(made)
+    return made
 
 
 @pytest.fixture

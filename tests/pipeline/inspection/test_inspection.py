@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers_artifacts import Project, add_student, make_project
+from helpers_labels import write_label
 from helpers_report import make_evaluated_project
 from safetensors.numpy import load_file, save_file
 
@@ -25,6 +26,7 @@ from pipeline.store.tables import HOMOGRAPHIES, read_table, write_table
 
 CLIP = "clip_0"
 SCALE = 480 / 64  # frames are drawn 480 px wide
+HDF5_FOLDERS = [paths.FRAMES, paths.FLOW, paths.PREDICTIONS, paths.MASKS, paths.LABELS]
 
 
 def artifact(folder: Path) -> Path:
@@ -38,6 +40,7 @@ def artifact(folder: Path) -> Path:
         (paths.FLOW, ["backdrop.flow v2", "float16 (6, 48, 64, 2)", "backend", "100% true"]),
         (paths.PREDICTIONS, ["backdrop.predictions v1", "float32 (6, 4)", "0.6 .. 0.9", "grid"]),
         (paths.MASKS, ["backdrop.masks v1", "uint8 (6, 48, 64)", "0 .. 255"]),
+        (paths.LABELS, ["backdrop.labels v1", "uint8 (6, 48, 64)", "float32 (6,)"]),
     ],
 )
 def test_hdf5_in_words(project: Project, folder: Path, expected: list[str]) -> None:
@@ -172,6 +175,16 @@ def test_a_mask_is_drawn_over_the_frame(project: Project) -> None:
     assert rows.max() == pytest.approx((mask_rows.max() + 1) * SCALE, abs=SCALE)
 
 
+def test_a_label_is_drawn_with_its_weight_and_the_trust_in_it(project: Project) -> None:
+    scene = project.scenes[CLIP]
+    trust = np.where(scene.truth, 255, 64).astype(np.uint8)
+    write_label(scene, trust=trust)
+    drawn = draw_frame(artifact(paths.LABELS), 3)
+    np.testing.assert_array_equal(drawn[:360, :480], draw_frame(artifact(paths.MASKS), 3)[:360])
+    shown = heat(cv2.resize(trust[3], (480, 360), interpolation=cv2.INTER_LINEAR))
+    assert np.abs(drawn[:360, -480:].astype(int) - shown).mean() < 2
+
+
 def test_a_pair_is_drawn_as_target_and_blend(project: Project) -> None:
     drawn = draw_frame(paths.HOMOGRAPHIES_TABLE, 2)
     frames = project.scenes[CLIP].frames
@@ -198,7 +211,7 @@ def test_a_pair_is_drawn_with_its_mesh(project: Project) -> None:
     assert np.abs(meshed - still).mean() > 1
 
 
-@pytest.mark.parametrize("folder", [paths.FRAMES, paths.FLOW, paths.PREDICTIONS, paths.MASKS])
+@pytest.mark.parametrize("folder", HDF5_FOLDERS)
 @pytest.mark.parametrize("frame", [6, -1])
 def test_a_frame_out_of_range_names_the_range(project: Project, folder: Path, frame: int) -> None:
     with pytest.raises(BackdropError, match=rf"{CLIP}.h5: has no frame {frame} — .*0 to 5"):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers_artifacts import make_project
+from helpers_labels import label_all
 
 from pipeline.errors import BackdropError
 from pipeline.params.training import Compute, Network
@@ -64,7 +65,7 @@ def test_an_error_of_the_thread_reaches_who_takes():
 
 
 def test_frames_and_labels_read_ahead_are_those_in_memory(tmp_path, monkeypatch):
-    make_project(tmp_path, monkeypatch, ["train", "val", "train_test"], frames=5, refined=True)
+    label_all(make_project(tmp_path, monkeypatch, ["train", "val", "train_test"], frames=5))
     size, on_disk = Network(height=32, width=40), Compute(cache_mib=0)
     for kind in ("rgb", "flow"):
         frames = TrainingFrames(kind, size, on_disk)
@@ -73,11 +74,11 @@ def test_frames_and_labels_read_ahead_are_those_in_memory(tmp_path, monkeypatch)
             frames.batch([1, 8, 3], CPU),
             TrainingFrames(kind, size, Compute()).batch([1, 8, 3], CPU),
         )
-    labels = PseudoLabels(Size(32, 40), 0.5, on_disk)
+    labels = PseudoLabels(Size(32, 40), on_disk)
     labels.expect(6, np.random.default_rng(4))
     asked = labels.store.ahead._read
     labels.store.ahead._read = lambda _: pytest.fail("drawn otherwise than expected")
     drawn = labels.draw(6, np.random.default_rng(4), CPU)
     labels.store.ahead._read = asked
-    kept = PseudoLabels(Size(32, 40), 0.5, Compute())
+    kept = PseudoLabels(Size(32, 40), Compute())
     assert torch.equal(drawn, kept.draw(6, np.random.default_rng(4), CPU))
