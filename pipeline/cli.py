@@ -273,7 +273,7 @@ def ablate(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this setting (* for any letters); several times."),
     ] = None,
-    seeds: Annotated[str, typer.Option(help="One training per setting and seed.")] = "0,1,2",
+    seeds: Annotated[str | None, typer.Option(help="A training of each; else 0,1,2.")] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A param of all; several times."),
@@ -307,10 +307,11 @@ def ablate(
     _require_project()
     tables = only_rows(choose(read_tables(), table or [ALL]), row or ["*"])
     if results:
+        command.refuse_with_results(seeds=seeds, set=sets, checkpoint=checkpoint, dry_run=dry_run)
         command.show_results(Path(), tables, label, split or "test", rev, csv, say=typer.echo)
         return
     command.refuse_without_results(split=split, rev=rev, csv=csv)
-    request = Request(parse_seeds(seeds), parse_overrides(sets or []), label, checkpoint)
+    request = Request(parse_seeds(seeds or "0,1,2"), parse_overrides(sets or []), label, checkpoint)
     experiments = command.planned(Path(), tables, request, say=typer.echo)
     if dry_run:
         command.list_experiments(tables, experiments, say=typer.echo)

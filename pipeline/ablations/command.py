@@ -35,6 +35,14 @@ def refuse_without_results(**options: object) -> None:
         raise BackdropError("belongs to --results", where=given[0], remedy="add --results")
 
 
+def refuse_with_results(**options: object) -> None:
+    """Raise `BackdropError` if any is given: results would be shown as if it were not."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        remedy = "leave it out; --table, --row, --label and --rev choose experiments"
+        raise BackdropError("chooses no --results", where=given[0], remedy=remedy)
+
+
 def planned(
     root: Path, tables: Mapping[str, Table], request: Request, say: Say
 ) -> list[Experiment]:
