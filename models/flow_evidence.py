@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from models.detection_metrics import mask_box
+
 Mask = NDArray[np.bool_]
 STEP, STEPS = 0.1, 16
 """Bins of speed: their width, over the flow's scale (slower is noise), and number; the last takes
@@ -89,15 +91,10 @@ def rising(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.
 def _around(mask: Mask) -> Mask:
     """The box of a mask `(H, W)`, larger by `NEAR` of its sides on each."""
     around = np.zeros_like(mask)
-    if mask.any():
-        rows, columns = (
-            _reach(np.flatnonzero(mask.any(axis=axis)), mask.shape[1 - axis]) for axis in (1, 0)
-        )
-        around[rows, columns] = True
+    box = mask_box(mask)
+    if box is not None:
+        more = np.rint(NEAR * box[2:])
+        left, top = np.maximum(0, box[:2] - more).astype(int)
+        right, bottom = (box[:2] + box[2:] + more).astype(int)
+        around[top:bottom, left:right] = True
     return around
-
-
-def _reach(places: NDArray[np.intp], size: int) -> slice:
-    first, end = int(places[0]), int(places[-1]) + 1
-    more = round(NEAR * (end - first))
-    return slice(max(0, first - more), min(size, end + more))

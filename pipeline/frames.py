@@ -6,8 +6,8 @@ with FrameReader(video_file(FRAMES, "clip")) as frames:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import BackdropError
+from pipeline.store.hdf5 import FLOW, Schema, open_artifact
 from pipeline.store.hdf5 import FRAMES as SCHEMA
-from pipeline.store.hdf5 import open_artifact
 from pipeline.store.paths import FRAMES, video_file
 
 
@@ -171,6 +171,18 @@ def from_jpeg(data: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 def open_frames(video: str) -> FrameReader:
     """The reader of a video by its name."""
     return FrameReader(video_file(FRAMES, video))
+
+
+@contextmanager
+def open_fitting(path: Path, schema: Schema, reader: FrameReader) -> Iterator[h5py.File]:
+    """A flow, predictions or masks artifact, after checking that it fits the reader's frames.
+
+    Raises:
+        BackdropError: missing, damaged, of another schema, or of other frames.
+    """
+    with open_artifact(path, schema) as file:
+        check_length(path, file["flow" if schema == FLOW else "mask"], reader)
+        yield file
 
 
 def check_length(path: Path, dataset: h5py.Dataset, reader: FrameReader) -> None:

@@ -14,7 +14,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from models.crf import refine
 from models.flow_evidence import with_flow
 from models.label_weights import (
     Mask,
@@ -26,10 +25,12 @@ from models.label_weights import (
 )
 from models.soft_mask import centred, from_levels
 from pipeline.background_difference import BackgroundDifference, known_difference
-from pipeline.evaluation.calibration import Calibration, crf_setting
+from pipeline.evaluation.calibration import Calibration, read_calibration
 from pipeline.evaluation.motion import speed_at
 from pipeline.frame_pool import in_order, processes_for
-from pipeline.frames import FrameReader, check_length, open_frames
+from pipeline.frames import FrameReader, open_fitting, open_frames
+from pipeline.mask_refinement import sharpened
+from pipeline.params.self_train import SelfTrain
 from pipeline.pool import Advance
 from pipeline.store import hdf5, paths
 
@@ -52,6 +53,17 @@ class Labelling:
     choice: Calibration
     flow: bool
     background: Path
+
+
+def model_labelling(params: SelfTrain) -> Labelling:
+    """How the model's masks are labelled, as calibrated.
+
+    Raises:
+        BackdropError: the calibration is missing or damaged.
+    """
+    return Labelling(
+        read_calibration(paths.Source.MODEL), params.flow_in_labels, paths.inpainter("rgb")
+    )
 
 
 @dataclass(frozen=True)
@@ -77,15 +89,12 @@ def write_labels(how: Labelling, video: str, predicted: Path, path: Path, advanc
     Raises:
         BackdropError: one of the files is missing, damaged, or of other frames.
     """
-    flow_file = paths.video_file(paths.FLOW, video)
     with (
         open_frames(video) as reader,
-        hdf5.open_artifact(predicted, hdf5.PREDICTIONS) as predictions,
-        hdf5.open_artifact(flow_file, hdf5.FLOW) as flow,
+        open_fitting(predicted, hdf5.PREDICTIONS, reader) as predictions,
+        open_fitting(paths.video_file(paths.FLOW, video), hdf5.FLOW, reader) as flow,
         hdf5.create(path, hdf5.LABELS) as file,
     ):
-        check_length(predicted, predictions["mask"], reader)
-        check_length(flow_file, flow["flow"], reader)
         shape = reader.count, reader.height, reader.width
         masks, trust = (hdf5.create_packed(file, name, shape) for name in ("mask", "trust"))
         seen = (_look(reader, predictions, flow, number) for number in range(reader.count))
@@ -113,10 +122,7 @@ def label_frame(how: Labelling, scale: float, seen: _Seen) -> tuple[Mask, NDArra
     soft = centred(seen.soft, choice.threshold)
     if how.flow:
         soft = with_flow(soft, seen.speed, seen.valid, scale)
-    refined = refine(
-        soft, seen.image, choice.threshold_crf, crf_setting(choice.crf), choice.iterations
-    )
-    mask = refined > 0.5
+    mask = sharpened(choice, choice.iterations, seen.image, soft)
     return mask, pixel_agreement(soft, mask, seen.speed, seen.valid, FEWEST_MOVES * scale)
 
 

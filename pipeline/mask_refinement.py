@@ -67,11 +67,19 @@ def refine_frame(
         seen: the frame `(H, W, 3)` RGB and its soft mask `(H, W)`, 0..1.
     """
     image, soft = seen
-    foreground = refine(
-        centred(soft, choice.threshold),
-        image,
-        choice.threshold_crf,
-        crf_setting(choice.crf),
-        iterations,
-    )
+    return sharpened(choice, iterations, image, centred(soft, choice.threshold))
+
+
+def sharpened(
+    choice: Calibration, iterations: int, image: NDArray[np.uint8], soft: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """The mask `(H, W)` after the CRF of a soft mask `(H, W)`, 0..1, that is centred.
+
+    Args:
+        choice: the CRF's setting and what is even to it.
+        iterations: of the CRF.
+        image: `(H, W, 3)` RGB.
+        soft: see `models.soft_mask.centred`.
+    """
+    foreground = refine(soft, image, choice.threshold_crf, crf_setting(choice.crf), iterations)
     return np.asarray(foreground > 0.5)

@@ -37,7 +37,7 @@ from pipeline.evaluation.health import VideoHealth, assess
 from pipeline.evaluation.means import SPLITS, beside_model, fill_oracle, split_metrics
 from pipeline.evaluation.scores import score, score_controls
 from pipeline.frame_pool import in_order, processes_for
-from pipeline.frames import FrameReader, check_length, open_frames
+from pipeline.frames import FrameReader, open_fitting, open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.params.read import load_section
 from pipeline.params.results import Evaluate
@@ -46,7 +46,7 @@ from pipeline.progress import Progress
 from pipeline.stage import run_stage
 from pipeline.store import paths
 from pipeline.store.atomic import write_bytes, write_json
-from pipeline.store.hdf5 import MASKS, open_artifact
+from pipeline.store.hdf5 import MASKS
 from pipeline.store.paths import Source
 from pipeline.store.tables import CONTROLS, PER_FRAME, write_table
 
@@ -165,9 +165,7 @@ def evaluate_video(scoring: Scoring, video: VideoResult, advance: Advance) -> Vi
 
 def _open_masks(path: Path, reader: FrameReader, stack: ExitStack) -> h5py.Dataset:
     """A video's masks (N, H, W), open as long as `stack` is."""
-    masks = stack.enter_context(open_artifact(path, MASKS))["mask"]
-    check_length(path, masks, reader)
-    return masks
+    return stack.enter_context(open_fitting(path, MASKS, reader))["mask"]
 
 
 def score_frame(scoring: Scoring, seen: Seen) -> FrameScores:

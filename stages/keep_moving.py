@@ -22,7 +22,7 @@ from models.camera_path import CameraPath
 from pipeline.errors import BackdropError
 from pipeline.fanout import fan_out
 from pipeline.frame_index import load_index
-from pipeline.frames import check_length, open_frames
+from pipeline.frames import open_fitting, open_frames
 from pipeline.job import Job
 from pipeline.moving_masks import Motion, moving_masks
 from pipeline.params.read import load_section
@@ -79,12 +79,10 @@ def work(job: Job[Selection], path: Path, advance: Advance) -> None:
     flow_file = paths.video_file(paths.FLOW, job.video)
     with (
         open_frames(job.video) as reader,
-        hdf5.open_artifact(whole, hdf5.MASKS) as masks,
-        hdf5.open_artifact(flow_file, hdf5.FLOW) as flow,
+        open_fitting(whole, hdf5.MASKS, reader) as masks,
+        open_fitting(flow_file, hdf5.FLOW, reader) as flow,
         hdf5.create(path, hdf5.MASKS) as file,
     ):
-        check_length(whole, masks["mask"], reader)
-        check_length(flow_file, flow["flow"], reader)
         datasets = {
             name: hdf5.create_packed(file, name, data.shape) for name, data in masks.items()
         }

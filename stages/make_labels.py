@@ -12,10 +12,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from pipeline.evaluation.calibration import read_calibration
 from pipeline.fanout import fan_out
 from pipeline.job import Job
-from pipeline.labelling import Labelling, write_labels
+from pipeline.labelling import Labelling, model_labelling, write_labels
 from pipeline.networks import CONFIG, WEIGHTS
 from pipeline.params.read import load_section
 from pipeline.params.self_train import SelfTrain
@@ -24,7 +23,7 @@ from pipeline.self_training import switch_off, switch_on
 from pipeline.stage import run_stage
 from pipeline.store import hdf5
 from pipeline.store.digest import file_sha256, files_sha256
-from pipeline.store.paths import LABELS, PREDICTIONS, Source, inpainter, video_file
+from pipeline.store.paths import LABELS, PREDICTIONS, Source, video_file
 from pipeline.training.finish import require_unchanged
 from pipeline.training_set import Part, training_set, verified
 
@@ -43,8 +42,7 @@ def main() -> None:
     switch_on(LABELS)
     verified(*READ)
     counts = training_set().counts
-    choice, background = read_calibration(Source.MODEL), inpainter("rgb")
-    how = Labelling(choice, params.flow_in_labels, background)
+    how = model_labelling(params)
     fan_out(
         STAGE,
         [Job(video, count, _identity(video), how) for video, count in counts.items()],
@@ -52,9 +50,9 @@ def main() -> None:
         out=LABELS,
         schema=hdf5.LABELS,
         fingerprint={
-            "choice": choice.model_dump(mode="json", exclude={"source", "frames"}),
+            "choice": how.choice.model_dump(mode="json", exclude={"source", "frames"}),
             "flow": how.flow,
-            "background": [file_sha256(background / name) for name in (WEIGHTS, CONFIG)],
+            "background": [file_sha256(how.background / name) for name in (WEIGHTS, CONFIG)],
         },
         occasion=files_sha256(*(part.record for part in READ), Source.MODEL.calibration_file),
     )

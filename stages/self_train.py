@@ -21,16 +21,15 @@ from models.student import Student
 from pipeline.device import decisive, place, set_up
 from pipeline.encoder_files import AUTO
 from pipeline.encoder_weights import pretrained
-from pipeline.evaluation.calibration import read_calibration
 from pipeline.fingerprint import fingerprint
-from pipeline.labelling import Labelling
+from pipeline.labelling import Labelling, model_labelling
 from pipeline.networks import WEIGHTS
 from pipeline.params.read import load_section
 from pipeline.params.self_train import SelfTrain
 from pipeline.params.training import Compute
 from pipeline.self_training import switch_off, switch_on
 from pipeline.stage import run_stage
-from pipeline.store.paths import CURVES, LABELS, STUDENT_NETWORK, Source, inpainter
+from pipeline.store.paths import CURVES, LABELS, STUDENT_NETWORK, Source
 from pipeline.student_predictions import Settings
 from pipeline.training.checkpoint import Checkpoint
 from pipeline.training.curves import Curves, History
@@ -65,7 +64,7 @@ def main() -> None:
         log.info("self_train: off; the masks of refine_masks are the result")
         switch_all_off()
         return
-    how = Labelling(read_calibration(Source.MODEL), params.flow_in_labels, inpainter("rgb"))
+    how = model_labelling(params)
     inputs = [*verified(*LEARNT_FROM), how.background / WEIGHTS, Source.MODEL.calibration_file]
     labels = PseudoLabels(input_size(params.longest_side), compute)
     if not labels.usable:  # a collapsed model: the report shall say so, not this stage

@@ -30,17 +30,20 @@ Say = Callable[[str], None]
 
 def refuse_without_results(**options: object) -> None:
     """Raise `BackdropError` if any is given: who wants results shall not queue 100 trainings."""
-    given = [f"--{name}" for name, value in options.items() if value is not None]
-    if given:
-        raise BackdropError("belongs to --results", where=given[0], remedy="add --results")
+    _refuse(options, "belongs to --results", "add --results")
 
 
 def refuse_with_results(**options: object) -> None:
     """Raise `BackdropError` if any is given: results would be shown as if it were not."""
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
-    if given:
-        remedy = "leave it out; --table, --row, --label and --rev choose experiments"
-        raise BackdropError("chooses no --results", where=given[0], remedy=remedy)
+    remedy = "leave it out; --table, --row, --label and --rev choose experiments"
+    _refuse(options, "chooses no --results", remedy)
+
+
+def _refuse(options: Mapping[str, object], what: str, remedy: str) -> None:
+    """Raise `BackdropError` for the first of `options` that is given."""
+    for name, value in options.items():
+        if value not in (None, False, []):
+            raise BackdropError(what, where=f"--{name.replace('_', '-')}", remedy=remedy)
 
 
 def planned(

@@ -20,11 +20,11 @@ from pipeline.evaluation.predicted import (
     predicted_index,
     soft_mask,
 )
-from pipeline.frames import check_length, open_frames
+from pipeline.frames import open_fitting, open_frames
 from pipeline.ground_truth import open_truth
 from pipeline.instances import has_instances
 from pipeline.store import paths
-from pipeline.store.hdf5 import FLOW, open_artifact
+from pipeline.store.hdf5 import FLOW
 from pipeline.store.paths import Source
 from pipeline.store.tables import VIDEOS, read_table
 from pipeline.truth_files import TruthFiles
@@ -146,9 +146,8 @@ def read_frames(
     with (
         open_frames(video.video) as reader,
         open_predictions(video.source, video.video, reader) as predictions,
-        open_artifact(paths.video_file(paths.FLOW, video.video), FLOW) as flow,
+        open_fitting(paths.video_file(paths.FLOW, video.video), FLOW, reader) as flow,
     ):
-        check_length(paths.video_file(paths.FLOW, video.video), flow["flow"], reader)
         truth = open_truth(video.truth, reader.attributes) if with_truth else None
         boxes, confidence = predictions["boxes"][:], predictions["confidence"][:]
         moving_px = moving_speed(flow)

@@ -14,10 +14,10 @@ import numpy as np
 from pipeline.evaluation.collect import VideoResult
 from pipeline.evaluation.motion import moving_speed, speed_at
 from pipeline.evaluation.search import Search, spread
-from pipeline.frames import check_length, open_frames
+from pipeline.frames import open_fitting, open_frames
 from pipeline.motion_centre import motion_centre
 from pipeline.store import paths
-from pipeline.store.hdf5 import FLOW, open_artifact
+from pipeline.store.hdf5 import FLOW
 
 FRAMES = 32
 """Looked at over all videos, but one of each at least."""
@@ -57,8 +57,7 @@ def _in_motion(video: VideoResult, count: int) -> tuple[tuple[int, ...], float]:
     """
     shares = {}
     path = paths.video_file(paths.FLOW, video.video)
-    with open_frames(video.video) as reader, open_artifact(path, FLOW) as file:
-        check_length(path, file["flow"], reader)
+    with open_frames(video.video) as reader, open_fitting(path, FLOW, reader) as file:
         moving_px = moving_speed(file)
         for number in spread(video.size, EXAMINED * count):
             speed = speed_at(file, number)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 import h5py
 import numpy as np
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 from models.soft_mask import from_levels
 from pipeline.errors import BackdropError
 from pipeline.frame_index import load_index
-from pipeline.frames import FrameReader, check_length
+from pipeline.frames import FrameReader, open_fitting
 from pipeline.store import paths
-from pipeline.store.hdf5 import PREDICTIONS, open_artifact
+from pipeline.store.hdf5 import PREDICTIONS
 from pipeline.store.paths import Source
 
 
@@ -37,17 +36,15 @@ def predicted_index(source: Source) -> pd.DataFrame:
     return index
 
 
-@contextmanager
-def open_predictions(source: Source, video: str, reader: FrameReader) -> Iterator[h5py.File]:
+def open_predictions(
+    source: Source, video: str, reader: FrameReader
+) -> AbstractContextManager[h5py.File]:
     """The video's predictions, after checking that they fit its frames.
 
     Raises:
         BackdropError: missing, damaged, of another schema, or of other frames.
     """
-    path = paths.video_file(source.predictions_folder, video)
-    with open_artifact(path, PREDICTIONS) as file:
-        check_length(path, file["mask"], reader)
-        yield file
+    return open_fitting(paths.video_file(source.predictions_folder, video), PREDICTIONS, reader)
 
 
 def soft_mask(predictions: h5py.File, number: int) -> NDArray[np.float32]:
