@@ -282,9 +282,7 @@ def ablate(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Weights of an unsupervised pre-training, for table 3.")
     ] = None,
-    queue: Annotated[
-        bool, typer.Option("--queue/--run", help="Put into DVC's queue, or run one by one.")
-    ] = True,
+    run: Annotated[bool, typer.Option("--run/--queue", help="Run them, or queue them.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
     results: Annotated[bool, typer.Option("--results", help="Show what came out.")] = False,
     split: Annotated[
@@ -307,7 +305,8 @@ def ablate(
     _require_project()
     tables = only_rows(choose(read_tables(), table or [ALL]), row or ["*"])
     if results:
-        command.refuse_with_results(seeds=seeds, set=sets, checkpoint=checkpoint, dry_run=dry_run)
+        refused = {"set": sets, "checkpoint": checkpoint, "dry_run": dry_run, "run": run}
+        command.refuse_with_results(seeds=seeds, **refused)
         command.show_results(Path(), tables, label, split or "test", rev, csv, say=typer.echo)
         return
     command.refuse_without_results(split=split, rev=rev, csv=csv)
@@ -317,7 +316,7 @@ def ablate(
         command.list_experiments(tables, experiments, say=typer.echo)
         return
     with _told_if_interrupted("run it again to go on"):
-        command.queue_or_run(Path(), experiments, queue=queue, say=typer.echo)
+        command.queue_or_run(Path(), experiments, queue=not run, say=typer.echo)
 
 
 @app.command()

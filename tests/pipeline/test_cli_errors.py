@@ -57,6 +57,7 @@ def _start(
         (["ablate", "--results", "--seeds", "1"], "--seeds: chooses no --results"),
         (["ablate", "--results", "--set", "compute.seed=1"], "--set: chooses no --results"),
         (["ablate", "--results", "--dry-run"], "--dry-run: chooses no --results"),
+        (["ablate", "--results", "--run"], "--run: chooses no --results"),
         (["doctor"], "params.yaml: left: is not a known param"),
         (["run"], "params.yaml: left: is not a known param"),
         (["inspect", "nowhere.h5"], "nowhere.h5: is missing"),
